@@ -1,0 +1,83 @@
+"""The places that leads are delivered to: one module each, found by its file name, imported only if enabled.
+
+A destination is a module with `KIND`, `Settings` and `send`, as `Destination` below spells out.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol, cast
+
+from leads.lead import Lead, State
+from leads.settings import Reader
+from leads.transport import Deadline
+
+
+class Kind(StrEnum):
+    """What a destination is for: it decides what becomes of test leads and of old leads."""
+
+    CRM = "crm"
+    NOTIFICATION = "notification"
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier lead of the same customer, and how this destination took it."""
+
+    lead: Lead
+    state: State | None
+    """None where the lead never had a delivery to this destination."""
+    remote_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a destination may know besides the lead itself."""
+
+    now: datetime
+    deadline: Deadline
+    """When the attempt, with all its calls and tokens, has to be over."""
+    earlier: tuple[Earlier, ...] = ()
+    """The customer's earlier leads, oldest first; one page of storage at most."""
+    remote_id: str = ""
+    """What an earlier attempt of this very delivery left at the destination, if anything."""
+    replayed: bool = False
+    """True when an operator asked for this delivery again."""
+
+
+class ReadsSettings(Protocol):
+    """The `Settings` class of a destination: a frozen dataclass that reads itself."""
+
+    @classmethod
+    def read(cls, reader: Reader) -> Any:
+        """Read the destination's settings, telling the reader of every problem instead of raising."""
+
+
+class Destination(Protocol):
+    """What a module in this package provides."""
+
+    KIND: Kind
+    Settings: ReadsSettings
+
+    def send(self, lead: Lead, step: Step, settings: Any) -> str:
+        """Deliver the lead once and return the destination's id for it, or raise a `leads.errors.Failure`.
+
+        It may be called again for a lead that already arrived, and then changes nothing where the destination
+        allows that.
+        """
+
+
+def names() -> tuple[str, ...]:
+    """All destinations there are, in alphabetical order, without importing any."""
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")))
+
+
+def load(name: str) -> Destination:
+    """Import the destination `name`. Raises KeyError if there is none of that name."""
+    if name not in names():
+        raise KeyError(name)
+    return cast(Destination, importlib.import_module(f"{__name__}.{name}"))

@@ -1,0 +1,46 @@
+"""What a destination may raise. Each says what happened and what to do, in words that are safe to log."""
+
+from __future__ import annotations
+
+from leads.lead import Outcome
+
+
+class Failure(Exception):
+    """An expected failure of one attempt: recorded, never a crash.
+
+    `cause` and `remedy` are whole sentences for an operator. They hold no secret, no personal data and no URL with
+    its query. `remote_id` is what the destination already holds of this lead, for the next attempt to build on.
+    """
+
+    outcome: Outcome
+
+    def __init__(self, cause: str, remedy: str = "", *, retry_after: float | None = None, remote_id: str = "") -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
+        self.retry_after = retry_after
+        self.remote_id = remote_id
+
+
+class Transient(Failure):
+    """The destination is out of order for now: a timeout, a broken connection, a 5xx."""
+
+    outcome = Outcome.TRANSIENT
+
+
+class Throttled(Failure):
+    """The destination wants less: 429 and its kin. `retry_after` is its own wish, in seconds."""
+
+    outcome = Outcome.THROTTLED
+
+
+class Rejected(Failure):
+    """The destination will never take this lead as it is: trying again is of no use."""
+
+    outcome = Outcome.REJECTED
+
+
+class Misconfigured(Failure):
+    """A person has to mend a setting, a secret or a permission; then trying again helps."""
+
+    outcome = Outcome.MISCONFIGURED

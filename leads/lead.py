@@ -1,0 +1,155 @@
+"""The vocabulary: what a lead, a delivery and an attempt are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Stage(StrEnum):
+    """What the customer's action means to a seller."""
+
+    INITIAL_INTEREST = "initial_interest"
+    TRIAL = "trial"
+    ACTIVE = "active"
+    DO_NOT_CONTACT = "do_not_contact"
+    UNKNOWN = "unknown"
+
+
+class Via(StrEnum):
+    """The way by which a lead came in."""
+
+    HTTPS = "https"
+    TABLE = "table"
+    IMPORT = "import"
+
+
+class State(StrEnum):
+    """Where a delivery stands. Only `OPEN` has work left."""
+
+    OPEN = "open"
+    DELIVERED = "delivered"
+    SKIPPED = "skipped"
+    DEAD = "dead"
+
+
+class Outcome(StrEnum):
+    """How one attempt of a delivery ended."""
+
+    OK = "ok"
+    TRANSIENT = "transient"
+    THROTTLED = "throttled"
+    REJECTED = "rejected"
+    MISCONFIGURED = "misconfigured"
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Who the customer is. A field that did not come is the empty string."""
+
+    first_name: str = ""
+    last_name: str = ""
+    email: str = ""
+    """Local part as it came, domain in lower-case ASCII (IDNA); as it came when it is no address."""
+    phone: str = ""
+    """E.164 (`+390669812345`); as it came when it is no phone number."""
+    country: str = ""
+    """ISO 3166-1 alpha-2 (`IT`); as it came when it is no known country."""
+    company: str = ""
+    title: str = ""
+
+    @property
+    def name(self) -> str:
+        """First and last name, or whichever of them came."""
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """One thing that a customer did, normalized. All times are aware and in UTC."""
+
+    via: Via
+    arrived_at: datetime
+    created_at: datetime
+    id: str = ""
+    """`<customer>-<event>`, 16 hexadecimal digits each; given by intake."""
+    source: str = ""
+    action: str = ""
+    offer: str = ""
+    """`publisher.offer` as Microsoft names it; empty where only the title came."""
+    offer_title: str = ""
+    stage: Stage = Stage.UNKNOWN
+    contact: Contact = field(default_factory=Contact)
+    message: str = ""
+    """The customer's own words."""
+    campaign: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of the listing URL by which the customer came (`mktcmpid`, `utm_source`, …)."""
+    is_test: bool = False
+    do_not_contact: bool = False
+    contact_withheld: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that this app does not know, as they came (JSON values)."""
+    issues: tuple[str, ...] = ()
+    """What could not be understood or kept whole: `<field>: <what>`. Holds no personal data."""
+    raw: str = ""
+    """Name of the blob with the bytes as they arrived."""
+
+    @property
+    def customer(self) -> str:
+        """The customer's part of the lead id."""
+        return self.id.partition("-")[0]
+
+    @property
+    def event(self) -> str:
+        """The event's part of the lead id."""
+        return self.id.partition("-")[2]
+
+    @property
+    def offer_name(self) -> str:
+        """What people call the offer: its title, else its id."""
+        return self.offer_title or self.offer
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a delivery. `cause` and `remedy` are safe to show and to log."""
+
+    at: datetime
+    outcome: Outcome
+    cause: str = ""
+    remedy: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One lead on its way to one destination, as it is stored."""
+
+    lead_id: str
+    destination: str
+    state: State
+    next_at: datetime
+    """When the next attempt is due. Means nothing once the delivery is finished."""
+    tries: int = 0
+    """Attempts since intake or the last replay: the position in the retry schedule."""
+    attempts: tuple[Attempt, ...] = ()
+    """The last 30 attempts, oldest first."""
+    attempt_count: int = 0
+    claimed_until: datetime | None = None
+    rung_at: datetime | None = None
+    """When the sweep last rang for it."""
+    alerted_at: datetime | None = None
+    """When the operators were last told of its trouble."""
+    remote_id: str = ""
+    """What the destination calls the record, as soon as it is known."""
+    finished_at: datetime | None = None
+    replayed: bool = False
+    etag: str = ""
+
+    @property
+    def last(self) -> Attempt | None:
+        """The newest attempt."""
+        return self.attempts[-1] if self.attempts else None

@@ -1,0 +1,44 @@
+"""Structured log events: one JSON object a line, with fixed names and fields, and nothing in it that is personal.
+
+The Functions host puts them into the table `traces` of Application Insights; the workbook and the alert rules of
+`infra/` query them by name. `EVENTS` is the whole vocabulary, and an event outside it is a bug.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime
+
+EVENTS: dict[str, tuple[str, ...]] = {
+    "lead_accepted": ("lead", "via", "source", "action", "offer", "stage", "is_test", "destinations"),
+    "lead_repeated": ("lead", "via"),
+    "quarantined": ("blob", "via", "reason", "size"),
+    "delivery_attempt": ("lead", "destination", "attempt", "outcome", "seconds", "cause", "remedy"),
+    "delivery_finished": ("lead", "destination", "state", "attempts", "latency_seconds", "reason"),
+    "delivery_internal_error": ("lead", "destination", "error"),
+    "doorbell_failed": ("lead", "destination", "error"),
+    "watch_ran": ("table", "rows", "accepted", "repeated", "quarantined", "backfilled", "full_scan"),
+    "watch_failed": ("table", "error"),
+    "sweep_ran": ("open", "oldest_open_seconds", "redone", "rung", "closed", "dead"),
+    "purge_ran": ("purged",),
+    "settings_problem": ("setting", "cause", "remedy"),
+    "alert": ("kind", "subject", "count", "since", "cause", "remedy"),
+}
+
+_WARNINGS = frozenset(
+    {"quarantined", "doorbell_failed", "delivery_internal_error", "watch_failed", "settings_problem", "alert"}
+)
+_logger = logging.getLogger("leads")
+
+
+def event(name: str, /, **fields: str | int | float | bool | datetime | None) -> None:
+    """Log the event `name` with its fields. Raises KeyError for a name or a field outside the vocabulary."""
+    unknown = fields.keys() - set(EVENTS[name])
+    if unknown:
+        raise KeyError(f"{name} has no field {', '.join(sorted(unknown))}")
+    line = {"event": name} | {
+        key: value.isoformat() if isinstance(value, datetime) else value for key, value in fields.items()
+    }
+    level = logging.WARNING if name in _WARNINGS else logging.INFO
+    _logger.log(level, "%s", json.dumps(line, ensure_ascii=False))

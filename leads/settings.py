@@ -1,0 +1,196 @@
+"""Settings: read once from the environment, checked, frozen. Every problem is listed, none is raised.
+
+A wrong setting never turns a lead away: what cannot be read falls back to its default here, and the problem is told
+by `check`, by health and by one alert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+from leads.lead import Stage
+
+STAGES: Mapping[str, Stage] = MappingProxyType(
+    {
+        "INS": Stage.INITIAL_INTEREST,
+        "PLT": Stage.ACTIVE,
+        "CREATE": Stage.ACTIVE,
+        "STARTTESTDRIVE": Stage.TRIAL,
+        "DNC": Stage.DO_NOT_CONTACT,
+    }
+)
+"""Stage by action code (upper case), after Microsoft's documents of 2017 and 2018; see docs/adr/."""
+
+RETRY_SCHEDULE = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+"""Seconds before each attempt; together 75 h 35 m, a weekend and more (Standard Webhooks 1.0.0)."""
+
+TEST_LEADS = ("notify", "deliver", "ignore")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A setting that is wrong, why, and what to do. Holds no value of a secret setting."""
+
+    setting: str
+    cause: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.setting}: {self.cause} {self.remedy}"
+
+
+class Reader:
+    """Reads settings out of an environment and gathers every problem on the way."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.problems: list[Problem] = []
+
+    def problem(self, setting: str, cause: str, remedy: str) -> None:
+        """Note that `setting` is wrong. `cause` must not quote a secret."""
+        self.problems.append(Problem(setting, cause, remedy))
+
+    def text(self, name: str, default: str = "", *, required: bool = False) -> str:
+        """The setting's trimmed text. An empty setting counts as not set."""
+        value = self.environ.get(name, "").strip()
+        if value.startswith("@Microsoft.KeyVault("):
+            self.problem(
+                name,
+                "Its Key Vault reference was not resolved.",
+                "Check that the secret exists and that the app's identity has the role Key Vault Secrets User.",
+            )
+            return default
+        if not value and required:
+            self.problem(name, "It is not set.", "Set it in the function app's settings.")
+        return value or default
+
+    def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        """The setting's text in lower case, one of `allowed`."""
+        value = self.text(name, default).lower()
+        if value in allowed:
+            return value
+        self.problem(name, f"It is none of {', '.join(allowed)}.", f"Use one of them; {default} is used until then.")
+        return default
+
+    def items(self, name: str, default: str = "") -> tuple[str, ...]:
+        """The comma-separated parts of the setting, trimmed, without empty and repeated ones."""
+        parts = (part.strip() for part in self.text(name, default).split(","))
+        return tuple(dict.fromkeys(part for part in parts if part))
+
+    def integer(self, name: str, default: int, minimum: int, maximum: int) -> int:
+        """The setting as a whole number within its limits."""
+        value = self.text(name, str(default))
+        if value.isdecimal() and minimum <= int(value) <= maximum:
+            return int(value)
+        self.problem(
+            name,
+            f"It is no whole number from {minimum} to {maximum}.",
+            f"Use one; {default} is used until then.",
+        )
+        return default
+
+    def url(self, name: str, *, required: bool = False, schemes: tuple[str, ...] = ("https",)) -> str:
+        """The setting as an absolute URL of one of `schemes`, without a trailing slash."""
+        value = self.text(name, required=required)
+        if not value:
+            return ""
+        try:
+            parts = urlsplit(value)
+            good = parts.scheme in schemes and bool(parts.hostname) and not any(c.isspace() for c in value)
+        except ValueError:
+            good = False
+        if not good:
+            wanted = " or ".join(f"{scheme}://" for scheme in schemes)
+            self.problem(name, f"It is no URL that starts with {wanted}.", "Paste the whole URL.")
+            return ""
+        return value.rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings that intake, watch, delivery and sweep need. Destinations read their own."""
+
+    inbox_tables: tuple[str, ...] = ("MarketplaceLeads",)
+    destinations: tuple[str, ...] = ("console",)
+    test_leads: str = "notify"
+    stages: Mapping[str, Stage] = field(default_factory=lambda: STAGES)
+    watch_schedule: str = "0 * * * * *"
+    sweep_schedule: str = "0 */5 * * * *"
+    retry_schedule: tuple[int, ...] = RETRY_SCHEDULE
+    backfill_days: int = 7
+    retention_days: int = 365
+    problems: tuple[Problem, ...] = ()
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Read all settings of this module out of `environ`; what is wrong is in `problems`, with defaults in its place."""
+    reader = Reader(environ)
+    settings = Settings(
+        inbox_tables=_tables(reader),
+        destinations=tuple(name.lower() for name in reader.items("LEADS_DESTINATIONS", "console")),
+        test_leads=reader.choice("LEADS_TEST_LEADS", "notify", TEST_LEADS),
+        stages=_stages(reader),
+        watch_schedule=_schedule(reader, "LEADS_WATCH_SCHEDULE", "0 * * * * *"),
+        sweep_schedule=_schedule(reader, "LEADS_SWEEP_SCHEDULE", "0 */5 * * * *"),
+        retry_schedule=_retry_schedule(reader),
+        backfill_days=reader.integer("LEADS_BACKFILL_DAYS", 7, 0, 3650),
+        retention_days=reader.integer("LEADS_RETENTION_DAYS", 365, 1, 36500),
+    )
+    return replace(settings, problems=tuple(reader.problems))
+
+
+def _tables(reader: Reader) -> tuple[str, ...]:
+    tables = reader.items("LEADS_INBOX_TABLES", "MarketplaceLeads")
+    for table in tables:
+        if not (3 <= len(table) <= 63 and table.isascii() and table.isalnum() and table[0].isalpha()):
+            reader.problem(
+                "LEADS_INBOX_TABLES",
+                f"{table!r} cannot be the name of an Azure table.",
+                "Names have 3 to 63 letters and digits and start with a letter.",
+            )
+    return tables
+
+
+def _stages(reader: Reader) -> Mapping[str, Stage]:
+    stages = dict(STAGES)
+    for item in reader.items("LEADS_STAGES"):
+        code, _, stage = (part.strip() for part in item.partition(":"))
+        if code and stage in set(Stage):
+            stages[code.upper()] = Stage(stage)
+        else:
+            reader.problem(
+                "LEADS_STAGES",
+                f"{item!r} is not of the form CODE:stage.",
+                f"The stages are {', '.join(Stage)}.",
+            )
+    return MappingProxyType(stages)
+
+
+def _schedule(reader: Reader, name: str, default: str) -> str:
+    value = reader.text(name, default)
+    if len(value.split()) == 6:
+        return value
+    reader.problem(
+        name,
+        "It has not the six fields of an NCRONTAB schedule.",
+        f"Put the seconds first, as in '{default}', which is used until then.",
+    )
+    return default
+
+
+def _retry_schedule(reader: Reader) -> tuple[int, ...]:
+    value = reader.text("LEADS_RETRY_SCHEDULE")
+    if not value:
+        return RETRY_SCHEDULE
+    waits = [part.strip() for part in value.split(",")]
+    if all(wait.isdecimal() and int(wait) <= 86400 for wait in waits) and len(waits) <= 30:
+        return tuple(int(wait) for wait in waits)
+    reader.problem(
+        "LEADS_RETRY_SCHEDULE",
+        "It is no list of whole seconds.",
+        "Separate at most 30 waits of 0 to 86400 seconds by commas; the default is used until then.",
+    )
+    return RETRY_SCHEDULE
