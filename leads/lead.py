@@ -146,6 +146,8 @@ class Delivery:
     remote_id: str = ""
     """What the destination calls the record, as soon as it is known."""
     finished_at: datetime | None = None
+    reason: str = ""
+    """Why it was skipped."""
     replayed: bool = False
     etag: str = ""
 

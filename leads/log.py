@@ -13,6 +13,7 @@ from datetime import datetime
 EVENTS: dict[str, tuple[str, ...]] = {
     "lead_accepted": ("lead", "via", "source", "action", "offer", "stage", "is_test", "destinations"),
     "lead_repeated": ("lead", "via"),
+    "intake_failed": ("error",),
     "quarantined": ("blob", "via", "reason", "size"),
     "delivery_attempt": ("lead", "destination", "attempt", "outcome", "seconds", "cause", "remedy"),
     "delivery_finished": ("lead", "destination", "state", "attempts", "latency_seconds", "reason"),
@@ -23,16 +24,26 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "sweep_ran": ("open", "oldest_open_seconds", "redone", "rung", "closed", "dead"),
     "purge_ran": ("purged",),
     "settings_problem": ("setting", "cause", "remedy"),
+    "lead_stuck": ("lead", "reason"),
+    "alert_failed": ("kind", "destination", "cause"),
     "alert": ("kind", "subject", "count", "since", "cause", "remedy"),
 }
 
-_WARNINGS = frozenset(
-    {"quarantined", "doorbell_failed", "delivery_internal_error", "watch_failed", "settings_problem", "alert"}
+_INFORMATION = frozenset(
+    {
+        "lead_accepted",
+        "lead_repeated",
+        "delivery_attempt",
+        "delivery_finished",
+        "watch_ran",
+        "sweep_ran",
+        "purge_ran",
+    }
 )
 _logger = logging.getLogger("leads")
 
 
-def event(name: str, /, **fields: str | int | float | bool | datetime | None) -> None:
+def event(name: str, /, **fields: str | float | bool | datetime | None) -> None:
     """Log the event `name` with its fields. Raises KeyError for a name or a field outside the vocabulary."""
     unknown = fields.keys() - set(EVENTS[name])
     if unknown:
@@ -40,5 +51,5 @@ def event(name: str, /, **fields: str | int | float | bool | datetime | None) ->
     line = {"event": name} | {
         key: value.isoformat() if isinstance(value, datetime) else value for key, value in fields.items()
     }
-    level = logging.WARNING if name in _WARNINGS else logging.INFO
+    level = logging.INFO if name in _INFORMATION else logging.WARNING
     _logger.log(level, "%s", json.dumps(line, ensure_ascii=False))

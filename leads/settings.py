@@ -6,6 +6,7 @@ by `check`, by health and by one alert.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -110,9 +111,58 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """A storage account, by connection string or by managed identity."""
+
+    name: str
+    """The account's name; `devstoreaccount1` for the local emulator."""
+    connection_string: str = field(default="", repr=False)
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    """URL by service (`blob`, `queue`, `table`), for an account reached by managed identity."""
+    client_id: str = ""
+    """The client id of a user-assigned identity; the system-assigned one without it."""
+
+
+def account(reader: Reader, prefix: str) -> Account | None:
+    """Read a storage account in either of the forms that the Functions host knows; None where it is not set.
+
+    A connection string is in `<prefix>` itself. With a managed identity the account is `<prefix>__accountName`, or
+    `<prefix>__tableServiceUri` and its siblings, and a user-assigned identity is `<prefix>__clientId`
+    (learn.microsoft.com/azure/azure-functions/functions-reference#connections).
+    """
+    connection = reader.text(prefix)
+    if connection:
+        parts = dict(part.partition("=")[::2] for part in connection.split(";"))
+        development = parts.get("UseDevelopmentStorage", "").lower() == "true"
+        name = "devstoreaccount1" if development else parts.get("AccountName", "")
+        if not name:
+            reader.problem(
+                prefix, "It is no connection string of a storage account.", "Copy it from Access keys of the account."
+            )
+            return None
+        return Account(name=name.lower(), connection_string=connection)
+    name = reader.text(f"{prefix}__accountName")
+    endpoints = {}
+    for service in ("blob", "queue", "table"):
+        uri = reader.url(f"{prefix}__{service}ServiceUri", schemes=("https", "http"))
+        if uri or name:
+            endpoints[service] = uri or f"https://{name}.{service}.core.windows.net"
+    if not endpoints:
+        return None
+    first = urlsplit(next(iter(endpoints.values()))).hostname or ""
+    return Account(
+        name=(name or first.partition(".")[0]).lower(),
+        endpoints=MappingProxyType(endpoints),
+        client_id=reader.text(f"{prefix}__clientId"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The settings that intake, watch, delivery and sweep need. Destinations read their own."""
 
+    storage: Account | None = None
+    inbox: Account | None = None
     inbox_tables: tuple[str, ...] = ("MarketplaceLeads",)
     destinations: tuple[str, ...] = ("console",)
     test_leads: str = "notify"
@@ -128,9 +178,18 @@ class Settings:
 def read(environ: Mapping[str, str]) -> Settings:
     """Read all settings of this module out of `environ`; what is wrong is in `problems`, with defaults in its place."""
     reader = Reader(environ)
+    storage = account(reader, "AzureWebJobsStorage")
+    if storage is None:
+        reader.problem(
+            "AzureWebJobsStorage",
+            "There is no storage account to keep the leads in.",
+            "Set its connection string, or AzureWebJobsStorage__accountName with a managed identity.",
+        )
     settings = Settings(
+        storage=storage,
+        inbox=account(reader, "LEADS_INBOX") or storage,
         inbox_tables=_tables(reader),
-        destinations=tuple(name.lower() for name in reader.items("LEADS_DESTINATIONS", "console")),
+        destinations=_destinations(reader),
         test_leads=reader.choice("LEADS_TEST_LEADS", "notify", TEST_LEADS),
         stages=_stages(reader),
         watch_schedule=_schedule(reader, "LEADS_WATCH_SCHEDULE", "0 * * * * *"),
@@ -152,6 +211,23 @@ def _tables(reader: Reader) -> tuple[str, ...]:
                 "Names have 3 to 63 letters and digits and start with a letter.",
             )
     return tables
+
+
+def _destinations(reader: Reader) -> tuple[str, ...]:
+    """Names that cannot be right are kept in a storable form: their deliveries tell of the problem, lead by lead."""
+    names = []
+    for item in reader.items("LEADS_DESTINATIONS", "console"):
+        name = re.sub(r"[^a-z0-9_]+", "_", item.lower()).strip("_")[:40]
+        if name != item.lower() or not name[:1].isalpha():
+            reader.problem(
+                "LEADS_DESTINATIONS",
+                f"{item[:40]!r} cannot be the name of a destination.",
+                "Separate the names by commas, for example console,dynamics.",
+            )
+        names.append(name if name[:1].isalpha() else f"x_{name}"[:40])
+    if not names:
+        reader.problem("LEADS_DESTINATIONS", "It names no destination.", "Name one; console is used until then.")
+    return tuple(dict.fromkeys(names)) or ("console",)
 
 
 def _stages(reader: Reader) -> Mapping[str, Stage]:

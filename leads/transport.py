@@ -7,6 +7,7 @@ so nothing of an exception's text is ever passed on: it is classified and told i
 from __future__ import annotations
 
 import json as jsonlib
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
 BODY_LIMIT = 1024 * 1024
+LONGEST_WAIT = 86400.0
+"""The most that a `Retry-After` is believed, in seconds."""
 SEND_SECONDS = 30.0
 """What one attempt of a delivery may take, with all its calls and tokens. A claim lasts three times as long."""
 
@@ -63,23 +66,26 @@ class Response:
         """The body as JSON, or None where it is none."""
         try:
             return jsonlib.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def retry_after(self, now: datetime) -> float | None:
-        """Seconds that the `Retry-After` header asks to wait, from a number or an HTTP date; None without one."""
+        """Seconds that the `Retry-After` header asks to wait, from a number or an HTTP date; None without one.
+
+        At most 24 hours; what is neither (`-1`, `inf`) counts as none.
+        """
         value = self.headers.get("retry-after", "").strip()
         if not value:
             return None
         if value.isdecimal():
-            return float(value)
+            return min(float(value), LONGEST_WAIT)
         try:
             until = parsedate_to_datetime(value)
-        except ValueError:
+            if until.tzinfo is None:
+                until = until.replace(tzinfo=UTC)
+            return min(max(0.0, (until - now).total_seconds()), LONGEST_WAIT)
+        except (ValueError, OverflowError):
             return None
-        if until.tzinfo is None:
-            until = until.replace(tzinfo=UTC)
-        return max(0.0, (until - now).total_seconds())
 
 
 @cache
@@ -91,12 +97,17 @@ def session() -> requests.Session:
 
     made = requests.Session()
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    # It logs whole URLs, in debug messages and in a warning about malformed headers.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     return made
 
 
 def host(url: str) -> str:
     """The only part of a URL that may be shown."""
-    return urlsplit(url).hostname or "the server"
+    try:
+        return urlsplit(url).hostname or "the server"
+    except ValueError:
+        return "the server"
 
 
 def request(
@@ -110,9 +121,11 @@ def request(
 ) -> Response:
     """Send one request and read its answer, whatever its status.
 
-    Raises Transient when no whole answer came: no connection, TLS refused, a timeout, a broken body.
+    A body longer than 1 MiB is cut there. Raises Transient when no whole answer came: no connection, TLS refused, a
+    timeout, a broken body.
     """
     import requests
+    import urllib3
 
     where = host(url)
     try:
@@ -135,11 +148,11 @@ def request(
         )
     except requests.exceptions.ConnectTimeout:
         cause, remedy = f"{where} did not accept a connection in time.", "Check that the URL is right."
-    except requests.exceptions.Timeout:
+    except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
         cause, remedy = f"{where} did not answer in time.", "Nothing to do if it passes: it is tried again."
-    except requests.exceptions.ConnectionError:
+    except (requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError):
         cause, remedy = f"No connection to {where} could be made or kept.", "Check that the URL is right."
-    except requests.exceptions.RequestException as error:
+    except (OSError, ValueError) as error:
         cause = f"The request to {where} failed ({type(error).__name__})."
         remedy = "Check that the URL is right."
     raise Transient(cause, remedy)
@@ -147,9 +160,8 @@ def request(
 
 def _read(answer: requests.Response, deadline: Deadline) -> bytes:
     body = bytearray()
-    for chunk in answer.iter_content(16 * 1024):
+    # A piece is what one read of the socket brings, so a server that dribbles cannot outlast the deadline unseen.
+    while len(body) < BODY_LIMIT and (piece := answer.raw.read1(16 * 1024, decode_content=True)):
         deadline.remaining()
-        body += chunk
-        if len(body) > BODY_LIMIT:
-            return bytes(body[:BODY_LIMIT])
-    return bytes(body)
+        body += piece
+    return bytes(body[:BODY_LIMIT])

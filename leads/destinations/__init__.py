@@ -49,6 +49,16 @@ class Step:
     """True when an operator asked for this delivery again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a destination's `check` looked at. `cause` and `remedy` are empty where it is fine."""
+
+    name: str
+    ok: bool
+    cause: str = ""
+    remedy: str = ""
+
+
 class ReadsSettings(Protocol):
     """The `Settings` class of a destination: a frozen dataclass that reads itself."""
 

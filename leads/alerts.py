@@ -1,0 +1,96 @@
+"""Tell the operators, from stored state only, so that no crash can swallow what they should know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from leads import destinations, log
+from leads.app import App
+from leads.errors import Failure
+from leads.rows import time_read, time_text
+from leads.settings import Reader
+from leads.store import Changed, Value
+from leads.transport import SEND_SECONDS, Deadline
+
+REMINDER = timedelta(hours=24)
+"""After this long an alert about trouble that lasts is sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What the operators should know. No field holds personal data, a secret or a URL with its query."""
+
+    kind: str
+    """`dead`, `misconfigured`, `quarantine`, `watch_silent` or `settings`."""
+    subject: str
+    """The destination, table or setting that is concerned."""
+    count: int
+    """How many leads wait, or how many things are wrong."""
+    since: datetime
+    cause: str
+    remedy: str
+    command: str = ""
+    """The command that helps once the remedy was applied."""
+
+
+def due(app: App, kind: str, subject: str, now: datetime, *, again_after: timedelta = timedelta(0)) -> bool:
+    """Whether an alert of this kind and subject may be sent now; if so the hour is taken, and nobody else sends it.
+
+    There is one an hour at most. Where nothing else remembers what was told, `again_after` is the time until the
+    same trouble is worth another alert.
+    """
+    note = app.ledger.note(f"alert:{kind}:{subject}")
+    last = time_read(note.values.get("sent_at"))
+    if last is not None and (_hour(last) == _hour(now) or now - last < again_after):
+        return False
+    values: Mapping[str, Value] = {**note.values, "sent_at": time_text(now)}
+    try:
+        app.ledger.write_note(replace(note, values=values))
+    except Changed:
+        return False
+    return True
+
+
+def send(app: App, alert: Alert, broken: frozenset[str] = frozenset()) -> bool:
+    """Log an alert and send it through every notification destination that is not itself in trouble.
+
+    Returns False when there are such destinations and none of them took it; the caller then tries again. A failing
+    alert makes no further alert.
+    """
+    log.event(
+        "alert",
+        kind=alert.kind,
+        subject=alert.subject,
+        count=alert.count,
+        since=alert.since,
+        cause=alert.cause,
+        remedy=alert.remedy,
+    )
+    asked = taken = 0
+    for name in app.settings.destinations:
+        if name in broken or name == alert.subject or name not in destinations.names():
+            continue
+        module = destinations.load(name)
+        tell = getattr(module, "alert", None)
+        if tell is None:
+            continue
+        reader = Reader(app.environ)
+        settings = module.Settings.read(reader)
+        if reader.problems:
+            continue
+        asked += 1
+        try:
+            tell(alert, Deadline.after(SEND_SECONDS), settings)
+        except Failure as failure:
+            log.event("alert_failed", kind=alert.kind, destination=name, cause=failure.cause)
+        except Exception as error:  # noqa: BLE001 - one destination's bug must not keep the others from telling
+            log.event("alert_failed", kind=alert.kind, destination=name, cause=type(error).__name__)
+        else:
+            taken += 1
+    return not asked or taken > 0
+
+
+def _hour(moment: datetime) -> tuple[int, int]:
+    return moment.toordinal(), moment.hour

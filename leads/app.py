@@ -1,0 +1,80 @@
+"""What one process of the app works with: settings, stores, doorbell. Everything is made when first asked for."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+
+from leads import log
+from leads.doorbell import Doorbell, QueueDoorbell
+from leads.errors import Misconfigured
+from leads.identity import Identity
+from leads.ledger import Ledger
+from leads.settings import Account, Settings, read
+from leads.store import Inbox, Store
+
+
+@dataclass
+class App:
+    """The app's parts. Tests put the twins in memory in their places."""
+
+    settings: Settings
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Where destinations read their settings."""
+
+    @cached_property
+    def store(self) -> Store:
+        """Our own tables and blobs. Raises Misconfigured where no storage account is set."""
+        from leads.azure_store import AzureStore
+
+        return AzureStore(self._account(self.settings.storage))
+
+    @cached_property
+    def doorbell(self) -> Doorbell:
+        """The queue that rings for deliveries. Raises Misconfigured where no storage account is set."""
+        return QueueDoorbell(self._account(self.settings.storage))
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        """The storage that Microsoft writes to. Raises Misconfigured where there is none."""
+        from leads.azure_store import AzureInbox
+
+        return AzureInbox(self._account(self.settings.inbox))
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What is known of each lead."""
+        return Ledger(self.store)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """The maker of lead ids. Raises Misconfigured when the id key is lost."""
+        return self.ledger.identity()
+
+    def ring(self, lead_id: str, destination: str, delay: float = 0.0) -> None:
+        """Ring for a delivery whose state is stored. A bell that fails costs minutes, not the lead: the sweep rings."""
+        try:
+            self.doorbell.ring(lead_id, destination, delay)
+        except Exception as error:  # noqa: BLE001 - whatever broke, what is stored stands
+            log.event("doorbell_failed", lead=lead_id, destination=destination, error=type(error).__name__)
+
+    @staticmethod
+    def _account(account: Account | None) -> Account:
+        if account is None:
+            raise Misconfigured(
+                "AzureWebJobsStorage names no storage account.",
+                "Set its connection string, or AzureWebJobsStorage__accountName with a managed identity.",
+            )
+        return account
+
+
+@cache
+def app() -> App:
+    """The app of this process, made from its environment."""
+    # The SDKs log every request at INFO, which would be paid for and says nothing that our events do not.
+    for chatty in ("azure", "urllib3", "msal"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    return App(read(os.environ), os.environ)

@@ -1,0 +1,213 @@
+"""One attempt of a delivery: claim, send, record, and ring again or give up.
+
+A destination's refusal is no exception: it is recorded, and the message is completed. Only a bug of ours or our own
+storage failing lets an exception out; then the host tries again, and at last `recover` puts the delivery back on its
+schedule.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import PurePath
+from typing import Any
+
+from leads import destinations, log, retry
+from leads.app import App
+from leads.destinations import Destination, Earlier, Kind, Step
+from leads.errors import Failure, Misconfigured, Transient
+from leads.lead import Attempt, Delivery, Lead, Outcome, State
+from leads.rows import ATTEMPTS_KEPT
+from leads.settings import Reader
+from leads.store import Changed
+from leads.transport import SEND_SECONDS, Deadline
+
+CLAIM = timedelta(seconds=90)
+EARLY = timedelta(seconds=60)
+"""A message that comes this much before its time rings again for the rest; an earlier one is left to its own bell."""
+
+
+def deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
+    """Look at one delivery and make the attempt that is due, if one is."""
+    claimed = _claim(app, lead_id, destination, now)
+    case = app.ledger.case(lead_id) if claimed else None
+    if claimed is None or case is None:
+        return
+    started = time.monotonic()
+    try:
+        reason, remote_id = _send(app, case.lead, claimed, now)
+    except Failure as failure:
+        _fail(app, claimed, case.lead, failure, now, time.monotonic() - started)
+        return
+    except Exception as error:  # noqa: BLE001 - raised again, without its text
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        # The text of an error that nobody foresaw may quote the lead, and the host logs what leaves this function.
+        what = f"{type(error).__name__} in {PurePath(where.filename).name}, line {where.lineno}"
+        log.event("delivery_internal_error", lead=lead_id, destination=destination, error=what)
+        raise RuntimeError(f"{destination} failed unforeseen: {what}.") from None
+    if reason:
+        _finish(app, replace(claimed, state=State.SKIPPED, reason=reason), case.lead, now)
+        return
+    attempt = Attempt(now, Outcome.OK, seconds=time.monotonic() - started)
+    delivered = replace(_attempted(claimed, attempt), state=State.DELIVERED, remote_id=remote_id or claimed.remote_id)
+    _finish(app, delivered, case.lead, now)
+
+
+def recover(app: App, lead_id: str, destination: str, now: datetime) -> None:
+    """Put a delivery whose message was given up by the host back on its schedule.
+
+    The host gives up after `maxDequeueCount` exceptions, so there is a bug of ours, or our storage was broken; both
+    are mended by people, and the schedule gives them days.
+    """
+    delivery = app.ledger.delivery(lead_id, destination)
+    if delivery is None or delivery.state != State.OPEN or _claimed(delivery, now) or delivery.next_at > now:
+        return
+    case = app.ledger.case(lead_id)
+    if case is None:
+        return
+    log.event("delivery_internal_error", lead=lead_id, destination=destination, error="given up by the host")
+    failure = Transient(
+        "Internal error: this app, not the destination, failed five times in a row.",
+        "Look for delivery_internal_error in the logs and report it; the delivery stays on its schedule.",
+    )
+    _fail(app, delivery, case.lead, failure, now, 0.0)
+
+
+def _claim(app: App, lead_id: str, destination: str, now: datetime) -> Delivery | None:
+    """Take a delivery that is open, due and nobody else's, for as long as a claim lasts."""
+    for _ in range(3):
+        delivery = app.ledger.delivery(lead_id, destination)
+        if delivery is None or delivery.state != State.OPEN or _claimed(delivery, now):
+            return None
+        early = delivery.next_at - now
+        if early > timedelta(0):
+            if early <= EARLY:
+                app.ring(lead_id, destination, early.total_seconds())
+            return None
+        try:
+            return app.ledger.save(replace(delivery, claimed_until=now + CLAIM))
+        except Changed:
+            continue
+    return None
+
+
+def _claimed(delivery: Delivery, now: datetime) -> bool:
+    return delivery.claimed_until is not None and delivery.claimed_until > now
+
+
+def _send(app: App, lead: Lead, delivery: Delivery, now: datetime) -> tuple[str, str]:
+    """Why the delivery is skipped, or the destination's id for the lead."""
+    if delivery.destination not in app.settings.destinations and app.environ.get("LEADS_DESTINATIONS", "").strip():
+        return "the destination is no longer in LEADS_DESTINATIONS", ""
+    module, settings = _destination(app, delivery.destination)
+    reason = _reason_to_skip(app, lead, module)
+    if reason:
+        return reason, ""
+    return "", module.send(lead, _step(app, lead, delivery, now), settings)
+
+
+def _destination(app: App, name: str) -> tuple[Destination, Any]:
+    """Load a destination with its settings. Raises Misconfigured with every problem of them at once."""
+    try:
+        module = destinations.load(name)
+    except KeyError:
+        raise Misconfigured(
+            f"There is no destination of the name {name}.",
+            f"Correct LEADS_DESTINATIONS (there are {', '.join(destinations.names())}), then bring these leads to "
+            "the right one with `python -m leads replay --destination NAME`.",
+        ) from None
+    reader = Reader(app.environ)
+    settings = module.Settings.read(reader)
+    if reader.problems:
+        raise Misconfigured(
+            " ".join(f"{problem.setting}: {problem.cause}" for problem in reader.problems),
+            " ".join(f"{problem.setting}: {problem.remedy}" for problem in reader.problems),
+        )
+    return module, settings
+
+
+def _reason_to_skip(app: App, lead: Lead, module: Destination) -> str:
+    if lead.is_test and app.settings.test_leads == "ignore":
+        return "a test lead, and LEADS_TEST_LEADS is ignore"
+    if lead.is_test and app.settings.test_leads == "notify" and module.KIND == Kind.CRM:
+        return "a test lead, and LEADS_TEST_LEADS is notify"
+    age = lead.arrived_at - lead.created_at
+    if module.KIND == Kind.NOTIFICATION and age > timedelta(days=app.settings.backfill_days):
+        return f"it was more than {app.settings.backfill_days} days old on arrival (LEADS_BACKFILL_DAYS)"
+    return ""
+
+
+def _step(app: App, lead: Lead, delivery: Delivery, now: datetime) -> Step:
+    earlier = tuple(
+        Earlier(case.lead, found.state if found else None, found.remote_id if found else "")
+        for case in app.ledger.history(lead.customer)
+        if _order(case.lead) < _order(lead)
+        for found in [next((d for d in case.deliveries if d.destination == delivery.destination), None)]
+    )
+    return Step(
+        now=now,
+        deadline=Deadline.after(SEND_SECONDS),
+        earlier=earlier,
+        remote_id=delivery.remote_id,
+        replayed=delivery.replayed,
+    )
+
+
+def _order(lead: Lead) -> tuple[datetime, datetime, str]:
+    """Leads of a customer in the order in which they arrived."""
+    return lead.arrived_at, lead.created_at, lead.id
+
+
+def _attempted(delivery: Delivery, attempt: Attempt) -> Delivery:
+    log.event(
+        "delivery_attempt",
+        lead=delivery.lead_id,
+        destination=delivery.destination,
+        attempt=delivery.attempt_count + 1,
+        outcome=attempt.outcome,
+        seconds=round(attempt.seconds, 3),
+        cause=attempt.cause,
+        remedy=attempt.remedy,
+    )
+    return replace(
+        delivery,
+        tries=delivery.tries + 1,
+        attempts=(*delivery.attempts, attempt)[-ATTEMPTS_KEPT:],
+        attempt_count=delivery.attempt_count + 1,
+    )
+
+
+def _fail(app: App, delivery: Delivery, lead: Lead, failure: Failure, now: datetime, seconds: float) -> None:
+    attempt = Attempt(now, failure.outcome, failure.cause, failure.remedy, seconds)
+    failed = replace(_attempted(delivery, attempt), remote_id=failure.remote_id or delivery.remote_id)
+    wait = None
+    if failure.outcome != Outcome.REJECTED:
+        seed = f"{delivery.lead_id}:{delivery.destination}"
+        wait = retry.wait(app.settings.retry_schedule, failed.tries, failure.retry_after, seed)
+    if wait is None:
+        _finish(app, replace(failed, state=State.DEAD, alerted_at=None), lead, now)
+        return
+    next_at = now + timedelta(seconds=seconds + wait)
+    try:
+        app.ledger.save(replace(failed, next_at=next_at, claimed_until=None))
+    except Changed:
+        return
+    app.ring(delivery.lead_id, delivery.destination, wait)
+
+
+def _finish(app: App, delivery: Delivery, lead: Lead, now: datetime) -> None:
+    try:
+        app.ledger.save(replace(delivery, finished_at=now, claimed_until=None))
+    except Changed:
+        return
+    log.event(
+        "delivery_finished",
+        lead=delivery.lead_id,
+        destination=delivery.destination,
+        state=delivery.state,
+        attempts=delivery.attempt_count,
+        latency_seconds=round((now - lead.arrived_at).total_seconds(), 3),
+        reason=delivery.reason,
+    )

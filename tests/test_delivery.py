@@ -1,0 +1,263 @@
+"""One delivery: claimed once, recorded whatever comes, tried again on the schedule, given up loudly."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from leads import delivery, intake
+from leads.destinations import Kind
+from leads.errors import Misconfigured, Rejected, Throttled, Transient
+from leads.lead import Delivery, Outcome, State
+from leads.settings import RETRY_SCHEDULE
+from leads.store import Changed
+from tests.world import PERSON, FakeDestination, World, failing, post, world
+
+
+@pytest.fixture
+def w() -> Iterator[World]:
+    with world() as made:
+        yield made
+
+
+def stored(w: World, destination: str = "crm") -> Delivery:
+    found = w.app.ledger.delivery(w.ids()[0], destination)
+    assert found
+    return found
+
+
+def test_a_lead_is_delivered_with_its_remote_id(w: World) -> None:
+    intake.receive(w.app, post(), w.now)
+    w.drain()
+    done = stored(w)
+    assert (done.state, done.attempt_count, done.claimed_until) == (State.DELIVERED, 1, None)
+    assert done.remote_id.startswith("remote-")
+    assert done.last
+    assert done.last.outcome == Outcome.OK
+
+
+@pytest.mark.parametrize("kind", [Transient, Throttled, Misconfigured])
+def test_what_may_pass_is_tried_again_on_the_schedule(w: World, kind: type[Transient]) -> None:
+    w.places["crm"].failures = [failing(kind)] * 3
+    intake.receive(w.app, post(), w.now)
+    w.live(hours=1)
+    assert w.states() == {"crm": "delivered"}
+    starts = [step.now for _, step in w.places["crm"].got]
+    waits = [(b - a).total_seconds() for a, b in pairwise(starts)]
+    assert [0.8 * s <= wait <= 1.2 * s + 2 for s, wait in zip((5, 300, 1800), waits, strict=True)] == [True] * 3
+
+
+def test_a_refused_lead_is_dead_at_once(w: World) -> None:
+    w.places["crm"].always = failing(Rejected)
+    intake.receive(w.app, post(), w.now)
+    w.live(hours=2)
+    assert w.states() == {"crm": "dead"}
+    assert len(w.places["crm"].got) == 1
+
+
+def test_an_outage_of_a_weekend_is_survived_and_one_of_a_week_ends_dead(w: World) -> None:
+    w.places["crm"].always = failing(Transient)
+    intake.receive(w.app, post(), w.now)
+    w.live(hours=58)
+    assert w.states() == {"crm": "open"}
+    w.live(hours=40)
+    assert w.states() == {"crm": "dead"}
+    assert len(w.places["crm"].got) == len(RETRY_SCHEDULE)
+    assert {(attempt.cause, attempt.remedy) for attempt in stored(w).attempts} == {("It did not work.", "Mend it.")}
+
+
+def test_the_destinations_own_wish_is_honoured_up_to_a_day(w: World) -> None:
+    w.places["crm"].failures = [failing(Throttled, retry_after=7200.0), failing(Throttled, retry_after=10.0**9)]
+    intake.receive(w.app, post(), w.now)
+    w.drain()
+    assert stored(w).next_at - w.now >= timedelta(hours=2)
+    w.live(hours=2, minutes=6)
+    second = w.places["crm"].got[1][1].now
+    assert stored(w).next_at - second == pytest.approx(timedelta(days=1), abs=timedelta(seconds=5))
+
+
+def test_a_message_that_is_doubled_or_late_does_nothing(w: World) -> None:
+    receipt = intake.receive(w.app, post(), w.now)
+    w.drain()
+    for _ in range(3):
+        delivery.deliver(w.app, receipt.id, "crm", w.now)
+    assert len(w.places["crm"].got) == 1
+    assert w.bell.waiting == []
+
+
+def test_a_message_before_its_time_waits_if_it_is_close_and_is_dropped_if_not(w: World) -> None:
+    w.places["crm"].failures = [failing(Transient), failing(Transient)]
+    receipt = intake.receive(w.app, post(), w.now)
+    w.drain()
+    w.bell.waiting.clear()
+    delivery.deliver(w.app, receipt.id, "crm", w.now)
+    assert len(w.bell.waiting) == 1, "five seconds are waited for"
+    w.forward(seconds=10)
+    w.drain()
+    w.bell.waiting.clear()
+    delivery.deliver(w.app, receipt.id, "crm", w.now)
+    assert (len(w.places["crm"].got), w.bell.waiting) == (2, []), "five minutes are left to the other bell"
+
+
+def test_a_claimed_delivery_is_left_alone_until_the_claim_ends(w: World) -> None:
+    receipt = intake.receive(w.app, post(), w.now)
+    w.app.ledger.save(replace(stored(w), claimed_until=w.now + delivery.CLAIM))
+    w.drain()
+    assert w.places["crm"].got == []
+    w.forward(seconds=91)
+    delivery.deliver(w.app, receipt.id, "crm", w.now)
+    assert w.states() == {"crm": "delivered"}
+
+
+def test_recording_never_recreates_what_was_deleted_meanwhile(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    receipt = intake.receive(w.app, post(), w.now)
+
+    def forget(*_: object) -> str:
+        for key in list(w.store.tables["leads"]):
+            w.store.delete("leads", *key)
+        return "x"
+
+    monkeypatch.setattr(w.places["crm"], "send", forget)
+    delivery.deliver(w.app, receipt.id, "crm", w.now)
+    assert w.store.tables["leads"] == {}
+
+
+def test_a_bug_lets_the_host_try_again_and_quotes_nothing(w: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    receipt = intake.receive(w.app, post(), w.now)
+    w.places["crm"].failures = [KeyError("someone@contoso.com")]
+    with pytest.raises(RuntimeError, match=r"KeyError in world\.py") as raised:
+        w.drain()
+    assert "contoso.com" not in f"{raised.value}{raised.value.__cause__}{caplog.text}"
+    w.forward(minutes=2)
+    delivery.deliver(w.app, receipt.id, "crm", w.now)
+    assert w.states() == {"crm": "delivered"}
+
+
+def test_what_the_host_gave_up_returns_to_the_schedule(w: World) -> None:
+    receipt = intake.receive(w.app, post(), w.now)
+    w.bell.waiting.clear()
+    w.forward(minutes=10)
+    delivery.recover(w.app, receipt.id, "crm", w.now)
+    assert stored(w).last is not None
+    assert stored(w).attempts[-1].outcome == Outcome.TRANSIENT
+    assert "Internal error" in stored(w).attempts[-1].cause
+    delivery.recover(w.app, receipt.id, "crm", w.now)
+    assert stored(w).attempt_count == 1, "a doubled poison message counts once"
+    w.live(minutes=5)
+    assert w.states() == {"crm": "delivered"}
+
+
+def test_settings_problems_are_all_told_and_heal_by_themselves(w: World) -> None:
+    w.places["crm"].problems = (("CRM_URL", "It is not set.", "Set it."), ("CRM_KEY", "It is empty.", "Fill it."))
+    intake.receive(w.app, post(), w.now)
+    w.drain()
+    attempt = stored(w).attempts[-1]
+    assert attempt.outcome == Outcome.MISCONFIGURED
+    assert attempt.cause == "CRM_URL: It is not set. CRM_KEY: It is empty."
+    w.places["crm"].problems = ()
+    w.live(hours=1)
+    assert w.states() == {"crm": "delivered"}
+
+
+def test_a_destination_that_does_not_exist_says_so() -> None:
+    with world(environ={"LEADS_DESTINATIONS": "dynamcis"}) as w:
+        intake.receive(w.app, post(), w.now)
+        w.drain()
+        attempt = stored(w, "dynamcis").attempts[-1]
+        assert attempt.outcome == Outcome.MISCONFIGURED
+        assert "no destination of the name dynamcis" in attempt.cause
+        assert "replay" in attempt.remedy
+
+
+def test_a_destination_that_was_removed_is_skipped_but_not_one_whose_setting_vanished() -> None:
+    with world(crm=FakeDestination(), mail=FakeDestination()) as w:
+        intake.receive(w.app, post(), w.now)
+        w.app.settings = replace(w.app.settings, destinations=("mail",))
+        w.app.environ = {"LEADS_DESTINATIONS": "mail"}
+        w.drain()
+        assert w.states() == {"crm": "skipped", "mail": "delivered"}
+        assert stored(w).reason == "the destination is no longer in LEADS_DESTINATIONS"
+    with world(crm=FakeDestination()) as w:
+        intake.receive(w.app, post(), w.now)
+        w.app.settings = replace(w.app.settings, destinations=("console",))
+        w.app.environ = {}
+        w.drain()
+        assert w.states() == {"crm": "delivered"}
+
+
+TEST_LEAD = post(userDetails=PERSON | {"firstName": "MSFT_TEST_636573304831318844"})
+
+
+@pytest.mark.parametrize(
+    ("policy", "crm", "notified"),
+    [("notify", "skipped", "delivered"), ("deliver", "delivered", "delivered"), ("ignore", "skipped", "skipped")],
+)
+def test_test_leads_go_where_the_setting_says(policy: str, crm: str, notified: str) -> None:
+    mail = FakeDestination(KIND=Kind.NOTIFICATION)
+    with world(environ={"LEADS_TEST_LEADS": policy}, crm=FakeDestination(), mail=mail) as w:
+        intake.receive(w.app, TEST_LEAD, w.now)
+        w.drain()
+        assert w.states() == {"crm": crm, "mail": notified}
+
+
+def test_an_old_lead_reaches_the_crm_but_shouts_at_nobody() -> None:
+    with world(crm=FakeDestination(), mail=FakeDestination(KIND=Kind.NOTIFICATION)) as w:
+        intake.receive(w.app, post(createdTime="2026-11-01T00:00:00Z"), w.now)
+        w.drain()
+        assert w.states() == {"crm": "delivered", "mail": "skipped"}
+
+
+def test_a_step_knows_the_customers_earlier_ones_in_the_order_of_arrival(w: World) -> None:
+    for action in ("PLT", "INS", "StartTestDrive"):
+        intake.receive(w.app, post(actionCode=action), w.now)
+        w.forward(hours=1)
+    w.drain()
+    lead, step = next((lead, step) for lead, step in w.places["crm"].got if lead.action == "StartTestDrive")
+    assert [earlier.lead.action for earlier in step.earlier] == ["PLT", "INS"]
+    assert {earlier.state for earlier in step.earlier} <= {State.DELIVERED, State.OPEN}
+    assert lead.customer == step.earlier[0].lead.customer
+
+
+def test_what_a_failed_attempt_left_behind_is_known_to_the_next(w: World) -> None:
+    w.places["crm"].failures = [failing(Transient, remote_id="half-done")]
+    intake.receive(w.app, post(), w.now)
+    w.live(minutes=1)
+    assert [step.remote_id for _, step in w.places["crm"].got] == ["", "half-done"]
+
+
+def test_two_workers_make_one_attempt(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    receipt = intake.receive(w.app, post(), w.now)
+    calls: list[int] = []
+    save = w.app.ledger.save
+
+    def interleaved(changed: Delivery) -> Delivery:
+        if not calls:
+            calls.append(1)
+            delivery.deliver(w.app, receipt.id, "crm", w.now)
+        return save(changed)
+
+    monkeypatch.setattr(w.app.ledger, "save", interleaved)
+    delivery.deliver(w.app, receipt.id, "crm", w.now)
+    assert len(w.places["crm"].got) == 1
+
+
+def test_a_claim_outlived_is_not_recorded_over_another(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    receipt = intake.receive(w.app, post(), w.now)
+
+    def slow(*_: object) -> str:
+        current = w.app.ledger.delivery(receipt.id, "crm")
+        assert current
+        w.app.ledger.save(replace(current, remote_id="by another worker"))
+        return "late"
+
+    monkeypatch.setattr(w.places["crm"], "send", slow)
+    delivery.deliver(w.app, receipt.id, "crm", w.now)
+    assert stored(w).remote_id == "by another worker"
+    with pytest.raises(Changed):
+        w.app.ledger.save(replace(stored(w), etag='W/"old"'))

@@ -1,0 +1,304 @@
+"""New rows of the watched tables: all of them, once, whatever the keys, the clock and the paging do."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from leads import watch
+from leads.memory import MemoryInbox
+from leads.store import Page
+from tests.world import NOON, World, row, world
+
+TABLE = "MarketplaceLeads"
+
+
+@pytest.fixture
+def w() -> Iterator[World]:
+    with world() as made:
+        yield made
+
+
+def put(w: World, *rows: dict[str, Any]) -> None:
+    w.inbox.tables.setdefault(TABLE, []).extend(rows)
+
+
+def look(w: World, times: int = 1, **apart: float) -> None:
+    for _ in range(times):
+        watch.watch(w.app, w.now)
+        w.forward(**(apart or {"minutes": 1}))
+
+
+def keys(w: World) -> set[str]:
+    """The row keys of all leads that came in, told by their addresses."""
+    rows = w.store.tables.get("leads", {}).values()
+    return {str(row.values["email"]).partition("@")[0] for row in rows if "email" in row.values}
+
+
+def test_a_table_that_does_not_exist_yet_means_no_lead_yet(w: World) -> None:
+    look(w, 3)
+    put(w, row("a", w.now))
+    look(w)
+    assert keys(w) == {"a"}
+
+
+def test_a_new_row_is_a_lead_within_one_run_and_only_once(w: World) -> None:
+    look(w)
+    put(w, row("a", w.now), row("b", w.now))
+    look(w, 40)
+    assert keys(w) == {"a", "b"}
+    assert len(w.bell.waiting) == 2
+
+
+def test_the_watched_table_is_read_by_day_and_not_scanned_every_minute(w: World) -> None:
+    asked: list[str] = []
+    pages = w.inbox.pages
+
+    def noting(table: str, condition: str, token: str = "") -> Iterator[Page]:
+        asked.append(condition)
+        return pages(table, condition, token)
+
+    put(w, row("a", w.now))
+    look(w, 2)
+    w.inbox.pages = noting  # type: ignore[method-assign]
+    look(w, 60)
+    assert {condition.partition(" and ")[0] for condition in asked} == {
+        f"PartitionKey eq '11:2F{day}:2F2026'" for day in (20, 21, 22)
+    }
+    assert len(asked) == 180
+
+
+def test_twelve_hundred_rows_of_one_partition_are_read_over_all_pages(w: World) -> None:
+    look(w)
+    put(w, *(row(f"r{number}", w.now) for number in range(1200)))
+    look(w)
+    assert len(keys(w)) == 1200
+
+
+def test_a_weekend_of_downtime_is_read_day_by_day(w: World) -> None:
+    look(w)
+    for hours in (1, 25, 49, 60):
+        put(w, row(f"after{hours}", w.now + timedelta(hours=hours)))
+    w.forward(hours=63)
+    look(w)
+    assert keys(w) == {"after1", "after25", "after49", "after60"}
+
+
+def test_the_first_run_takes_the_last_week_and_notes_what_is_older(w: World) -> None:
+    put(w, *(row(f"old{days}", w.now - timedelta(days=days)) for days in (1, 6, 8, 400)))
+    look(w)
+    assert keys(w) == {"old1", "old6"}
+    assert len(w.store.tables["events"]) == 4
+    put(w, row("new", w.now))
+    look(w)
+    assert keys(w) == {"old1", "old6", "new"}
+
+
+def test_a_first_run_over_fifty_thousand_rows_is_bounded_and_loses_none(w: World) -> None:
+    start = w.now - timedelta(days=500)
+    put(w, *(row(f"{number:05}", start + timedelta(minutes=10 * number)) for number in range(50_000)))
+    stamps = [row["Timestamp"] for row in w.inbox.tables[TABLE]]
+    recent = sum(NOON - timedelta(days=7) <= datetime.fromisoformat(stamp) <= NOON for stamp in stamps)
+    w.inbox.tables[TABLE] = [r for r in w.inbox.tables[TABLE] if datetime.fromisoformat(r["Timestamp"]) <= NOON]
+    rows = len(w.inbox.tables[TABLE])
+    runs = 0
+    while not w.store.tables.get("state", {}) or "scanned_at" not in w.app.ledger.note("watch:marketplaceleads").values:
+        before = len(w.store.tables.get("events", {}))
+        watch.watch(w.app, w.now)
+        assert len(w.store.tables["events"]) - before <= watch.ROWS_PER_RUN + 2 * 1000
+        w.forward(minutes=1)
+        runs += 1
+        if runs == 2:
+            assert len(keys(w)) == recent, "new leads do not wait for the long scan"
+    assert len(w.store.tables["events"]) == rows
+    assert runs <= rows / watch.ROWS_PER_RUN + 1
+
+
+def test_a_scan_that_is_interrupted_goes_on_and_finds_what_was_written_meanwhile(
+    w: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "ROWS_PER_RUN", 20)
+    w.inbox.page = 10
+    put(w, *(row(f"k{number:03}", w.now, partition=f"strange{number:03}") for number in range(100)))
+    calls: list[Page] = []
+    pages = w.inbox.pages
+
+    def breaking(table: str, condition: str, token: str = "") -> Iterator[Page]:
+        for page in pages(table, condition, token):
+            calls.append(page)
+            if len(calls) in (3, 7, 8):
+                raise ConnectionError
+            yield page
+
+    w.inbox.pages = breaking  # type: ignore[method-assign]
+    for number in range(12):
+        if number == 4:
+            put(w, row("behind", w.now, partition="strange000"))
+        with contextlib.suppress(RuntimeError):
+            watch.watch(w.app, w.now)
+        w.forward(minutes=1)
+    look(w, 2, minutes=16)
+    assert len(keys(w)) == 101
+
+
+def test_keys_in_another_form_are_found_by_the_scan_every_quarter_of_an_hour(w: World) -> None:
+    put(w, row("a", w.now, partition="2026-11-21"))
+    look(w)
+    assert keys(w) == {"a"}
+    put(w, row("b", w.now, partition="leads"))
+    look(w, 16)
+    assert keys(w) == {"a", "b"}
+
+
+def test_a_key_that_changes_its_form_is_found_within_a_day(w: World) -> None:
+    put(w, row("a", w.now))
+    look(w, 5)
+    put(w, row("b", w.now, partition="tenant7"))
+    look(w, 25, hours=1)
+    assert keys(w) == {"a", "b"}
+    put(w, row("c", w.now, partition="tenant7"))
+    look(w, 17)
+    assert keys(w) == {"a", "b", "c"}
+
+
+def test_a_row_written_late_into_an_old_partition_is_found_by_the_daily_scan(w: World) -> None:
+    put(w, row("a", w.now))
+    look(w, 5)
+    put(w, row("late", w.now, partition=watch.day_key(w.now - timedelta(days=30))))
+    look(w, 26, hours=1)
+    assert keys(w) == {"a", "late"}
+
+
+def test_rows_with_one_timestamp_are_all_taken(w: World) -> None:
+    look(w)
+    stamp = w.now
+    put(w, *(row(f"same{number}", stamp) for number in range(50)))
+    look(w)
+    put(w, *(row(f"more{number}", stamp) for number in range(50)))
+    look(w)
+    assert len(keys(w)) == 100
+
+
+def test_a_row_edited_later_is_no_second_lead(w: World) -> None:
+    put(w, row("a", w.now))
+    look(w)
+    w.inbox.tables[TABLE] = [row("a", w.now, Description="edited")]
+    look(w)
+    assert len(w.ids()) == 1
+
+
+def test_two_watches_at_once_make_one_lead_of_each_row(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(w, *(row(f"r{number}", w.now) for number in range(10)))
+    inside: list[int] = []
+    pages = w.inbox.pages
+
+    def twice(table: str, condition: str, token: str = "") -> Iterator[Page]:
+        if not inside:
+            inside.append(1)
+            watch.watch(w.app, w.now)
+        return pages(table, condition, token)
+
+    w.inbox.pages = twice  # type: ignore[method-assign]
+    look(w, 3)
+    assert len(w.ids()) == 10
+    assert len(w.bell.waiting) == 10
+
+
+def test_the_watermark_stays_until_every_row_is_durable(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    look(w)
+    before = w.app.ledger.note("watch:marketplaceleads").values["watermark"]
+    put(w, row("a", w.now), row("b", w.now))
+    calls: list[int] = []
+    insert_all = w.store.insert_all
+
+    def once_broken(table: str, rows: Any) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise ConnectionError
+        insert_all(table, rows)
+
+    monkeypatch.setattr(w.store, "insert_all", once_broken)
+    with pytest.raises(RuntimeError):
+        watch.watch(w.app, w.now)
+    assert w.app.ledger.note("watch:marketplaceleads").values["watermark"] == before
+    look(w)
+    w.live(minutes=10)
+    assert keys(w) == {"a", "b"}
+
+
+def test_a_broken_table_does_not_keep_the_others_waiting() -> None:
+    with world(environ={"LEADS_INBOX_TABLES": "Broken,MarketplaceLeads"}) as w:
+        pages = w.inbox.pages
+
+        def breaking(table: str, condition: str, token: str = "") -> Iterator[Page]:
+            if table == "Broken":
+                raise ConnectionError
+            return pages(table, condition, token)
+
+        w.inbox.pages = breaking  # type: ignore[method-assign]
+        put(w, row("a", w.now))
+        with pytest.raises(RuntimeError, match="Broken"):
+            watch.watch(w.app, w.now)
+        assert keys(w) == {"a"}
+
+
+@dataclass
+class StutteringInbox(MemoryInbox):
+    """Pages as Azure may send them, and Azurite never does: empty ones with a continuation token in between."""
+
+    asked: list[str] = field(default_factory=list)
+
+    def pages(self, table: str, condition: str, token: str = "") -> Iterator[Page]:
+        for page in super().pages(table, condition, token):
+            yield Page([], token or "start")
+            yield Page([], token or "start")
+            yield page
+
+
+def test_empty_pages_with_a_token_do_not_end_the_reading(w: World) -> None:
+    w.app.inbox = w.inbox = StutteringInbox(page=3)
+    put(w, *(row(f"r{number}", w.now) for number in range(10)))
+    look(w)
+    assert len(keys(w)) == 10
+
+
+@pytest.mark.parametrize("jump", [timedelta(minutes=10), timedelta(days=3)])
+def test_a_clock_that_jumps_ahead_and_back_loses_no_row(w: World, jump: timedelta) -> None:
+    put(w, row("a", w.now))
+    look(w, 2)
+    for number in range(30):
+        put(w, row(f"during{number}", w.now))
+        watch.watch(w.app, w.now + jump)
+        w.forward(minutes=1)
+    look(w, 30, hours=1)
+    assert len(keys(w)) == 31
+
+
+@pytest.mark.parametrize("skew", [timedelta(minutes=10), -timedelta(minutes=10)])
+def test_a_clock_that_is_ten_minutes_wrong_loses_no_row(w: World, skew: timedelta) -> None:
+    for number in range(60):
+        put(w, row(f"r{number}", w.now))
+        watch.watch(w.app, w.now + skew)
+        w.forward(minutes=1)
+    look(w, 2, minutes=15)
+    assert len(keys(w)) == 60
+
+
+@pytest.mark.parametrize(
+    ("key", "day"),
+    [("9:2F28:2F2018", True), ("12:2f1:2f2026", True), ("13:2F1:2F2026", False), ("2026-11-21", False), ("", False)],
+)
+def test_what_looks_like_a_day(key: str, day: bool) -> None:
+    assert watch.is_day_key(key) is day
+
+
+def test_the_shared_shape_of_rows_is_what_microsoft_writes(w: World) -> None:
+    sample: Mapping[str, Any] = row("a", NOON)
+    assert sample["PartitionKey"] == "11:2F21:2F2026"
+    assert json.loads(sample["CustomerInfo"])["Email"] == "a@contoso.com"
