@@ -43,7 +43,7 @@ def due(app: App, kind: str, subject: str, now: datetime, *, again_after: timede
     """
     note = app.ledger.note(f"alert:{kind}:{subject}")
     last = time_read(note.values.get("sent_at"))
-    if last is not None and (_hour(last) == _hour(now) or now - last < again_after):
+    if last is not None and (_hour(last) == _hour(now) or timedelta(0) <= now - last < again_after):
         return False
     values: Mapping[str, Value] = {**note.values, "sent_at": time_text(now)}
     try:

@@ -25,6 +25,8 @@ from leads.store import Changed
 from leads.transport import SEND_SECONDS, Deadline
 
 CLAIM = timedelta(seconds=90)
+SKEW = timedelta(minutes=20)
+"""How far the clocks of two instances may be apart."""
 EARLY = timedelta(seconds=60)
 """A message that comes this much before its time rings again for the rest; an earlier one is left to its own bell."""
 
@@ -62,7 +64,7 @@ def recover(app: App, lead_id: str, destination: str, now: datetime) -> None:
     are mended by people, and the schedule gives them days.
     """
     delivery = app.ledger.delivery(lead_id, destination)
-    if delivery is None or delivery.state != State.OPEN or _claimed(delivery, now) or delivery.next_at > now:
+    if delivery is None or delivery.state != State.OPEN or is_claimed(delivery, now) or delivery.next_at > now:
         return
     case = app.ledger.case(lead_id)
     if case is None:
@@ -79,7 +81,7 @@ def _claim(app: App, lead_id: str, destination: str, now: datetime) -> Delivery 
     """Take a delivery that is open, due and nobody else's, for as long as a claim lasts."""
     for _ in range(3):
         delivery = app.ledger.delivery(lead_id, destination)
-        if delivery is None or delivery.state != State.OPEN or _claimed(delivery, now):
+        if delivery is None or delivery.state != State.OPEN or is_claimed(delivery, now):
             return None
         early = delivery.next_at - now
         if early > timedelta(0):
@@ -93,8 +95,9 @@ def _claim(app: App, lead_id: str, destination: str, now: datetime) -> Delivery 
     return None
 
 
-def _claimed(delivery: Delivery, now: datetime) -> bool:
-    return delivery.claimed_until is not None and delivery.claimed_until > now
+def is_claimed(delivery: Delivery, now: datetime) -> bool:
+    """Whether somebody is at this delivery. A claim that ends later than one can was made by a clock that ran ahead."""
+    return delivery.claimed_until is not None and now < delivery.claimed_until <= now + CLAIM + SKEW
 
 
 def _send(app: App, lead: Lead, delivery: Delivery, now: datetime) -> tuple[str, str]:

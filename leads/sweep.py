@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from leads import intake, log, purge
 from leads.alerts import REMINDER, Alert, due, send
 from leads.app import App
+from leads.delivery import is_claimed
 from leads.lead import Delivery, Outcome, State
 from leads.ledger import BACKFILLED, GONE, QUARANTINE, RAW, Case, Line
 from leads.rows import time_read, time_text
@@ -27,7 +28,7 @@ LINES_PER_RUN = 2000
 """Open lines that one run looks at; the next run goes on behind them."""
 
 DAYS_LISTED = 14
-"""The most days back that a listing of blobs goes after the sweep itself was down."""
+"""The most days back that a listing of blobs goes: once a day, and after the sweep itself was down."""
 
 
 @dataclass
@@ -53,7 +54,9 @@ def sweep(app: App, now: datetime) -> None:
         _look(app, line, now, tally)
     values["cursor"] = f"{lines[-1].lead_id}0" if len(lines) == LINES_PER_RUN else ""
     if _due(values, "raw_listed_at", now, LIST_RAW):
-        tally.redone += _list_raw(app, time_read(values.get("raw_listed_at")) or now, now)
+        daily = _due(values, "purged_at", now, PURGE)
+        since = now - timedelta(days=DAYS_LISTED) if daily else time_read(values.get("raw_listed_at")) or now
+        tally.redone += _list_raw(app, since, now)
         values["raw_listed_at"] = time_text(now)
     _alert_deliveries(app, tally, now)
     _alert_quarantine(app, time_read(values.get("ran_at")) or now, now)
@@ -66,6 +69,8 @@ def sweep(app: App, now: datetime) -> None:
         values["purged_at"] = time_text(now)
     values |= {"ran_at": time_text(now), "first_ran_at": values.get("first_ran_at") or time_text(now)}
     values |= {"open": tally.open - tally.closed, "oldest_open_at": time_text(tally.oldest) if tally.oldest else ""}
+    values["dead"] = _count_dead(app, {line.lead_id for line in lines}, tally, now)
+    values["misconfigured"] = ", ".join(sorted(name for kind, name in tally.trouble if kind == "misconfigured"))
     try:
         app.ledger.write_note(replace(note, values=values))
     except Changed:
@@ -81,9 +86,23 @@ def sweep(app: App, now: datetime) -> None:
     )
 
 
+def _count_dead(app: App, looked_at: set[str], tally: _Tally, now: datetime) -> int:
+    """The dead deliveries of leads of the last days, for health: of the open leads, and of those that are closed."""
+    closed = (
+        row
+        for back in range(DAYS_LISTED)
+        for row in app.ledger.day_lines(f"{now - timedelta(days=back):%Y-%m-%d}")
+        if row.key not in looked_at
+    )
+    return tally.dead + sum(
+        value == State.DEAD for row in closed for name, value in row.values.items() if name.startswith("to_")
+    )
+
+
 def _due(values: dict[str, Value], name: str, now: datetime, every: timedelta) -> bool:
     last = time_read(values.get(name))
-    return last is None or now - last >= every
+    # A time to come was noted by a clock that ran ahead: it counts for nothing.
+    return last is None or not timedelta(0) <= now - last < every
 
 
 def _look(app: App, line: Line, now: datetime, tally: _Tally) -> None:
@@ -128,8 +147,8 @@ def _overdue(delivery: Delivery, now: datetime) -> bool:
     return (
         delivery.state == State.OPEN
         and now - delivery.next_at > OVERDUE
-        and (delivery.claimed_until is None or delivery.claimed_until <= now)
-        and (delivery.rung_at is None or now - delivery.rung_at >= RING_AGAIN)
+        and not is_claimed(delivery, now)
+        and (delivery.rung_at is None or not timedelta(0) <= now - delivery.rung_at < RING_AGAIN)
     )
 
 
@@ -157,7 +176,7 @@ def _list_raw(app: App, since: datetime, now: datetime) -> int:
 
 def _days(since: datetime, now: datetime) -> list[datetime]:
     """The days from the one before `since` to today."""
-    count = min((now.date() - since.date()).days + 1, DAYS_LISTED)
+    count = min((now.date() - min(since, now).date()).days + 1, DAYS_LISTED)
     return [now - timedelta(days=back) for back in range(max(count, 1), -1, -1)]
 
 
@@ -185,7 +204,7 @@ def _alert_deliveries(app: App, tally: _Tally, now: datetime) -> None:
 def _mark(app: App, delivery: Delivery, now: datetime) -> None:
     """Note that the operators know. What changed meanwhile is told by a later sweep, if there is still need."""
     current = app.ledger.delivery(delivery.lead_id, delivery.destination)
-    if current is None or current.state != delivery.state or (current.claimed_until or now) > now:
+    if current is None or current.state != delivery.state or is_claimed(current, now):
         return
     try:
         app.ledger.save(replace(current, alerted_at=now))
@@ -264,6 +283,7 @@ def _close(app: App, line: Line, case: Case, tally: _Tally) -> None:
             return
     summary: dict[str, Value] = {f"to_{d.destination}": d.state for d in case.deliveries}
     summary |= {"stage": case.lead.stage, "offer": case.lead.offer_name[:200], "is_test": case.lead.is_test}
+    summary["offer_id"] = case.lead.offer[:200]
     try:
         app.ledger.close(line, summary)
     except Changed:

@@ -131,7 +131,8 @@ def _scan(run: _Run, note: Row) -> dict[str, Value]:
     """Work off a stretch of the full scan, if one is under way or due; what the note should say afterwards.
 
     The watermark of scans is the newest `Timestamp` that was known when the last *completed* scan began: whatever
-    was written behind its cursor is newer than that, by the clock of the storage itself, whatever ours says.
+    was written behind its cursor is newer than that, by the clock of the storage itself, whatever ours says. Where
+    no row was known by then, the next scan reads everything once more.
     """
     values = note.values
     watermark = str(values.get("scan_watermark", ""))
@@ -143,7 +144,7 @@ def _scan(run: _Run, note: Row) -> dict[str, Value]:
         if last is not None and timedelta(0) <= run.now - last < every:
             return {}
         began, cursor = time_text(run.now), ""
-        following = max(str(values.get("last_row_at", "")), run.newest) or began
+        following = max(str(values.get("last_row_at", "")), run.newest)
     since = time_read(watermark)
     stop = _work_off(run, _since(since - OVERLAP) if since else "", cursor)
     if stop:

@@ -1,0 +1,257 @@
+"""Access tokens for the app itself, by msal: client secret, certificate, managed identity, or the latter as a
+federated credential of an app registration. Signing in as a user is not supported.
+
+msal reads its own token cache and goes to the network only when it has to. All its requests go through
+`leads.transport`, and an answer that is no success never reaches msal: it is raised as a `leads.errors.Failure` on the
+way. So msal's memory of failed answers (a 400 for 60 seconds, a 429 or 5xx for `Retry-After` or 5 seconds) stays empty,
+and every attempt of a delivery that reports a failure has really been made.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from leads import entra_errors, transport
+from leads.errors import Failure, Misconfigured
+from leads.transport import SEND_SECONDS, Deadline, Response
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken
+
+AUTHORITY = "https://login.microsoftonline.com"
+_FINDING = Lock()
+_EXCHANGE = "api://AzureADTokenExchange"
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
+"""What msal raises for a success whose fields are missing or of another type."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who signs in, and with what: a secret, else a certificate, else the function app's managed identity.
+
+    `tenant_id` and `client_id` are those of the app registration and may be empty for a plain managed identity.
+    `certificate` is PEM with both private key and certificate; a backslash and `n` may stand for its line breaks.
+    With `federated` the managed identity signs in as the app registration, which may be in another tenant.
+    `managed_identity_client_id` names a user-assigned identity; empty means the system-assigned one.
+    """
+
+    tenant_id: str = ""
+    client_id: str = ""
+    secret: str = field(default="", repr=False)
+    certificate: str = field(default="", repr=False)
+    authority: str = AUTHORITY
+    managed_identity_client_id: str = ""
+    federated: bool = False
+
+
+def token(credentials: Credentials, resource: str, *, deadline: Deadline, fresh: bool = False) -> str:
+    """An access token for `resource` (`https://ORG.crm.dynamics.com`, without a path), from memory where possible.
+
+    `fresh` drops the token in memory first: for one more try after a 401. The managed identity endpoint keeps tokens
+    of its own and may give the same again. Raises Misconfigured, Throttled or Transient.
+    """
+    return _shared(credentials).obtain(resource, deadline, fresh=fresh)[0]
+
+
+class ManagedIdentityCredential:
+    """The function app's managed identity, for the Azure SDK's clients (`azure.core.credentials.TokenCredential`)."""
+
+    def __init__(self, client_id: str = "") -> None:
+        """Take the user-assigned identity with this client id; the system-assigned one without."""
+        self._credentials = Credentials(managed_identity_client_id=client_id)
+
+    def get_token(self, *scopes: str, claims: str | None = None, **_: Any) -> AccessToken:
+        """A token for the resource of the first scope. Raises azure.core.exceptions.ClientAuthenticationError."""
+        from azure.core.credentials import AccessToken
+        from azure.core.exceptions import ClientAuthenticationError
+
+        resource = scopes[0].removesuffix("/.default")
+        deadline = Deadline.after(SEND_SECONDS)
+        try:
+            return AccessToken(*_shared(self._credentials).obtain(resource, deadline, fresh=bool(claims)))
+        except Failure as failure:
+            raise ClientAuthenticationError(f"{failure.cause} {failure.remedy}") from None
+
+
+def _shared(credentials: Credentials) -> _Client:
+    """The process's one client for these credentials, also when many ask for it at once."""
+    with _FINDING:
+        return _client(credentials)
+
+
+@cache
+def _client(credentials: Credentials) -> _Client:
+    return _Client(credentials)
+
+
+class _Client:
+    """One msal object, made at the first use, since making it asks the network. One caller at a time."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self._lock = Lock()
+        self._http: list[_Http] = []
+        self._caches: list[Any] = []
+        self._acquire: Callable[[str], Any] | None = None
+
+    def obtain(self, resource: str, deadline: Deadline, *, fresh: bool) -> tuple[str, int]:
+        """A token and the Unix time in seconds at which it expires."""
+        while not self._lock.acquire(timeout=deadline.remaining()):
+            pass
+        try:
+            return self._obtain(resource, deadline, fresh=fresh)
+        finally:
+            self._lock.release()
+
+    def _obtain(self, resource: str, deadline: Deadline, *, fresh: bool) -> tuple[str, int]:
+        for http in self._http:
+            http.deadline = deadline
+        if fresh:
+            for tokens in self._caches:
+                for entry in list(tokens.search(tokens.CredentialType.ACCESS_TOKEN)):
+                    tokens.remove_at(entry)
+        if self._acquire is None:
+            self._acquire = self._make(deadline)
+        result = self._acquire(resource)
+        return result["access_token"], int(time.time()) + int(result["expires_in"])
+
+    def _make(self, deadline: Deadline) -> Callable[[str], Any]:
+        """Make the msal object for these credentials; what it fetches on the way is bounded by the deadline."""
+        mine = self._credentials
+        self._http, self._caches = [], []
+        if not (mine.secret or mine.certificate or mine.federated):
+            return self._identity(deadline)
+        if not mine.tenant_id or not mine.client_id:
+            raise Misconfigured(
+                "The sign-in lacks the tenant id or the client id.", "Set both, from the app registration's overview."
+            )
+        return self._application(self._credential(deadline), deadline)
+
+    def _credential(self, deadline: Deadline) -> Any:
+        mine = self._credentials
+        if mine.secret:
+            return mine.secret
+        if mine.certificate:
+            pem = mine.certificate.replace("\\n", "\n")
+            _check_certificate(pem)
+            return {"private_key": pem, "public_certificate": pem}
+        identity = self._identity(deadline)
+        return {"client_assertion": lambda: identity(_EXCHANGE)["access_token"]}
+
+    def _application(self, credential: Any, deadline: Deadline) -> Callable[[str], Any]:
+        import msal  # type: ignore[import-untyped]
+
+        mine, tokens, http = self._credentials, msal.TokenCache(), _Http(entra_errors.of_entra, deadline)
+        try:
+            app = msal.ConfidentialClientApplication(
+                mine.client_id,
+                client_credential=credential,
+                authority=f"{mine.authority.rstrip('/')}/{mine.tenant_id}",
+                # Other clouds and private authorities are trusted because an operator set them.
+                instance_discovery=False,
+                http_client=http,
+                token_cache=tokens,
+            )
+        except _UNREADABLE:
+            raise Misconfigured(
+                "Authority and tenant id do not lead to a Microsoft Entra tenant.",
+                f"The authority is an https URL such as {AUTHORITY}, the tenant id a GUID or a domain.",
+            ) from None
+        self._http.append(http)
+        self._caches.append(tokens)
+        return lambda resource: http.usable(lambda: app.acquire_token_for_client([f"{resource}/.default"]))
+
+    def _identity(self, deadline: Deadline) -> Callable[[str], Any]:
+        import msal
+
+        if "IDENTITY_ENDPOINT" not in os.environ:
+            raise Misconfigured(
+                "There is no managed identity here.",
+                "Switch on the function app's managed identity, or set a client secret or a certificate.",
+            )
+        name = self._credentials.managed_identity_client_id
+        tokens, http = msal.TokenCache(), _Http(entra_errors.of_identity, deadline)
+        client = msal.ManagedIdentityClient(
+            msal.UserAssignedManagedIdentity(client_id=name) if name else msal.SystemAssignedManagedIdentity(),
+            http_client=http,
+            token_cache=tokens,
+        )
+        self._http.append(http)
+        self._caches.append(tokens)
+        return lambda resource: http.usable(lambda: client.acquire_token_for_client(resource=resource))
+
+
+@dataclass(frozen=True, slots=True)
+class _Success:
+    """An answer in the shape that msal reads. It is always a success."""
+
+    status_code: int
+    text: str
+    headers: Mapping[str, str]
+
+    def raise_for_status(self) -> None:
+        """Nothing to raise."""
+
+
+class _Http:
+    """What msal sends its requests with. Any answer but a JSON object with a success status is raised as a failure."""
+
+    def __init__(self, failure: Callable[[Response], Failure], deadline: Deadline) -> None:
+        self._failure = failure
+        self.deadline = deadline
+
+    def get(self, url: str, params: Any = None, headers: Any = None, **_: Any) -> _Success:
+        """Send a GET."""
+        return self._send("GET", url, params, headers, None)
+
+    def post(self, url: str, params: Any = None, data: Any = None, headers: Any = None, **_: Any) -> _Success:
+        """Send a POST with a form."""
+        return self._send("POST", url, params, headers, data)
+
+    def close(self) -> None:
+        """Leave the session open: it is everybody's."""
+
+    def usable(self, acquire: Callable[[], Any]) -> Any:
+        """What msal acquires, if there is a token in it."""
+        try:
+            result = acquire()
+            if isinstance(result["access_token"], str) and int(result["expires_in"]) > 0:
+                return result
+        except _UNREADABLE:
+            pass
+        raise self._failure(Response(200, {}, b""))
+
+    def _send(self, method: str, url: str, params: Any, headers: Any, data: Any) -> _Success:
+        if params:
+            url = f"{url}?{urlencode(params)}"
+        answer = transport.request(method, url, deadline=self.deadline, headers=headers, data=data)
+        if answer.status != 200 or not isinstance(answer.json(), dict):
+            raise self._failure(answer)
+        return _Success(answer.status, answer.body.decode("utf-8", "replace"), answer.headers)
+
+
+def _check_certificate(pem: str) -> None:
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    try:
+        key = serialization.load_pem_private_key(pem.encode(), None)
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+        good = isinstance(key, rsa.RSAPrivateKey) and key.public_key() == certificate.public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        good = False
+    if not good:
+        raise Misconfigured(
+            "The certificate cannot be used.",
+            "Set PEM text with both -----BEGIN PRIVATE KEY----- (RSA, no passphrase) and its "
+            "-----BEGIN CERTIFICATE-----.",
+        )

@@ -1,0 +1,326 @@
+"""The whole app in one thread, with a host that tries again and a world that fails where it is told to.
+
+Everything of ours is the real code: intake, watch, delivery, sweep, purge and the Dynamics destination. Below it stand
+the twins of store and doorbell and, instead of a socket, the stand-in of the Dataverse Web API. Every call that
+crosses that line can be made to crash the process, before or after it took effect.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+
+from dev.dataverse import Dataverse
+from dev.entra import Token
+from dev.server import Request
+from leads import delivery, destinations, oauth, settings, sweep, transport, watch
+from leads.app import App
+from leads.destinations import Kind, Step
+from leads.errors import Transient
+from leads.lead import Delivery, Lead, State
+from leads.memory import MemoryInbox, MemoryStore
+from leads.rows import is_delivery, read_delivery
+from leads.transport import Response
+from tests.world import NOON
+
+CRM = "https://contoso.crm.dynamics.com"
+ENVIRON = {
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+    "LEADS_DESTINATIONS": "dynamics,pager",
+    "DYNAMICS_URL": CRM,
+    "DYNAMICS_TENANT_ID": "11111111-1111-1111-1111-111111111111",
+    "DYNAMICS_CLIENT_ID": "22222222-2222-2222-2222-222222222222",
+    "DYNAMICS_CLIENT_SECRET": "s3cret-of-the-test",
+}
+WRITES = frozenset({"insert", "insert_all", "upsert", "replace", "delete", "put_blob", "delete_blob", "ring"})
+VISIBLE_AGAIN = timedelta(minutes=2)
+GIVEN_UP_AFTER = 5
+
+
+class Crash(BaseException):
+    """The process is gone, as after SIGKILL: nothing catches it but the host."""
+
+
+Hook = Callable[[str, str], None]
+
+
+@dataclass
+class Crossing:
+    """A place whose every call is announced before and after it took effect."""
+
+    inner: Any
+    place: str
+    hook: Hook
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self.inner, name)
+        if not callable(attribute):
+            return attribute
+
+        def call(*args: Any, **named: Any) -> Any:
+            point = f"{self.place}.{name}"
+            self.hook(point, "before")
+            result = attribute(*args, **named)
+            if isinstance(result, Iterator):
+                result = iter(list(result))
+            self.hook(point, "after")
+            return result
+
+        return call
+
+
+@dataclass
+class Pager:
+    """A notification destination; its message cannot be taken back, so each send counts."""
+
+    world: FaultWorld
+    KIND: Kind = Kind.NOTIFICATION
+    sent: list[str] = field(default_factory=list)
+    alerts: list[Any] = field(default_factory=list)
+    fail: Callable[[], None] = lambda: None
+
+    class Settings:
+        """There is nothing to set."""
+
+        @classmethod
+        def read(cls, reader: settings.Reader) -> None:
+            """Read nothing."""
+
+    def send(self, lead: Lead, step: Step, made: Any) -> str:
+        self.world.hook("pager.send", "before")
+        self.world.check_schedule(lead.id, "pager")
+        self.fail()
+        self.sent.append(lead.id)
+        self.world.hook("pager.send", "after")
+        return ""
+
+    def alert(self, alert: Any, *_: Any) -> None:
+        self.alerts.append(alert)
+
+
+@dataclass
+class Message:
+    """A message in the queue."""
+
+    visible: datetime
+    lead_id: str
+    destination: str
+    dequeued: int = 0
+
+
+class FaultWorld:
+    """What outlives a process, a clock, and a host that runs the functions."""
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self.environ = ENVIRON | dict(environ or {})
+        self.now = NOON
+        self.store, self.inbox = MemoryStore(), MemoryInbox()
+        self.messages: list[Message] = []
+        self.crm = Dataverse(CRM, self._token)
+        self.crm.members[self.environ["DYNAMICS_CLIENT_ID"]] = "33333333-3333-3333-3333-333333333333"
+        self.pager = Pager(self)
+        self.hook: Hook = lambda *_: None
+        self.wire: Callable[[Request], Response] = self.answer
+        self.crashes = 0
+        self.crm_attempts = 0
+        self.broken: list[str] = []
+        self.skew = timedelta(0)
+        self.app = self._process()
+
+    @property
+    def clock(self) -> datetime:
+        """The time as this process believes it to be."""
+        return self.now + self.skew
+
+    def _token(self, text: str) -> Token | None:
+        return Token(self.environ["DYNAMICS_CLIENT_ID"], CRM, 0.0) if text == "token" else None
+
+    def _process(self) -> App:
+        app = App(settings.read(self.environ), self.environ)
+        app.store = Crossing(self.store, "store", lambda *point: self.hook(*point))
+        app.inbox = Crossing(self.inbox, "inbox", lambda *point: self.hook(*point))
+        app.doorbell = Crossing(self, "doorbell", lambda *point: self.hook(*point))
+        return app
+
+    def ring(self, lead_id: str, destination: str, delay: float = 0.0) -> None:
+        """Put a message into the queue."""
+        self.messages.append(Message(self.now + timedelta(seconds=delay), lead_id, destination))
+
+    def answer(self, request: Request) -> Response:
+        """Answer as Dataverse does."""
+        answer = self.crm.answer(request)
+        body = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
+        headers = {key.lower(): str(value) for key, value in answer.headers.items()}
+        return Response(answer.status, headers, body.encode() if answer.body is not None else b"")
+
+    def request(self, method: str, url: str, *, deadline: Any, headers: Any = None, json: Any = None, **_: Any) -> Any:
+        """Stand in for `leads.transport.request`."""
+        from urllib.parse import parse_qsl, unquote, urlsplit
+
+        self.hook(f"wire.{method}", "before")
+        parts = urlsplit(url)
+        body = b"" if json is None else _dumps(json)
+        headers = {**(headers or {}), **({} if json is None else {"Content-Type": "application/json"})}
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        lower = {key.lower(): value for key, value in headers.items()}
+        answer = self.wire(Request(method, unquote(parts.path), query, lower, body))
+        self.hook(f"wire.{method}", "after")
+        return answer
+
+    def run(self, work: Callable[[], Any]) -> Any:
+        """Run one function as the host does: a crash starts a new process, an error is only logged."""
+        try:
+            return work()
+        except Crash:
+            self.crashes += 1
+            self.app = self._process()
+        except Exception as error:  # noqa: BLE001 - as the host: logged, and the trigger fires again
+            self.broken.append(f"{type(error).__name__}: {error}")
+        return None
+
+    def watch(self) -> None:
+        self.run(lambda: watch.watch(self.app, self.clock))
+
+    def sweep(self) -> None:
+        self.run(lambda: sweep.sweep(self.app, self.clock))
+
+    def deliver_visible(self) -> None:
+        """Hand every visible message to a function; one whose function did not end comes back in two minutes."""
+        while due := [message for message in self.messages if message.visible <= self.now]:
+            self.deliver_one(min(due, key=lambda message: message.visible))
+
+    def deliver_one(self, message: Message) -> None:
+        """Hand one message to a function."""
+        message.visible = self.now + VISIBLE_AGAIN
+        message.dequeued += 1
+        work = delivery.recover if message.dequeued > GIVEN_UP_AFTER else delivery.deliver
+        ended = self.run(lambda: (work(self.app, message.lead_id, message.destination, self.clock), True)[1])
+        if ended and message in self.messages:
+            self.messages.remove(message)
+
+    def settle(self, limit: timedelta = timedelta(hours=100), at_least: timedelta = timedelta(minutes=70)) -> None:
+        """Let everything run until nothing is left to do and every hourly look was had, or the limit is reached."""
+        end = self.now + limit
+        listed = self.now + at_least
+        while self.now < end:
+            self.deliver_visible()
+            self.watch()
+            self.sweep()
+            self.deliver_visible()
+            if self.now > listed and not self.messages and not self.open_lines():
+                return
+            # A long wait is not worth a look every five minutes, unless something waits for a sweep.
+            upcoming = min([message.visible for message in self.messages] + [self.now + timedelta(minutes=20)])
+            self.now = max(self.now + timedelta(minutes=5), upcoming)
+
+    def open_lines(self) -> list[str]:
+        return [row.key for row in self.store.rows("journal", "open")]
+
+    def deliveries(self) -> list[Delivery]:
+        rows = self.store.tables.get("leads", {}).values()
+        return [read_delivery(row) for row in rows if is_delivery(row)]
+
+    def check_schedule(self, lead_id: str, destination: str) -> None:
+        """No attempt comes earlier than its schedule, by the clock of whoever makes it."""
+        customer, _, event = lead_id.partition("-")
+        row = self.store.get("leads", customer, f"{event}:{destination}")
+        assert row, "a lead is sent only while it is stored"
+        found = read_delivery(row)
+        assert found.state == State.OPEN
+        assert found.next_at <= self.clock, "an attempt came before its time"
+
+    def check(self, accepted: Mapping[str, bytes]) -> None:
+        """The promise of design §1, for every lead that was answered with 202 (`accepted`) or stood in the table."""
+        by_lead: dict[str, dict[str, Delivery]] = {}
+        for found in self.deliveries():
+            by_lead.setdefault(found.lead_id, {})[found.destination] = found
+        for lead_id, body in accepted.items():
+            assert set(by_lead.get(lead_id, {})) == {"dynamics", "pager"}, "a lead that was accepted is gone"
+            raws = [blob for name, blob in self.store.containers["raw"].items() if lead_id[17:] in name]
+            assert [raw.data for raw in raws] == [body], "raw is not what arrived, or not there once"
+        for lead_id, found in by_lead.items():
+            for one in found.values():
+                assert one.state != State.OPEN, f"a delivery was left open: {lead_id} {one.destination}"
+        assert self.open_lines() == [], "a lead was never closed"
+        days = [key for partition, key in self.store.tables.get("journal", {}) if partition != "open"]
+        assert sorted(days) == sorted(by_lead), "every lead stands once among the finished"
+        assert len(by_lead) == len({lead_id[17:] for lead_id in by_lead}), "an event became two leads"
+        attempts = sum(one.attempt_count for one in self.deliveries())
+        sends = len(self.pager.sent) + self.crm_attempts
+        assert sends <= attempts + self.crashes + len(self.broken), "more was sent than was recorded"
+
+    def check_crm(self, *, records: int) -> None:
+        """One record per customer and offer, one note per lead."""
+        assert len(self.crm.tables["leads"].records) == records
+        notes = self.crm.tables["annotations"].records
+        delivered = [d for d in self.deliveries() if d.destination == "dynamics" and d.state == State.DELIVERED]
+        assert len(notes) == len(delivered)
+
+
+def _dumps(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def no_answer(*_: Any) -> Response:
+    """Time out, as seen by the caller."""
+    raise Transient("contoso.crm.dynamics.com did not answer in time.", "It is tried again.")
+
+
+class _Keeper(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
+@contextmanager
+def fault_world(environ: Mapping[str, str] | None = None) -> Iterator[FaultWorld]:
+    """Make a world whose Dynamics is the stand-in, called without a socket, and whose logs are searched at the end."""
+    made = FaultWorld(environ)
+    load, names = destinations.load, destinations.names
+    dynamics = load("dynamics")
+
+    class Counted:
+        """The Dynamics destination, counting attempts."""
+
+        KIND, Settings = dynamics.KIND, dynamics.Settings
+
+        @staticmethod
+        def send(lead: Lead, step: Step, settings: Any) -> str:
+            made.check_schedule(lead.id, "dynamics")
+            made.crm_attempts += 1
+            return dynamics.send(lead, step, settings)
+
+    places: dict[str, Any] = {"dynamics": Counted, "pager": made.pager}
+    keeper = _Keeper()
+    root = logging.getLogger("leads")
+    level = root.level
+    root.addHandler(keeper)
+    root.setLevel(logging.DEBUG)
+    try:
+        with (
+            patch.object(destinations, "load", lambda name: places.get(name) or load(name)),
+            patch.object(destinations, "names", lambda: (*names(), "pager")),
+            patch.object(transport, "request", made.request),
+            patch.object(oauth, "token", lambda *_, **__: "token"),
+        ):
+            yield made
+    finally:
+        root.removeHandler(keeper)
+        root.setLevel(level)
+    told = "\n".join([*keeper.lines, *made.broken, *(repr(vars(message)) for message in made.messages)])
+    causes = [attempt.cause + attempt.remedy for found in made.deliveries() for attempt in found.attempts]
+    for secret in ("contoso.com>", "someone@", "Some One", "16175555555", "s3cret", "sig="):
+        assert secret not in told, "personal data or a secret was logged"
+        assert secret not in "\n".join(causes), "personal data or a secret is in a recorded cause"
+
+
+__all__ = ["Crash", "FaultWorld", "fault_world", "no_answer", "replace"]

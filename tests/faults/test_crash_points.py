@@ -1,0 +1,173 @@
+"""A crash before and after every call that leaves the process, and at all pairs of the calls that change anything.
+
+Between two calls nothing outlives the process, so a crash anywhere else is one of these.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+
+from leads import intake, ops
+from leads.lead import State
+from leads.transport import Response
+from tests.faults.harness import WRITES, Crash, FaultWorld, fault_world
+from tests.world import PERSON, post, row
+
+Scenario = Callable[[FaultWorld], None]
+accepted: dict[str, bytes] = {}
+
+
+def receive(w: FaultWorld, body: bytes) -> None:
+    """POST a lead; what was answered with 202 is promised."""
+    receipt = w.run(lambda: intake.receive(w.app, body, w.clock))
+    if receipt:
+        accepted[receipt.id] = body
+
+
+def one_post(w: FaultWorld) -> None:
+    """A lead by HTTPS, which the marketplace sends again when it got no answer."""
+    receive(w, post())
+    if not accepted:
+        receive(w, post())
+    w.deliver_visible()
+
+
+def two_steps(w: FaultWorld) -> None:
+    """Two steps of one customer for one offer."""
+    receive(w, post(actionCode="INS"))
+    receive(w, post(actionCode="PLT"))
+    w.deliver_visible()
+    w.sweep()
+
+
+def two_rows(w: FaultWorld) -> None:
+    """Two rows of the watched table, and one from before the app."""
+    w.inbox.tables["MarketplaceLeads"] = [
+        row("a", w.now),
+        row("b", w.now),
+        row("old", w.now - timedelta(days=30)),
+    ]
+    w.watch()
+    w.deliver_visible()
+
+
+def a_retry(w: FaultWorld) -> None:
+    """A CRM that refuses twice, after it did the work the first time."""
+    troubles = iter([True, False])
+
+    def wire(request: object) -> Response:
+        done = next(troubles, None)
+        if done is None:
+            return w.answer(request)  # type: ignore[arg-type]
+        if done:
+            w.answer(request)  # type: ignore[arg-type]
+        return Response(503, {}, b"<html>Service unavailable</html>")
+
+    w.wire = wire
+    receive(w, post())
+    w.deliver_visible()
+
+
+def a_dead_one_replayed(w: FaultWorld) -> None:
+    """A lead that was refused, told of, closed, and replayed once the cause was mended."""
+    w.wire = lambda _: Response(400, {}, json.dumps({"error": {"code": "0x80040265", "message": "No."}}).encode())
+    receive(w, post())
+    w.settle(timedelta(hours=3))
+    w.wire = w.answer
+    for lead_id in {delivery.lead_id for delivery in w.deliveries()}:
+        # An operator whose command broke off gives it again, and a cautious one gives it twice.
+        for _ in range(2):
+            while not w.run(lambda: (ops.replay(w.app, lead_id, None, w.clock), True)[1]):  # noqa: B023
+                pass
+    w.deliver_visible()
+
+
+def lost_messages(w: FaultWorld) -> None:
+    """A queue that an operator emptied."""
+    receive(w, post())
+    w.messages.clear()
+    w.now += timedelta(minutes=3)
+    w.sweep()
+
+
+SCENARIOS = {
+    scenario.__name__: scenario
+    for scenario in (one_post, two_steps, two_rows, a_retry, a_dead_one_replayed, lost_messages)
+}
+
+
+def crashing(w: FaultWorld, at: tuple[int, ...], *, only_writes: bool, after: bool = False) -> list[str]:
+    """Crash at the calls of these numbers; the list fills with the names of all calls."""
+    calls: list[str] = []
+
+    def hook(point: str, when: str) -> None:
+        name = point.partition(".")[2]
+        if only_writes and name not in WRITES and not point.startswith(("wire.PATCH", "wire.POST", "pager")):
+            return
+        if when == "before":
+            calls.append(point)
+        if len(calls) - 1 in at and (when == "after") is after:
+            raise Crash
+
+    w.hook = hook
+    return calls
+
+
+def play(scenario: Scenario, at: tuple[int, ...] = (), *, only_writes: bool = False, after: bool = False) -> list[str]:
+    """Play a scenario with crashes, let it settle, and check every promise. Returns the calls made."""
+    accepted.clear()
+    with fault_world() as w:
+        calls = crashing(w, at, only_writes=only_writes, after=after)
+        scenario(w)
+        w.settle()
+        w.hook = lambda *_: None
+        w.check(accepted)
+        delivered = [d for d in w.deliveries() if d.destination == "dynamics" and d.state == State.DELIVERED]
+        assert len(delivered) == len(w.deliveries()) / 2, "every lead reached the CRM in the end"
+        customers = {d.lead_id[:16] for d in delivered}
+        w.check_crm(records=len(customers))
+        if scenario is two_rows:
+            assert len(customers) == 2
+    return calls
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_crash_at_any_call_loses_and_doubles_nothing(name: str, after: bool) -> None:
+    calls = play(SCENARIOS[name])
+    for at in range(len(calls)):
+        try:
+            play(SCENARIOS[name], (at,), after=after)
+        except AssertionError as error:
+            raise AssertionError(
+                f"{name}, {'after' if after else 'before'} call {at} ({calls[at]}): {error}"
+            ) from error
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_crash_at_any_two_changes_loses_and_doubles_nothing(name: str) -> None:
+    pairs = 0
+    for first, second in _pairs(SCENARIOS[name]):
+        pairs += 1
+        try:
+            play(SCENARIOS[name], (first, second), only_writes=True)
+        except AssertionError as error:
+            raise AssertionError(f"{name}, before changes {first} and {second}: {error}") from error
+    assert pairs > 50
+
+
+def _pairs(scenario: Scenario) -> Iterator[tuple[int, int]]:
+    """All pairs of changes: the second one is counted in the run that the first crash leads to."""
+    for first in range(len(play(scenario, only_writes=True))):
+        for second in range(first + 1, len(play(scenario, (first,), only_writes=True))):
+            yield first, second
+
+
+def test_a_hostile_person_is_in_no_log() -> None:
+    """The harness searches logs, messages and causes of every run above; it must be able to find something."""
+    with pytest.raises(AssertionError, match="personal data"), fault_world() as w:
+        w.broken.append(f"KeyError: {PERSON['email']}")
