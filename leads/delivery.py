@@ -19,6 +19,7 @@ from leads.app import App
 from leads.destinations import Destination, Earlier, Kind, Step
 from leads.errors import Failure, Misconfigured, Transient
 from leads.lead import Attempt, Delivery, Lead, Outcome, State
+from leads.ledger import Case
 from leads.rows import ATTEMPTS_KEPT
 from leads.settings import Reader
 from leads.store import Changed
@@ -143,19 +144,22 @@ def _reason_to_skip(app: App, lead: Lead, module: Destination) -> str:
 
 
 def _step(app: App, lead: Lead, delivery: Delivery, now: datetime) -> Step:
-    earlier = tuple(
-        Earlier(case.lead, found.state if found else None, found.remote_id if found else "")
-        for case in app.ledger.history(lead.customer)
-        if _order(case.lead) < _order(lead)
-        for found in [next((d for d in case.deliveries if d.destination == delivery.destination), None)]
-    )
+    others = [case for case in app.ledger.history(lead.customer) if case.lead.id != lead.id]
+    others.sort(key=lambda case: _order(case.lead))
     return Step(
         now=now,
         deadline=Deadline.after(SEND_SECONDS),
-        earlier=earlier,
+        earlier=tuple(_other(case, delivery) for case in others if _order(case.lead) < _order(lead)),
+        later=tuple(_other(case, delivery) for case in others if _order(case.lead) > _order(lead)),
         remote_id=delivery.remote_id,
         replayed=delivery.replayed,
     )
+
+
+def _other(case: Case, delivery: Delivery) -> Earlier:
+    """Another lead of the customer, as the delivery's destination knows it."""
+    found = next((one for one in case.deliveries if one.destination == delivery.destination), None)
+    return Earlier(case.lead, found.state if found else None, found.remote_id if found else "")
 
 
 def _order(lead: Lead) -> tuple[datetime, datetime, str]:

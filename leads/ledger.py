@@ -6,7 +6,7 @@ import contextlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from leads.errors import Misconfigured
@@ -189,6 +189,16 @@ class Ledger:
     def day_lines_before(self, day: str) -> Iterator[Row]:
         """The finished leads that arrived before a day."""
         return self.store.rows_before(JOURNAL, day)
+
+    def leads_between(self, begin: datetime, end: datetime) -> Iterator[Lead]:
+        """The leads that arrived from `begin` on and before `end`, open and finished ones."""
+        days = range((end.astimezone(UTC).date() - begin.astimezone(UTC).date()).days + 1)
+        finished = (row for day in days for row in self.day_lines(f"{begin.astimezone(UTC) + timedelta(day):%Y-%m-%d}"))
+        ids = {row.key for row in finished} | {line.lead_id for line in self.open_lines()}
+        for lead_id in sorted(ids):
+            case = self.case(lead_id)
+            if case is not None and begin <= case.lead.arrived_at < end:
+                yield case.lead
 
     def note(self, name: str) -> Row:
         """Read a row of the table `state`; an empty one without ETag where it was never written."""

@@ -25,6 +25,8 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "purge_ran": ("purged",),
     "settings_problem": ("setting", "cause", "remedy"),
     "lead_stuck": ("lead", "reason"),
+    "page_failed": ("error",),
+    "digest_failed": ("cause", "remedy"),
     "alert_failed": ("kind", "destination", "cause"),
     "alert": ("kind", "subject", "count", "since", "cause", "remedy"),
 }

@@ -49,6 +49,9 @@ class Reader:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
         self.problems: list[Problem] = []
+        """What has to be mended before the destination that reads it can deliver."""
+        self.warnings: list[Problem] = []
+        """What has a harmless default in its place, such as English for an unknown language."""
 
     def problem(self, setting: str, cause: str, remedy: str) -> None:
         """Note that `setting` is wrong. `cause` must not quote a secret."""
@@ -177,6 +180,8 @@ class Settings:
 
 def read(environ: Mapping[str, str]) -> Settings:
     """Read all settings of this module out of `environ`; what is wrong is in `problems`, with defaults in its place."""
+    from leads import languages
+
     reader = Reader(environ)
     storage = account(reader, "AzureWebJobsStorage")
     if storage is None:
@@ -185,6 +190,8 @@ def read(environ: Mapping[str, str]) -> Settings:
             "There is no storage account to keep the leads in.",
             "Set its connection string, or AzureWebJobsStorage__accountName with a managed identity.",
         )
+    languages.read(reader)
+    languages.read_zone(reader)
     settings = Settings(
         storage=storage,
         inbox=account(reader, "LEADS_INBOX") or storage,

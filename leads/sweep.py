@@ -1,21 +1,23 @@
 """What a crash or a lost message left undone: every open line of the journal is looked at until its lead is closed.
 
-It also alerts, lists raw bytes that never became an event (hourly), and purges (daily), each from stored state only.
+It also alerts, lists raw bytes that never became an event (hourly), purges (daily) and sends the digest, each from
+stored state only.
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import PurePosixPath
 
-from leads import intake, log, purge
-from leads.alerts import REMINDER, Alert, due, send
+from leads import concerns, intake, log, purge
 from leads.app import App
 from leads.delivery import is_claimed
-from leads.lead import Delivery, Outcome, State
-from leads.ledger import BACKFILLED, GONE, QUARANTINE, RAW, Case, Line
+from leads.errors import Failure
+from leads.lead import Delivery, State
+from leads.ledger import BACKFILLED, GONE, RAW, Case, Line
 from leads.rows import time_read, time_text
 from leads.store import Changed, Value
 
@@ -23,12 +25,8 @@ OVERDUE = timedelta(minutes=2)
 RING_AGAIN = timedelta(hours=1)
 LIST_RAW = timedelta(hours=1)
 PURGE = timedelta(days=1)
-WATCH_SILENT = timedelta(minutes=15)
 LINES_PER_RUN = 2000
 """Open lines that one run looks at; the next run goes on behind them."""
-
-DAYS_LISTED = 14
-"""The most days back that a listing of blobs goes: once a day, and after the sweep itself was down."""
 
 
 @dataclass
@@ -55,18 +53,19 @@ def sweep(app: App, now: datetime) -> None:
     values["cursor"] = f"{lines[-1].lead_id}0" if len(lines) == LINES_PER_RUN else ""
     if _due(values, "raw_listed_at", now, LIST_RAW):
         daily = _due(values, "purged_at", now, PURGE)
-        since = now - timedelta(days=DAYS_LISTED) if daily else time_read(values.get("raw_listed_at")) or now
+        since = now - timedelta(days=concerns.DAYS_LISTED) if daily else time_read(values.get("raw_listed_at")) or now
         tally.redone += _list_raw(app, since, now)
         values["raw_listed_at"] = time_text(now)
-    _alert_deliveries(app, tally, now)
-    _alert_quarantine(app, time_read(values.get("ran_at")) or now, now)
-    _alert_watch(app, time_read(values.get("first_ran_at")) or now, now)
-    _alert_settings(app, now)
+    concerns.tell_deliveries(app, tally.trouble, now)
+    concerns.tell_quarantine(app, time_read(values.get("ran_at")) or now, now)
+    concerns.tell_watch(app, time_read(values.get("first_ran_at")) or now, now)
+    concerns.tell_settings(app, now)
     for line, case in tally.finished:
         _close(app, line, case, tally)
     if _due(values, "purged_at", now, PURGE):
         log.event("purge_ran", purged=purge.purge(app, now))
         values["purged_at"] = time_text(now)
+    _send_digest(app, now)
     values |= {"ran_at": time_text(now), "first_ran_at": values.get("first_ran_at") or time_text(now)}
     values |= {"open": tally.open - tally.closed, "oldest_open_at": time_text(tally.oldest) if tally.oldest else ""}
     values["dead"] = _count_dead(app, {line.lead_id for line in lines}, tally, now)
@@ -86,11 +85,28 @@ def sweep(app: App, now: datetime) -> None:
     )
 
 
+def _send_digest(app: App, now: datetime) -> None:
+    """Send yesterday's digest when it is due; one that fails is tried again by the next sweep."""
+    if not app.environ.get("EMAIL_DIGEST"):
+        return
+    from leads import digest
+
+    note = app.ledger.note("digest")
+    try:
+        sent = digest.run(app.environ, time_read(note.values.get("sent_at")), now, app.ledger.leads_between)
+    except Failure as failure:
+        log.event("digest_failed", cause=failure.cause, remedy=failure.remedy)
+        return
+    if sent:
+        with contextlib.suppress(Changed):
+            app.ledger.write_note(replace(note, values={"sent_at": time_text(now)}))
+
+
 def _count_dead(app: App, looked_at: set[str], tally: _Tally, now: datetime) -> int:
     """The dead deliveries of leads of the last days, for health: of the open leads, and of those that are closed."""
     closed = (
         row
-        for back in range(DAYS_LISTED)
+        for back in range(concerns.DAYS_LISTED)
         for row in app.ledger.day_lines(f"{now - timedelta(days=back):%Y-%m-%d}")
         if row.key not in looked_at
     )
@@ -119,7 +135,7 @@ def _look(app: App, line: Line, now: datetime, tally: _Tally) -> None:
                 continue
             app.ring(delivery.lead_id, delivery.destination)
             tally.rung += 1
-        kind = _trouble(delivery)
+        kind = concerns.trouble(delivery)
         if kind:
             tally.trouble.setdefault((kind, delivery.destination), []).append(delivery)
         tally.dead += delivery.state == State.DEAD
@@ -152,18 +168,10 @@ def _overdue(delivery: Delivery, now: datetime) -> bool:
     )
 
 
-def _trouble(delivery: Delivery) -> str:
-    if delivery.state == State.DEAD:
-        return "dead" if delivery.alerted_at is None else ""
-    if delivery.state == State.OPEN and delivery.last and delivery.last.outcome == Outcome.MISCONFIGURED:
-        return "misconfigured"
-    return ""
-
-
 def _list_raw(app: App, since: datetime, now: datetime) -> int:
     """Accept raw bytes that never became an event: the intake stopped right behind the first step."""
     redone = 0
-    for day in _days(since, now):
+    for day in concerns.days_since(since, now):
         for name, _ in app.store.blobs(RAW, f"{day:%Y/%m/%d}/"):
             seen = app.ledger.seen(PurePosixPath(name).stem)
             if seen is None or seen.fate == BACKFILLED:
@@ -172,106 +180,6 @@ def _list_raw(app: App, since: datetime, now: datetime) -> int:
             elif seen.raw != name or seen.fate == GONE:
                 app.store.delete_blob(RAW, name)
     return redone
-
-
-def _days(since: datetime, now: datetime) -> list[datetime]:
-    """The days from the one before `since` to today."""
-    count = min((now.date() - min(since, now).date()).days + 1, DAYS_LISTED)
-    return [now - timedelta(days=back) for back in range(max(count, 1), -1, -1)]
-
-
-def _alert_deliveries(app: App, tally: _Tally, now: datetime) -> None:
-    broken = frozenset(destination for _, destination in tally.trouble)
-    for (kind, destination), deliveries in sorted(tally.trouble.items()):
-        fresh = [d for d in deliveries if d.alerted_at is None or now - d.alerted_at >= REMINDER]
-        if not fresh or not due(app, kind, destination, now):
-            continue
-        last = fresh[-1].last
-        alert = Alert(
-            kind=kind,
-            subject=destination,
-            count=len(deliveries),
-            since=min(d.attempts[0].at for d in deliveries if d.attempts),
-            cause=last.cause if last else "",
-            remedy=last.remedy if last else "",
-            command=f"python -m leads replay --dead --destination {destination}" if kind == "dead" else "",
-        )
-        if send(app, alert, broken):
-            for delivery in fresh:
-                _mark(app, delivery, now)
-
-
-def _mark(app: App, delivery: Delivery, now: datetime) -> None:
-    """Note that the operators know. What changed meanwhile is told by a later sweep, if there is still need."""
-    current = app.ledger.delivery(delivery.lead_id, delivery.destination)
-    if current is None or current.state != delivery.state or is_claimed(current, now):
-        return
-    try:
-        app.ledger.save(replace(current, alerted_at=now))
-    except Changed:
-        return
-
-
-def _alert_quarantine(app: App, since: datetime, now: datetime) -> None:
-    counts = {
-        f"{day:%Y/%m/%d}": sum(1 for _ in app.store.blobs(QUARANTINE, f"{day:%Y/%m/%d}/")) for day in _days(since, now)
-    }
-    told = app.ledger.note("quarantine")
-    known = {day: int(told.values.get(f"d{day.replace('/', '')}", 0)) for day in counts}
-    fresh = sum(max(0, counts[day] - known[day]) for day in counts)
-    if not fresh or not due(app, "quarantine", "intake", now):
-        return
-    alert = Alert(
-        kind="quarantine",
-        subject="intake",
-        count=fresh,
-        since=now,
-        cause="Bytes arrived that could not be read as a lead.",
-        remedy="Look at them with `python -m leads list --quarantined`; what is a lead after all can be replayed.",
-        command="python -m leads list --quarantined",
-    )
-    if send(app, alert):
-        values: dict[str, Value] = {f"d{day.replace('/', '')}": count for day, count in counts.items()}
-        try:
-            app.ledger.write_note(replace(told, values=values))
-        except Changed:
-            return
-
-
-def _alert_watch(app: App, first: datetime, now: datetime) -> None:
-    for table in app.settings.inbox_tables:
-        note = app.ledger.note(f"watch:{table.lower()}")
-        ran_at = time_read(note.values.get("ran_at")) or first
-        if now - ran_at <= WATCH_SILENT or not due(app, "watch_silent", table.lower(), now, again_after=REMINDER):
-            continue
-        alert = Alert(
-            kind="watch_silent",
-            subject=table,
-            count=1,
-            since=ran_at,
-            cause=f"The table {table} was not read for more than {WATCH_SILENT.seconds // 60} minutes.",
-            remedy="See why watch_tables fails in the logs; check LEADS_INBOX. Leads wait in the table meanwhile.",
-            command="python -m leads check",
-        )
-        send(app, alert)
-
-
-def _alert_settings(app: App, now: datetime) -> None:
-    problems = app.settings.problems
-    if not problems or not due(app, "settings", "app", now, again_after=REMINDER):
-        return
-    for problem in problems:
-        log.event("settings_problem", setting=problem.setting, cause=problem.cause, remedy=problem.remedy)
-    alert = Alert(
-        kind="settings",
-        subject="app",
-        count=len(problems),
-        since=now,
-        cause=" ".join(f"{problem.setting}: {problem.cause}" for problem in problems),
-        remedy=" ".join(f"{problem.setting}: {problem.remedy}" for problem in problems),
-        command="python -m leads check",
-    )
-    send(app, alert)
 
 
 def _close(app: App, line: Line, case: Case, tally: _Tally) -> None:

@@ -6,13 +6,13 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
 from leads import intake, purge, watch
 from leads.alerts import Alert
-from leads.destinations import Kind
+from leads.destinations import Kind, email
 from leads.errors import Failure, Misconfigured, Rejected, Transient
 from leads.lead import Via
 from leads.ledger import GONE, Line
@@ -185,6 +185,27 @@ def test_wrong_settings_are_told_together() -> None:
         assert (alert.kind, alert.count) == ("settings", 2)
         assert "LEADS_BACKFILL_DAYS" in alert.remedy
         assert "LEADS_TEST_LEADS" in alert.remedy
+
+
+def test_the_digest_is_sent_once_a_day_with_the_leads_of_the_day_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    days: list[tuple[date, int]] = []
+    monkeypatch.setattr(
+        email, "send_digest", lambda leads, day, *_: days.append((day, len(leads))) or bool(leads), raising=True
+    )
+    settings = {
+        "LEADS_DESTINATIONS": "crm,email",
+        "EMAIL_DIGEST": "daily",
+        "EMAIL_TO": "sales@contoso.com",
+        "EMAIL_FROM": "leads@contoso.com",
+        "EMAIL_SMTP_URL": "smtp://localhost:25",
+    }
+    monkeypatch.setattr(email, "send", lambda *_: "sent")
+    with world(crm=FakeDestination(), environ=settings) as w:
+        intake.receive(w.app, post(), w.now)
+        w.live(hours=6)
+        intake.receive(w.app, post(offerTitle="Viewer"), w.now)
+        w.live(days=2)
+    assert days == [(date(2026, 11, 20), 0), (date(2026, 11, 21), 2), (date(2026, 11, 22), 0)]
 
 
 def test_a_replay_between_looking_and_closing_wins(w: World, monkeypatch: pytest.MonkeyPatch) -> None:

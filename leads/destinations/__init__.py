@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An earlier lead of the same customer, and how this destination took it."""
+    """Another lead of the same customer, and how this destination took it."""
 
     lead: Lead
     state: State | None
@@ -43,6 +43,8 @@ class Step:
     """When the attempt, with all its calls and tokens, has to be over."""
     earlier: tuple[Earlier, ...] = ()
     """The customer's earlier leads, oldest first; one page of storage at most."""
+    later: tuple[Earlier, ...] = ()
+    """The customer's later leads, oldest first: there are some when this one was stuck, or is replayed."""
     remote_id: str = ""
     """What an earlier attempt of this very delivery left at the destination, if anything."""
     replayed: bool = False
@@ -51,7 +53,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a destination's `check` looked at. `cause` and `remedy` are empty where it is fine."""
+    """One thing that a destination's `check` looked at. The cause of one that is fine is a remark."""
 
     name: str
     ok: bool

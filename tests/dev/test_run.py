@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,10 @@ class TestRun:
         answer = requests.post(url, run_samples.CURL_BODY.encode(), timeout=WAIT)
         assert answer.status_code == 202
         running_.wait_for(f"dynamics: delivered, lead {answer.json()['id']}")
+        with ThreadPoolExecutor(50) as pool:
+            at_once = list(pool.map(lambda _: requests.post(url, b'{"leadSource": "A"}', timeout=WAIT), range(50)))
+        assert {again.status_code for again in at_once} == {202}
+        assert len({again.json()["id"] for again in at_once}) == 1, "the same lead fifty times is one lead"
 
         assert len(running(running_.local)) == 3, "itself, the host and Azurite"
         assert running_.end(signal.SIGINT) == 0

@@ -1,0 +1,35 @@
+# Everything is installed into this folder: .venv, dev/node_modules, .local. `make help` lists what there is.
+
+MAKEFLAGS += --no-print-directory
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help install run test format
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## install what is missing into this folder
+	@$(BIN)/python -m dev.azurite
+
+run: $(VENV)/.installed ## run the whole app on this machine and send it two leads (PORT=7071, AUTH=1, VERBOSE=1)
+	@exec $(BIN)/python -m dev.run
+
+test: install ## check the code and run every test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2
+
+format: install ## format the code
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+$(VENV)/.installed: requirements.txt requirements-dev.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later was not found. Install it, or say make PYTHON=/path/to/python3"; exit 1; }
+	@test -x $(BIN)/python || { echo "Making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing Python packages into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,193 @@
+"""`make run`: the whole app on this machine, with two sample leads to watch on their way.
+
+It starts Azurite (where `AzureWebJobsStorage` is development storage), a stand-in for Dynamics (where `DYNAMICS_URL`
+is not set), and the local host as a child process. Samples are sent only where nothing real could receive them.
+Ctrl-C ends all of it. So does the death of this process, however it comes: children watch the pipe to it. The data
+in `.local/azurite` stays for the next run. `PORT`, `AUTH`, `VERBOSE` and `LOCAL_DIR` are as in `dev.host`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from dev import azurite, host, run_samples
+from dev.host_functions import HostError
+from dev.run_app import App, Stop
+from dev.run_screen import Screen, show_record
+from dev.standin import StandIn
+
+PATIENCE = 30.0
+"""Seconds that a sample lead may take before we say that something is wrong."""
+HARMLESS = {"console", "dynamics"}
+"""Destinations that reach nobody, with the stand-in in place."""
+
+
+def storage(environ: dict[str, str], screen: Screen, stack: contextlib.ExitStack, hold: int) -> bool:
+    """Start Azurite where it is asked for, and set the connection string. Returns whether it was."""
+    if not environ.get("AzureWebJobsStorage", "").lower().startswith("usedevelopmentstorage=true"):
+        screen.fact("Storage", "the account that AzureWebJobsStorage names")
+        return False
+    if not azurite.installed():
+        screen.fact("Storage", "installing the emulator Azurite into dev/node_modules, once")
+    azurite.install()
+    emulator = start_azurite(hold)
+    usual = emulator.ports == azurite.PORTS
+    stack.callback(emulator.stop)
+    ports = ", ".join(str(port) for port in emulator.ports)
+    why = "" if usual else " (10000 to 10002 are taken)"
+    screen.fact("Storage", f"Azurite on ports {ports}{why}, data in {host.LOCAL.name}/azurite")
+    if not usual:
+        environ["AzureWebJobsStorage"] = emulator.connection_string
+    return True
+
+
+def start_azurite(hold: int) -> azurite.Azurite:
+    """Start it on its usual ports, or on free ones where another program has or takes one of those."""
+    data = host.LOCAL / "azurite"
+    if usual_ports_are_free():
+        try:
+            return azurite.Azurite(data, azurite.PORTS, (hold,))
+        except azurite.Unavailable:
+            if usual_ports_are_free():
+                raise
+    return azurite.Azurite(data, hold=(hold,))
+
+
+def usual_ports_are_free() -> bool:
+    """Whether nothing listens where `UseDevelopmentStorage=true` looks."""
+    return all(azurite.port_is_free(port) for port in azurite.PORTS)
+
+
+def lock() -> int:
+    """Let only one run work in this folder. Children hold the lock too, so a killed run's leftovers are waited for."""
+    host.LOCAL.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(host.LOCAL / "run.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    began = time.monotonic()
+    while time.monotonic() < began + host.GRACE_SECONDS + 10:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.1)
+        else:
+            return descriptor
+    os.close(descriptor)
+    raise Stop("`make run` already runs in this folder. Stop it with Ctrl-C first.")
+
+
+def send_samples(screen: Screen, app: App, url: str, environ: Mapping[str, str], expected: int) -> None:
+    """Send one lead by each way in and wait for its deliveries."""
+    import requests
+    from azure.data.tables import TableServiceClient
+
+    now = datetime.now(UTC)
+    headers = {}
+    if environ.get("AUTH") == "1":
+        keys = json.loads((host.LOCAL / "keys.json").read_text())
+        headers["x-functions-key"] = keys["functions"]["receive_lead"]
+    screen.section("A lead comes in by HTTP")
+    app.forget()
+    screen.step("POST /api/leads")
+    answer = requests.post(url, run_samples.body(now), headers=headers, timeout=PATIENCE)
+    screen.step(f"answered: {answer.status_code} {answer.text[:200]}")
+    if answer.status_code == 202:
+        wait_for(screen, app, expected)
+
+    table = environ.get("LEADS_INBOX_TABLES", "").split(",")[0].strip() or "MarketplaceLeads"
+    screen.section("A lead comes in as a table row")
+    app.forget()
+    with TableServiceClient.from_connection_string(environ["AzureWebJobsStorage"]) as service:
+        row = run_samples.row(now)
+        service.create_table_if_not_exists(table).create_entity(row)
+    screen.step(f"row written to {table}, partition {row['PartitionKey']}; the watch will find it")
+    wait_for(screen, app, expected)
+
+
+def wait_for(screen: Screen, app: App, deliveries: int) -> None:
+    """Wait until that many deliveries of one lead are finished, or say that they are not."""
+    if not app.wait_for_lead(deliveries, PATIENCE):
+        screen.step("not delivered yet. What was accepted is kept and tried again; VERBOSE=1 shows what happens.")
+
+
+def reason_to_send_nothing(environ: Mapping[str, str], *, emulated: bool) -> str:
+    """Why no sample is sent, or nothing where none of this could reach anybody."""
+    real = {name.strip().lower() for name in environ.get("LEADS_DESTINATIONS", "").split(",")} - HARMLESS - {""}
+    if environ.get("DYNAMICS_URL"):
+        return "DYNAMICS_URL is set"
+    if not emulated or any(
+        environ.get(name) for name in environ if name.startswith("LEADS_INBOX") and name != "LEADS_INBOX_TABLES"
+    ):
+        return "the storage is a real one"
+    return f"LEADS_DESTINATIONS has {', '.join(sorted(real))}" if real else ""
+
+
+def run(stack: contextlib.ExitStack) -> None:
+    """Start everything, show it, and wait for the end. Raises Stop, azurite.Unavailable or HostError if it cannot."""
+    environ = host.settings(os.environ)
+    screen = Screen(environ.get("VERBOSE") == "1")
+    port = environ["PORT"] = environ.get("PORT") or "7071"
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise Stop(f"PORT is {port}, which is no port. Use a number from 1 to 65535.")
+    hold = lock()
+    stack.callback(os.close, hold)
+    if not azurite.port_is_free(int(port)):
+        raise Stop(f"Port {port} is taken by another program. Choose another one: make run PORT={int(port) + 1}")
+    screen.section("Marketplace leads, on this machine")
+    emulated = storage(environ, screen, stack, hold)
+    nothing = reason_to_send_nothing(environ, emulated=emulated)
+    if environ.get("DYNAMICS_URL"):
+        screen.fact("Dynamics", "the organization that DYNAMICS_URL names")
+    else:
+        crm = StandIn(host.LOCAL / "standin", on_write=lambda *written: show_record(screen, *written))
+        environ |= stack.enter_context(crm).environ()
+        screen.fact("Dynamics", "a stand-in on this machine, since DYNAMICS_URL is not set")
+    url = f"http://localhost:{port}/api"
+    app = App(screen, environ, hold)
+    stack.callback(app.stop)
+    app.wait_until_ready()
+    asks = f", asks for a key of {host.LOCAL.name}/keys.json" if environ.get("AUTH") == "1" else ""
+    screen.fact("App", f"{url}/leads{asks}")
+    if nothing:
+        screen.line(f"\nNo sample is sent, since {nothing}.")
+    else:
+        destinations = [name for name in environ["LEADS_DESTINATIONS"].split(",") if name.strip()]
+        send_samples(screen, app, f"http://127.0.0.1:{port}/api/leads", environ, len(set(destinations)))
+    screen.section("Up and running. Ctrl-C stops it.", timed=False)
+    screen.fact("Send one", f"curl -d '{run_samples.CURL_BODY}' {url}/leads")
+    screen.fact("Look", f"{url}/ops/")
+    screen.line()
+    app.process.wait()
+    raise Stop("The app ended by itself. VERBOSE=1 shows why.")
+
+
+def main() -> int:
+    """Run until Ctrl-C or SIGTERM. Returns the exit code: 0 after a wished end, 1 otherwise."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    code = 0
+    with contextlib.ExitStack() as stack:
+        try:
+            run(stack)
+        except KeyboardInterrupt:
+            print("\nStopping. What came in is kept for the next run.", flush=True)
+        except (Stop, azurite.Unavailable, HostError) as error:
+            print(f"\n{error}", file=sys.stderr, flush=True)
+            code = 1
+        # The way out is not to be interrupted: it takes seconds at most.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

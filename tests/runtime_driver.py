@@ -1,0 +1,115 @@
+"""Runs this project's app under Microsoft's worker code (`azure-functions-runtime`), as Azure's worker process would.
+
+It is run by `test_runtime.py` with a Python 3.13 of its own. First it prints the functions with their bindings, one
+JSON object on one line; then, for every line `[function, value, trigger metadata]` on stdin, one line with what came
+out: `{"ok": …, "error": …, "status": …, "body": …}`. A value is an HTTP request as an object, or a text.
+
+The package's modules are internal to it, so its version is pinned. The host is not in it: what the host would have
+done (routes, keys, cron, queues) is up to `dev.host`.
+"""
+
+import asyncio
+import importlib
+import json
+import sys
+import types
+import uuid
+from typing import Any
+
+APP_DIR, OUT = sys.argv[1], sys.stdout
+
+
+class Message(types.SimpleNamespace):
+    """What the worker takes for any protobuf message: it makes them by keyword and reads their attributes."""
+
+
+class BindingInfo(Message):
+    in_, out, inout = 0, 1, 2
+    undefined, string, binary, stream = 0, 1, 2, 3
+
+
+class StatusResult(Message):
+    Failure, Success, Cancelled = 0, 1, 2
+
+
+PROTOS = types.SimpleNamespace(
+    BindingInfo=BindingInfo,
+    StatusResult=StatusResult,
+    **{
+        name: type(name, (Message,), {})
+        for name in (
+            "WorkerInitResponse",
+            "WorkerMetadata",
+            "FunctionMetadataResponse",
+            "RpcFunctionMetadata",
+            "RpcRetryOptions",
+            "RpcException",
+            "FunctionLoadResponse",
+        )
+    },
+)
+
+
+def request(**fields: Any) -> Message:
+    return Message(request=Message(**fields), properties={"host": "127.0.0.1", "protos": PROTOS})
+
+
+def say(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), file=OUT, flush=True)
+
+
+async def main() -> None:
+    sys.path.insert(0, APP_DIR)
+    runtime: Any = importlib.import_module("azure_functions_runtime")
+    invocation: Any = importlib.import_module("azure_functions_runtime.native_invocation")
+    datum: Any = importlib.import_module("azure_functions_runtime.bindings.datumdef").Datum
+
+    def http(value: dict[str, Any]) -> Any:
+        def texts(name: str) -> dict[str, Any]:
+            return {key: datum(text, "string") for key, text in value.get(name, {}).items()}
+
+        parts = {"method": datum(value["method"], "string"), "url": datum(value["url"], "string")}
+        parts["body"] = datum(value.get("body", "").encode(), "bytes")
+        return datum({**parts, "headers": texts("headers"), "query": texts("query"), "params": texts("params")}, "http")
+
+    runtime.start_threadpool_executor()
+    started = await runtime.worker_init_request(
+        request(worker_init_request=Message(capabilities={}, function_app_directory=APP_DIR))
+    )
+    if started.result.status != StatusResult.Success:
+        sys.exit(f"{started.result.exception.message}\n{started.result.exception.stack_trace}")
+    indexed = await runtime.functions_metadata_request(
+        request(functions_metadata_request=Message(function_app_directory=APP_DIR))
+    )
+    if indexed.result.status != StatusResult.Success:
+        sys.exit(f"{indexed.result.exception.message}\n{indexed.result.exception.stack_trace}")
+    functions = {metadata.name: metadata for metadata in indexed.function_metadata_results}
+    say({name: [json.loads(raw) for raw in metadata.raw_bindings] for name, metadata in functions.items()})
+
+    for line in sys.stdin:
+        name, value, metadata = json.loads(line)
+        trigger = next(
+            binding
+            for binding in map(json.loads, functions[name].raw_bindings)
+            if str(binding["type"]).lower().endswith("trigger")
+        )
+        given = http(value) if isinstance(value, dict) else datum(value, "json" if "IsPastDue" in value else "string")
+        ok, returned, _, error, trace = await invocation.invocation_request_native(
+            str(uuid.uuid4()),
+            functions[name].function_id,
+            [(trigger["name"], given)],
+            {key: datum(text, "string") for key, text in metadata.items()},
+        )
+        answer = {"ok": ok, "error": f"{error}\n{trace}" if error else ""}
+        if returned is not None and returned.type == "http":
+            answer |= {
+                "status": int(returned.value["status_code"].value),
+                "body": returned.value["body"].value.decode(),
+            }
+        say(answer)
+
+
+if __name__ == "__main__":
+    # What the app itself prints must not be taken for an answer.
+    sys.stdout = sys.stderr
+    asyncio.run(main())

@@ -1,0 +1,111 @@
+"""The files that Azure reads say what the design needs."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from leads import settings
+from leads.transport import SEND_SECONDS
+
+ROOT = Path(__file__).resolve().parent.parent
+DEPLOYED = {"function_app.py", "host.json", "leads", "requirements.txt"}
+
+
+def read(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((ROOT / name).read_text(encoding="utf-8"))
+    return found
+
+
+def seconds(span: str) -> int:
+    hours, minutes, rest = (int(part) for part in span.split(":"))
+    return hours * 3600 + minutes * 60 + rest
+
+
+def pinned(name: str) -> dict[str, list[str]]:
+    lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith(("#", "-r "))]
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        pin = re.fullmatch(r"([A-Za-z0-9._-]+)==([0-9a-z.]+)(; python_version (?:<|>=) \"3\.13\")?", line)
+        assert pin, f"{name}: {line} is not pinned"
+        found.setdefault(pin[1].lower(), []).append(pin[2])
+    return found
+
+
+class TestHostJson:
+    def test_retries_survive(self) -> None:
+        queues = read("host.json")["extensions"]["queues"]
+        claim = 3 * SEND_SECONDS
+        assert seconds(queues["visibilityTimeout"]) == 120 > claim, "else a retry finds the claim of the last try"
+        assert queues["maxDequeueCount"] == 5
+        assert 1 <= queues["batchSize"] <= 32
+        assert queues["messageEncoding"] == "base64"
+        assert seconds(queues["maxPollingInterval"]) <= 2, "leads arrive within seconds"
+
+    def test_no_failure_and_no_event_is_sampled_away(self) -> None:
+        sampling = read("host.json")["logging"]["applicationInsights"]["samplingSettings"]
+        assert {"Exception", "Request", "Trace"} <= set(sampling["excludedTypes"].split(";"))
+        assert read("host.json")["logging"]["logLevel"]["Function"] == "Information", "events are logged as INFO"
+
+    def test_no_call_is_turned_away_because_the_machine_is_busy(self) -> None:
+        assert read("host.json")["extensions"]["http"]["dynamicThrottlesEnabled"] is False, "Microsoft may not retry"
+
+    def test_the_rest(self) -> None:
+        host = read("host.json")
+        assert host["version"] == "2.0"
+        assert host["extensionBundle"]["version"] == "[4.*, 5.0.0)"
+        assert host["extensions"]["http"]["routePrefix"] == "api"
+        assert SEND_SECONDS < seconds(host["functionTimeout"]) <= 600, "600 is the most that every plan allows"
+
+
+class TestSample:
+    def test_it_is_the_defaults_besides_what_a_trial_needs(self) -> None:
+        values = read("local.settings.sample.json")["Values"]
+        assert all(isinstance(value, str) for value in values.values())
+        found = settings.read(values)
+        assert found.problems == ()
+        assert found.watch_schedule == "*/5 * * * * *"
+        assert found.destinations == ("console", "dynamics")
+        default = settings.Settings()
+        same = replace(
+            found,
+            storage=default.storage,
+            inbox=default.inbox,
+            watch_schedule=default.watch_schedule,
+            destinations=default.destinations,
+        )
+        assert same == default
+
+    def test_it_runs_on_azurite_and_holds_no_secret(self) -> None:
+        values = read("local.settings.sample.json")["Values"]
+        assert values["AzureWebJobsStorage"] == "UseDevelopmentStorage=true"
+        assert values["FUNCTIONS_WORKER_RUNTIME"] == "python"
+        secret = re.compile("SECRET|CERTIFICATE|TOKEN|WEBHOOK|SMTP_URL|KEY$")
+        assert [name for name, value in values.items() if secret.search(name) and value] == []
+
+
+class TestRequirements:
+    def test_all_are_pinned(self) -> None:
+        assert pinned("requirements-dev.txt")
+        assert pinned("requirements.txt")["azure-functions"] == ["1.26.0", "2.3.0"]
+
+    def test_nothing_heavy_is_deployed(self) -> None:
+        heavy = {"aiohttp", "azure-identity", "httpx", "pandas", "pydantic", "powerplatform-dataverse-client"}
+        assert not heavy & set(pinned("requirements.txt"))
+
+
+def test_nothing_but_the_app_is_deployed() -> None:
+    patterns = [
+        line for line in (ROOT / ".funcignore").read_text().splitlines() if line.strip() and not line.startswith("#")
+    ]
+    left = {path.name for path in ROOT.iterdir() if not any(fnmatch(path.name, pattern) for pattern in patterns)}
+    assert left <= DEPLOYED
+    assert not any(fnmatch(name, pattern) for name in DEPLOYED for pattern in patterns)
+
+
+def test_the_lock_file_names_no_registry() -> None:
+    assert '"resolved"' not in (ROOT / "dev" / "package-lock.json").read_text()
