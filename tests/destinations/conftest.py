@@ -1,0 +1,27 @@
+"""What the tests of destinations share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from dev.standin import StandIn
+from leads import oauth
+
+
+@pytest.fixture(scope="session")
+def organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    """The stand-in for Entra and Dynamics, one for each test process."""
+    with StandIn(tmp_path_factory.mktemp("standin")) as running:
+        yield running
+
+
+@pytest.fixture
+def crm(organization: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """The stand-in, empty, with the environment set so that the app signs in to it."""
+    organization.reset()
+    oauth._client.cache_clear()
+    for name, value in organization.environ().items():
+        monkeypatch.setenv(name, value)
+    return organization

@@ -1,0 +1,293 @@
+"""One suite that every destination passes. See `contract.py` for what a new destination has to bring."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leads import destinations, normalize, payload
+from leads.destinations import Earlier, Kind, Step
+from leads.errors import Failure, Transient
+from leads.jsontext import NotALead
+from leads.lead import Contact, Lead, Stage, State, Via
+from leads.settings import STAGES, Reader
+from leads.transport import Deadline
+from tests.destinations.contract import Contract, Wire
+
+NOW = datetime(2026, 11, 3, 16, 5, 6, tzinfo=UTC)
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+CONTRACTS = sorted(path.stem.removeprefix("contract_") for path in Path(__file__).parent.glob("contract_*.py"))
+PERSON = Contact(
+    "Augusta", "Byron", "augusta.byron@example.com", "+390669812345", "IT", "Analytical Engines", "Countess"
+)
+PERSONAL = ("Augusta", "Byron", "augusta.byron", "69812345", "Analytical", "Countess", "the brass one")
+HOSTILE = (
+    "Robert'); DROP TABLE leads;--",
+    "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "a\r\nBcc: victim@example.com\r\n\r\nbody",
+    "\x00\x01\x1f\x7f\ufffe",
+    "\ud800 lone surrogate",
+    "\u202egnp.exe \u200b\u2066",
+    "=cmd|' /C calc'!A0",
+    '{"a": 1}\\"\\u0000',
+    "{{7*7}}{% raw %}${jndi:ldap://x}%s%n{0}",
+    "http://evil.example/?a=b&c=d#e",
+    "x" * 8000,
+    "😀" * 4000,
+    "Ω≈ç√∫˜µ≤≥÷ 田中さん مرحبا",
+    " ",
+)
+
+
+@dataclass
+class Running:
+    """A destination at work."""
+
+    contract: Contract
+    module: Any
+    settings: Any
+    numbers: Iterator[int]
+
+    def lead(self, **changes: Any) -> Lead:
+        """A lead of a customer that nobody knows yet."""
+        number = next(self.numbers)
+        return replace(LEAD, id=f"{number:016x}-{number:016x}", **changes)
+
+    def send(self, lead: Lead, **step: Any) -> str:
+        told = self.module.send(lead, Step(**{"now": NOW, "deadline": Deadline.after(20), **step}), self.settings)
+        assert isinstance(told, str)
+        return told
+
+    def failure(self, lead: Lead, **step: Any) -> Failure:
+        with pytest.raises(Failure) as caught:
+            self.send(lead, **step)
+        return caught.value
+
+
+LEAD = Lead(
+    via=Via.HTTPS,
+    arrived_at=NOW,
+    created_at=NOW,
+    source="SPZA",
+    action="PLT",
+    offer="contoso.planner",
+    offer_title="Contoso Planner",
+    stage=Stage.ACTIVE,
+    contact=PERSON,
+    message="I would like to see the brass one.",
+)
+
+
+@pytest.fixture(scope="module", params=CONTRACTS)
+def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contract]:
+    module = importlib.import_module(f"tests.destinations.contract_{request.param}")
+    start: Callable[[Path], AbstractContextManager[Contract]] = module.contract
+    with start(tmp_path_factory.mktemp(request.param)) as contract:
+        yield contract
+
+
+NUMBERS = count(1)
+
+
+@pytest.fixture
+def running(started: Contract, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    for name, value in started.environ.items():
+        monkeypatch.setenv(name, value)
+    module = destinations.load(started.name)
+    reader = Reader(started.environ)
+    settings = module.Settings.read(reader)
+    assert reader.problems == []
+    started.reset()
+    yield Running(started, module, settings, NUMBERS)
+    started.reset()
+
+
+def samples() -> list[Lead]:
+    """Every sample that is a lead."""
+    found = []
+    for path in sorted((FIXTURES / "https").glob("*")):
+        try:
+            read = payload.read(path.read_bytes())
+        except NotALead:
+            continue
+        found.append(normalize.normalize(read, via=Via.HTTPS, arrived_at=NOW, stages=STAGES))
+    for path in sorted((FIXTURES / "table").glob("*.json")):
+        for row in json.loads(path.read_bytes()):
+            read = payload.read_row(row)
+            found.append(normalize.normalize(read, via=Via.TABLE, arrived_at=NOW, stages=STAGES))
+    return found
+
+
+def hidden(running: Running, *texts: str) -> None:
+    """Nothing personal, nothing secret, and no URL with its query is in these texts."""
+    for text in texts:
+        for part in (*PERSONAL, *running.contract.secrets):
+            assert part not in text
+        assert "?" not in text.replace("? ", " ").removesuffix("?")
+
+
+def test_every_destination_has_a_contract() -> None:
+    assert set(CONTRACTS) == set(destinations.names())
+
+
+def test_the_module_is_what_a_destination_is(running: Running) -> None:
+    module = running.module
+    assert module.KIND in Kind
+    assert module.__doc__
+    assert list(inspect.signature(module.send).parameters) == ["lead", "step", "settings"]
+    assert is_dataclass(module.Settings)
+    assert vars(module.Settings)["__dataclass_params__"].frozen
+
+
+def test_no_secret_is_printed_with_the_settings(running: Running) -> None:
+    for secret in running.contract.secrets:
+        assert secret not in repr(running.settings)
+
+
+def test_each_wrong_setting_is_told_with_cause_and_remedy(running: Running) -> None:
+    names = {name for name in running.contract.environ if name.startswith(f"{running.contract.name.upper()}_")}
+    assert running.contract.wrong or not names
+    for setting, changes in running.contract.wrong.items():
+        reader = Reader({**running.contract.environ, **changes})
+        running.module.Settings.read(reader)
+        told = [problem for problem in reader.problems if problem.setting == setting]
+        assert told, setting
+        for problem in told:
+            assert problem.cause.endswith(".")
+            assert problem.remedy.endswith((".", ")"))
+            for secret in running.contract.secrets:
+                assert secret not in str(problem)
+
+
+def test_reading_settings_never_raises(running: Running) -> None:
+    names = [*running.contract.environ, *running.contract.wrong]
+    for value in (*HOSTILE, "", "://", "[", "https://[", "https://x:99999999"):
+        reader = Reader(dict.fromkeys(names, value))
+        running.module.Settings.read(reader)
+
+
+def test_a_lead_arrives(running: Running, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
+    before = running.contract.arrived()
+    with caplog.at_level("DEBUG", "leads"):
+        told = running.send(running.lead())
+    assert (running.contract.arrived() > before) is running.contract.keeps
+    printed = capsys.readouterr()
+    hidden(running, told, caplog.text, printed.out, printed.err)
+
+
+def test_the_same_lead_again_after_a_crash_arrives_once(running: Running) -> None:
+    one = running.lead()
+    first = running.send(one)
+    arrived = running.contract.arrived()
+    second = running.send(one)
+    if running.contract.writes_once:
+        assert second == first
+        assert running.contract.arrived() == arrived
+
+
+def test_a_replay_of_what_arrived_is_no_failure(running: Running) -> None:
+    one = running.lead()
+    first = running.send(one)
+    arrived = running.contract.arrived()
+    running.send(one, remote_id=first, replayed=True)
+    if running.contract.writes_once:
+        assert running.contract.arrived() == arrived
+
+
+@pytest.mark.parametrize("wire", list(Wire))
+def test_a_failure_is_told_and_the_next_attempt_succeeds(
+    running: Running, wire: Wire, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contract = running.contract
+    if wire not in contract.outcomes:
+        pytest.skip("cannot be met there")
+    one = running.lead()
+    arrived = contract.arrived()
+    contract.answer(wire)
+    with caplog.at_level("DEBUG", "leads"):
+        failure = running.failure(one)
+    assert isinstance(failure, contract.outcomes[wire])
+    assert failure.cause
+    assert failure.remedy
+    assert contract.arrived() == arrived
+    assert failure.retry_after == (120 if wire in contract.says_how_long else None)
+    printed = capsys.readouterr()
+    hidden(
+        running, failure.cause, failure.remedy, str(failure), failure.remote_id, caplog.text, printed.out, printed.err
+    )
+    contract.reset()
+    running.send(one, remote_id=failure.remote_id)
+    assert contract.arrived() > arrived
+
+
+def test_an_attempt_ends_with_its_deadline(running: Running) -> None:
+    if not running.contract.outcomes:
+        pytest.skip("asks nobody")
+    before = running.contract.arrived()
+    over = Deadline(10, lambda: 11)
+    assert isinstance(running.failure(running.lead(), deadline=over), Transient)
+    assert running.contract.arrived() == before
+
+
+def test_later_steps_of_a_customer_arrive(running: Running) -> None:
+    first = running.lead()
+    told = running.send(first)
+    for action, stage in (("StartTestDrive", Stage.TRIAL), ("DNC", Stage.DO_NOT_CONTACT), ("NEW", Stage.UNKNOWN)):
+        event = f"{next(NUMBERS):016x}"
+        later = replace(
+            first,
+            id=f"{first.customer}-{event}",
+            action=action,
+            stage=stage,
+            do_not_contact=stage == Stage.DO_NOT_CONTACT,
+        )
+        before = running.contract.arrived()
+        running.send(later, earlier=(Earlier(first, State.DELIVERED, told),))
+        assert (running.contract.arrived() > before) is running.contract.keeps
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_hostile_values_arrive(running: Running, value: str) -> None:
+    before = running.contract.arrived()
+    running.send(
+        running.lead(
+            source=value,
+            action=value,
+            offer=value,
+            offer_title=value,
+            contact=Contact(**{part.name: value for part in fields(Contact)}),
+            message=value,
+            campaign={value: value},
+            extra={value: value, "nested": {"a": [1, None, value]}},
+            issues=(value,),
+        )
+    )
+    assert (running.contract.arrived() > before) is running.contract.keeps
+
+
+def test_every_sample_arrives(running: Running) -> None:
+    found = samples()
+    assert len(found) >= 10
+    for sample in found:
+        before = running.contract.arrived()
+        running.send(replace(sample, id=running.lead().id))
+        assert (running.contract.arrived() > before) is running.contract.keeps
+
+
+def test_a_lead_without_anything_arrives(running: Running) -> None:
+    before = running.contract.arrived()
+    empty = running.lead(
+        source="", action="", offer="", offer_title="", stage=Stage.UNKNOWN, contact=Contact(), message=""
+    )
+    running.send(replace(empty, contact_withheld=True))
+    assert (running.contract.arrived() > before) is running.contract.keeps
