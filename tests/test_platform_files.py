@@ -43,6 +43,9 @@ class TestHostJson:
         assert seconds(queues["visibilityTimeout"]) == 120 > claim, "else a retry finds the claim of the last try"
         assert queues["maxDequeueCount"] == 5
         assert 1 <= queues["batchSize"] <= 32
+        instances, dynamics = 40, 52
+        at_once = queues["batchSize"] + queues["newBatchThreshold"]
+        assert at_once * instances <= dynamics, "Dynamics refuses more requests of one user at a time"
         assert queues["messageEncoding"] == "base64"
         assert seconds(queues["maxPollingInterval"]) <= 2, "leads arrive within seconds"
 

@@ -216,7 +216,7 @@ class FaultWorld:
             if self.now > listed and not self.messages and not self.open_lines():
                 return
             # A long wait is not worth a look every five minutes, unless something waits for a sweep.
-            upcoming = min([message.visible for message in self.messages] + [self.now + timedelta(minutes=20)])
+            upcoming = min([message.visible for message in self.messages] + [self.now + timedelta(minutes=30)])
             self.now = max(self.now + timedelta(minutes=5), upcoming)
 
     def open_lines(self) -> list[str]:

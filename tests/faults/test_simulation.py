@@ -105,6 +105,7 @@ class Simulation:
             lambda _: Response(429, {"retry-after": str(self.random.randrange(1, 90_000))}, b"{}"),
             lambda _: Response(200, {}, b"<html>Sign in</html>"),
             lambda _: Response(202, {}, b""),
+            lambda _: Response(400, {}, b'{"error": {"code": "0x80040265", "message": "A plug-in says no."}}'),
             lambda _: Response(500, {}, b'{"error": {"code": "", "message": ""}}'),
             no_answer,
             lambda request: (self.w.answer(request), no_answer())[1],
@@ -129,7 +130,7 @@ class Simulation:
 
     def pass_time(self) -> None:
         """Let seconds to hours pass."""
-        self.w.now += timedelta(seconds=self.random.choice((1, 30, 150, 600, 3600, 20_000)))
+        self.w.now += timedelta(seconds=self.random.choice((1, 30, 150, 600, 3600, 20_000, 90_000)))
         if self.w.now >= self.outage_ends:
             self.w.wire = self.w.answer
 
@@ -170,9 +171,9 @@ class Simulation:
         w.check(self.accepted)
         leads = {d.lead_id for d in w.deliveries()}
         assert len(leads) >= self.rows, "a row of the table is no lead"
-        assert {str(row.values["email"]) for row in w.store.tables["leads"].values() if "email" in row.values} >= {
-            f"r{number + 1}@contoso.com" for number in range(self.rows)
-        }
+        assert {
+            str(row.values["email"]) for row in w.store.tables.get("leads", {}).values() if "email" in row.values
+        } >= {f"r{number + 1}@contoso.com" for number in range(self.rows)}
         raws = {name.rpartition("/")[2].removesuffix(".json") for name in w.store.containers.get("raw", {})}
         assert raws == {lead_id[17:] for lead_id in leads}, "bytes in raw never became a lead"
         self.check_crm()

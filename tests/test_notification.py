@@ -1,0 +1,267 @@
+"""What messages say: golden files for each thing a customer can do in each language, and what hostile values become.
+
+`GOLDEN=write` in the environment writes the files anew, to be read and committed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import fields, replace
+from datetime import timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leads import alerts_text, languages, templating
+from leads.alerts import Alert
+from leads.destinations import _teams_card, dynamics
+from leads.lead import Contact, Stage
+from leads.message import Message, Tone
+from leads.notification import EARLIER_LIMIT, MESSAGE_LIMIT, Voice, compose, deed
+from leads.settings import Reader
+from tests.message_samples import HOSTILE, NOW, SAMPLES, VOICE, earlier, hostile_lead, sample
+
+GOLDEN = Path(__file__).parent / "golden"
+KINDS = sorted(SAMPLES)
+ALERTS = {
+    kind: Alert(kind, "dynamics", 3, NOW - timedelta(hours=5), "It refused.", "Mend it.", "python -m leads check")
+    for kind in ("dead", "misconfigured", "quarantine", "watch_silent", "settings")
+}
+
+
+def rendered(message: Message, template: str) -> str:
+    return templating.render(template, **{item.name: getattr(message, item.name) for item in fields(message)})
+
+
+def same(name: str, text: str) -> None:
+    file = GOLDEN / name
+    if os.environ.get("GOLDEN") == "write":
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, "utf-8")
+    assert text == file.read_text("utf-8")
+
+
+def message_of(kind: str, code: str = "en") -> Message:
+    voice = replace(
+        VOICE, language=languages.load(code), record_url=lambda lead: f"https://crm.example/{lead.customer}"
+    )
+    return compose(sample(kind), earlier(kind), NOW, voice)
+
+
+@pytest.mark.parametrize("code", languages.codes())
+@pytest.mark.parametrize("kind", KINDS)
+def test_golden_text(kind: str, code: str) -> None:
+    message = message_of(kind, code)
+    same(f"{code}/{kind}.txt", f"{message.subject}\n\n{rendered(message, 'message.txt')}\n")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_golden_html(kind: str) -> None:
+    same(f"en/{kind}.html", rendered(message_of(kind), "message.html") + "\n")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_golden_card(kind: str) -> None:
+    card = json.loads(_teams_card.envelope(message_of(kind), "cut"))
+    same(f"en/{kind}.json", json.dumps(card, indent=1, ensure_ascii=False) + "\n")
+
+
+@pytest.mark.parametrize("code", languages.codes())
+@pytest.mark.parametrize("kind", ALERTS)
+def test_golden_alerts(kind: str, code: str) -> None:
+    message = alerts_text.compose(ALERTS[kind], replace(VOICE, language=languages.load(code)))
+    same(f"{code}/alert_{kind}.txt", f"{message.subject}\n\n{rendered(message, 'message.txt')}\n")
+
+
+def test_an_alert_of_a_kind_unknown_here_is_told_all_the_same() -> None:
+    message = alerts_text.compose(replace(ALERTS["dead"], kind="new", command=""), VOICE)
+    assert message.headline == "dynamics needs attention"
+    assert "Mend it." in rendered(message, "message.txt")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("third_step", "withheld")])
+def test_the_deed_follows_what_was_done(kind: str) -> None:
+    assert deed(sample(kind)) == kind
+
+
+def test_a_source_of_its_own_means_a_test_drive_and_an_action_counts_for_more_than_a_stage() -> None:
+    assert deed(replace(sample("unknown"), source="TestDrive")) == "test_drive"
+    assert deed(replace(sample("contact_me"), stage=Stage.INITIAL_INTEREST)) == "contact_me"
+    assert deed(replace(sample("contact_me"), stage=Stage.DO_NOT_CONTACT)) == "do_not_contact"
+    assert deed(replace(sample("contact_me"), action="plt")) == "contact_me"
+
+
+def test_each_deed_has_its_own_next_step_in_every_language() -> None:
+    for code in languages.codes():
+        advice = [message_of(kind, code).next_text for kind in KINDS if kind != "third_step"]
+        assert len(set(advice)) == len(advice)
+
+
+def test_the_step_counts_and_the_list_is_short() -> None:
+    leads = [replace(sample("create"), id=f"9f86d081884c7d65-{number:016x}") for number in range(12)]
+    message = compose(sample("contact_me"), leads, NOW, VOICE)
+    assert message.step == "Step 13 of this customer"
+    assert len(message.earlier) == EARLIER_LIMIT + 1
+    assert message.earlier[-1] == "Even earlier steps: 7"
+    assert compose(sample("contact_me"), [sample("test")], NOW, VOICE).step == ""
+
+
+def test_a_late_message_tells_what_was_done_since() -> None:
+    later = [sample("test_drive"), sample("create"), sample("test")]
+    message = compose(sample("get_it_now"), [], NOW, VOICE, later=later)
+    assert message.notes == ("This customer has done more since then: Pressed “Create” in the Azure portal.",)
+    assert message.step == ""
+
+
+def test_who_is_named_by_what_there_is() -> None:
+    lead = sample("contact_me")
+    for contact, headline in (
+        (Contact(first_name="Ada"), "Ada"),
+        (Contact(company="Fabrikam"), "Fabrikam"),
+        (Contact(email="ada@example.com"), "ada@example.com"),
+        (Contact(), "Unknown customer"),
+    ):
+        assert compose(replace(lead, contact=contact), [], NOW, VOICE).headline == headline
+    nameless = replace(sample("do_not_contact"), contact=Contact(email="ada@example.com"))
+    assert compose(nameless, [], NOW, VOICE).headline == "Unknown customer"
+
+
+def test_what_could_not_be_checked_is_told_in_the_readers_words() -> None:
+    lead = replace(sample("contact_me"), issues=("phone: no phone number", "Email: no address", "zzz: odd"))
+    assert compose(lead, [], NOW, VOICE).notes == ("Could not be checked and is shown as it came: Phone, E-mail.",)
+
+
+def test_long_words_are_cut_with_a_notice() -> None:
+    message = compose(replace(sample("contact_me"), message="x" * 10_000), [], NOW, VOICE)
+    assert len(message.quote) == MESSAGE_LIMIT
+    assert message.quote.endswith("…")
+    assert message.notes == ("Long text was cut. The whole lead is kept under its id.",)
+
+
+def test_the_record_in_dynamics_is_linked_only_where_leads_go_there() -> None:
+    environ = {"DYNAMICS_URL": "https://contoso.crm4.dynamics.com"}
+    assert Voice.read(Reader(environ)).record_url is None
+    voice = Voice.read(Reader(environ | {"LEADS_DESTINATIONS": "email, Dynamics"}))
+    lead = sample("contact_me")
+    assert voice.record_url
+    assert voice.record_url(lead).startswith("https://contoso.crm4.dynamics.com/main.aspx?")
+    assert dynamics.record_id(lead) in voice.record_url(lead)
+    urls = [button.url for button in compose(lead, [], NOW, voice).buttons]
+    assert urls[-1] == voice.record_url(lead)
+    assert compose(sample("test"), [], NOW, voice).buttons == ()
+
+
+def test_a_record_that_is_not_https_is_not_linked() -> None:
+    voice = replace(VOICE, record_url=lambda _: "javascript:alert(1)")
+    assert all(not button.url.startswith("javascript") for button in compose(SAMPLES["create"], [], NOW, voice).buttons)
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page, as far as tests want to know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.text = ""
+        self.attributes: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.links += [value or "" for name, value in attrs if name in ("href", "src", "action", "background")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+ALLOWED = {"html", "head", "meta", "title", "style", "body", "div", "table", "tr", "td", "th", "span", "p", "a", "br"}
+
+
+def page_of(message: Message) -> Page:
+    page = Page()
+    page.feed(rendered(message, "message.html"))
+    page.close()
+    return page
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_hostile_values_become_no_markup_and_no_link(value: str) -> None:
+    lead = hostile_lead(value)
+    message = compose(lead, [lead, lead], NOW, VOICE)
+    page = page_of(message)
+    assert set(page.tags) <= ALLOWED
+    assert not any(name.startswith("on") for name in page.attributes)
+    assert page.links == []
+    assert message.buttons == ()
+    for text in (page.text, rendered(message, "message.txt"), message.subject):
+        assert "\u202e" not in text
+        assert not re.search("(?i)[a-z]:[^\\s\u200b…]|www[.]|://", text)
+    harmless = page_of(compose(hostile_lead("Ada"), [hostile_lead("Ada")] * 2, NOW, VOICE))
+    assert [tag for tag in page.tags if tag != "br"] == [tag for tag in harmless.tags if tag != "br"]
+
+
+@hypothesis.settings(deadline=None)
+@given(value=st.text(st.characters(codec=None), max_size=200))
+def test_any_values_become_messages_without_markup(value: str) -> None:
+    message = compose(hostile_lead(value), [hostile_lead(value)], NOW, VOICE)
+    assert "\n" not in message.subject
+    assert set(page_of(message).tags) <= ALLOWED
+    rendered(message, "message.txt").encode()
+    assert len(_teams_card.envelope(message, "cut")) <= _teams_card.BUDGET
+
+
+@hypothesis.settings(deadline=None)
+@given(
+    address=st.text(max_size=40) | st.sampled_from(HOSTILE) | st.emails(),
+    phone=st.text(max_size=20) | st.from_regex(r"\+[0-9]{4,18}", fullmatch=True),
+)
+def test_links_lead_to_an_address_and_a_number_or_nowhere(address: str, phone: str) -> None:
+    lead = replace(sample("contact_me"), contact=Contact(email=address, phone=phone))
+    page = page_of(compose(lead, [], NOW, VOICE))
+    for link in page.links:
+        assert re.fullmatch(r"mailto:[A-Za-z0-9.!$'*+_%~/-]+@[A-Za-z0-9.-]+|tel:\+[0-9]{6,15}", link)
+        assert "?" not in link
+
+
+@pytest.mark.parametrize("tone", list(Tone))
+def test_every_tone_has_a_color_and_white_on_it_can_be_read(tone: Tone) -> None:
+    html = rendered(replace(message_of("create"), tone=tone), "message.html")
+    found = re.search(r'bgcolor="#([0-9a-f]{6})" style="height:5px', html)
+    assert found
+    assert _contrast(found.group(1), "ffffff") >= 4.5
+    for ink, ground in re.findall(r"background-color:#([0-9a-f]{6});color:#([0-9a-f]{6})", html):
+        assert _contrast(ink, ground) >= 4.5
+
+
+def _contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colors by WCAG 2.2."""
+
+    def luminance(color: str) -> float:
+        parts = [int(color[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mails_load_nothing_and_stay_small(kind: str) -> None:
+    html = rendered(message_of(kind), "message.html")
+    assert not re.search(r"(?i)<img|<link|@import|url\(|src=|<script|http-equiv", html)
+    # Gmail cuts mails at 102 KB.
+    assert len(html.encode()) < 40_000
+
+
+def test_templates_escape_and_miss_nothing() -> None:
+    values: dict[str, Any] = {item.name: "" for item in fields(Message)}
+    with pytest.raises(Exception, match="undefined"):
+        templating.render("message.txt", **{key: value for key, value in values.items() if key != "headline"})
