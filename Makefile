@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install run test format
+.PHONY: help install run test check-docs bench format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,16 @@ test: install ## check the code and run every test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2
+
+check-docs: $(VENV)/.installed ## check every documented az command with azure-cli's own parser (733 MB into .local)
+	@test -f .local/azure-cli/.installed || { echo "Installing azure-cli into .local/azure-cli"; \
+	  $(PYTHON) -m venv .local/azure-cli \
+	  && .local/azure-cli/bin/python -m pip install --quiet --disable-pip-version-check azure-cli==2.91.0 \
+	  && touch .local/azure-cli/.installed; }
+	@.local/azure-cli/bin/python dev/check_az.py
+
+bench: install ## time starts, leads and looks on this machine
+	@$(BIN)/python -m dev.bench
 
 format: install ## format the code
 	$(BIN)/ruff format

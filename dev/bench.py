@@ -31,7 +31,8 @@ STARTS = {
 RUNS = 5
 BODY = (
     b'{"userDetails": {"firstName": "Ada", "lastName": "Example", "email": "ada%d@example.com", '
-    b'"phone": "+390669820001", "country": "Italia", "company": "Example Mills"}, "leadSource": "SPZA-PLT|contoso.planner", "description": "Hi"}'
+    b'"phone": "+390669820001", "country": "Italia", "company": "Example Mills"}, '
+    b'"leadSource": "SPZA-PLT|contoso.planner", "description": "Hi"}'
 )
 
 

@@ -1,0 +1,261 @@
+#!/usr/bin/env bash
+# From a clone to the URL for Partner Center. It can be run again at any time, since every step can be repeated: after a
+# failure the same command goes on, after an edit of main.bicepparam it brings the change in, after a pull the new code.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+usage: infra/deploy.sh [--yes] [--no-test-lead] [--parameters FILE] RESOURCE_GROUP [LOCATION]
+
+  RESOURCE_GROUP     where everything goes; it is created if it does not exist
+  LOCATION           such as westeurope; needed once, for a new resource group
+  --yes              do not ask before anything is created that costs money
+  --no-test-lead     do not send a test lead at the end
+  --parameters FILE  instead of infra/main.bicepparam
+
+Values of secret settings come from environment variables of the same name (DYNAMICS_CLIENT_SECRET, TEAMS_WEBHOOK_URL,
+...). They are needed once, and again when they change.
+TEXT
+}
+
+# Exit code 1: a step failed. 2: wrong use, and nothing was done.
+fail() {
+  printf '\n%s\n' "$1" >&2
+  exit "${2:-1}"
+}
+
+# Everything that changes or asks Azure is shown before it runs. No secret is ever an argument.
+run() {
+  local word
+  printf '+' >&2
+  for word; do
+    case $word in
+      *[!A-Za-z0-9_./:=@-]*) printf ' "%s"' "$word" >&2 ;;
+      *) printf ' %s' "$word" >&2 ;;
+    esac
+  done
+  printf '\n' >&2
+  "$@"
+}
+
+step() { step_name=$1; printf '\n== %s\n' "$1"; }
+
+# TRIES SECONDS COMMAND: role assignments and new apps take minutes until all of Azure knows them.
+patiently() {
+  local tries=$1 pause=${DEPLOY_PAUSE:-$2} try
+  shift 2
+  for ((try = 1; try <= tries; try++)); do
+    if "$@"; then return 0; fi
+    if ((try < tries)); then
+      printf 'Not yet. Trying again in %s seconds (%s of %s).\n' "$pause" "$try" "$tries" >&2
+      sleep "$pause"
+    fi
+  done
+  return 1
+}
+
+json() { python3 -c 'import json, sys
+try:
+    found = json.load(sys.stdin)
+    for name in sys.argv[1:]:
+        found = found[name]
+except (ValueError, KeyError, TypeError):
+    sys.exit(1)
+print(found)' "$@"; }
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+parameters=$here/main.bicepparam
+yes=
+test_lead=1
+group=
+location=
+while (($#)); do
+  case $1 in
+    --yes) yes=1 ;;
+    --no-test-lead) test_lead= ;;
+    --parameters) shift; parameters=${1:-} ;;
+    -h | --help) usage; exit 0 ;;
+    -*) usage >&2; exit 2 ;;
+    *) if [ -z "$group" ]; then group=$1; elif [ -z "$location" ]; then location=$1; else usage >&2; exit 2; fi ;;
+  esac
+  shift
+done
+[ -n "$group" ] || { usage >&2; exit 2; }
+[ -f "$parameters" ] || fail "There is no file $parameters." 2
+
+step_name='Before anything is done'
+package=$(mktemp -d)/app.zip
+finish() {
+  local status=$?
+  rm -rf "$(dirname "$package")"
+  if ((status == 1)); then
+    printf '\nStopped at: %s\nWhat was done stays. When the cause is mended, run the same command again.\n' "$step_name" >&2
+  fi
+}
+trap finish EXIT
+
+for tool in az curl python3; do
+  command -v "$tool" >/dev/null || fail "$tool was not found. The Azure CLI: https://aka.ms/azure-cli" 2
+done
+
+step 'Account'
+run az account show --query '{subscription: name, user: user.name}' --output table ||
+  fail 'Sign in first: az login'
+
+step 'Resource group'
+exists=$(run az group exists --name "$group" --output json)
+if [ "$exists" != true ]; then
+  [ -n "$location" ] || fail "The resource group $group does not exist yet: say where, as in: infra/deploy.sh $group westeurope" 2
+fi
+if [ -z "$yes" ]; then
+  cat <<TEXT
+
+Into the resource group $group of this subscription go: a function app on a Flex Consumption plan, two storage
+accounts, a Key Vault, Application Insights with its workspace, and, with an alertEmail, alert rules. docs/cost.md says
+what a month costs: under a dollar for most publishers, plus about half a dollar an alert rule, plus about five if
+alwaysReadyHttp is 1.
+TEXT
+  [ -t 0 ] || fail 'Nobody is here to be asked. To go on without asking: --yes' 2
+  printf 'Go on? [y/N] '
+  read -r answer || answer=
+  case $answer in y | Y | yes) ;; *) fail 'Nothing was created.' 2 ;; esac
+fi
+if [ "$exists" != true ]; then
+  run az group create --name "$group" --location "$location" --output none
+fi
+
+step 'Resources (some minutes)'
+setting_names() {
+  run az functionapp config appsettings list --resource-group "$group" --name "$1" --query '[].name' --output tsv | LC_ALL=C sort
+}
+before=
+if [ "$exists" = true ]; then
+  earlier=$(run az deployment group list --resource-group "$group" \
+    --query "[?name=='marketplace-leads'].properties.outputs.functionApp.value" --output tsv)
+  if [ -n "$earlier" ]; then before=$(setting_names "$earlier"); fi
+fi
+outputs=$(run az deployment group create --resource-group "$group" --name marketplace-leads \
+  --parameters "$parameters" --query properties.outputs --output json)
+app=$(json functionApp value <<<"$outputs")
+lead_url=$(json leadUrl value <<<"$outputs")
+inbox=$(json inboxAccount value <<<"$outputs")
+client_id=$(json identityClientId value <<<"$outputs")
+alerted=$(json alerted value <<<"$outputs")
+after=$(setting_names "$app")
+gone=$(LC_ALL=C comm -23 <(printf '%s\n' "$before") <(printf '%s\n' "$after"))
+if [ -n "$gone" ]; then
+  printf '\nThese settings of the app are gone, since %s does not have them. Put in what is missed, and run this again:\n%s\n' \
+    "$parameters" "$gone" >&2
+fi
+
+unknown=
+for setting in $after; do
+  place=$(tr '[:upper:]' '[:lower:]' <<<"${setting%%_*}")
+  case $setting in *__*) continue ;; esac
+  if [ "$place" = leads ] || [ -f "$here/../leads/destinations/$place.py" ]; then
+    grep -rqw --include='*.py' "$setting" "$here/../leads" || unknown="$unknown $setting"
+  fi
+done
+if [ -n "$unknown" ]; then
+  printf '\nThese settings mean nothing to this version of the app; see CHANGELOG.md:%s\n' "$unknown" >&2
+fi
+
+# Without this a changed secret is taken up within 24 hours.
+refresh() {
+  run az rest --method post --output none --url "/subscriptions/{subscriptionId}/resourceGroups/$group/providers/\
+Microsoft.Web/sites/$app/config/configreferences/appsettings/refresh?api-version=2022-03-01"
+}
+refresh || printf 'The secrets could not be read anew. Changed ones are taken up within 24 hours.\n' >&2
+
+step 'Code (some minutes)'
+run python3 "$here/package.py" "$package"
+publish() {
+  run az functionapp deployment source config-zip --resource-group "$group" --name "$app" --src "$package" \
+    --build-remote true --output none
+}
+patiently 5 60 publish || fail 'The code could not be published. What Azure said stands above.'
+
+step "receive_lead's own key"
+is_there() {
+  run az functionapp function show --resource-group "$group" --name "$app" --function-name receive_lead --output none
+}
+patiently 10 30 is_there || fail "The code is there, but its functions are not. See in the portal: the function app > Diagnose and solve problems."
+key_of() {
+  run az functionapp function keys list --resource-group "$group" --name "$app" --function-name "$1" \
+    --query "$2" --output tsv
+}
+key=$(key_of receive_lead marketplace)
+if [ -z "$key" ]; then
+  run az functionapp function keys set --resource-group "$group" --name "$app" --function-name receive_lead \
+    --key-name marketplace --output none
+  key=$(key_of receive_lead marketplace)
+fi
+[ -n "$key" ] || fail "Azure gave no key for receive_lead."
+
+# The first argument, with URL and key, reaches curl on standard input: arguments can be read by all of this machine.
+call() {
+  local config=$1; shift
+  curl --config - --silent --max-time 60 --write-out '\n%{http_code}' "$@" <<<"$config" || true
+}
+
+if [ -n "$test_lead" ]; then
+  step 'A test lead'
+  body=$(python3 -c 'import json, time
+mark = "MSFT_TEST_%d" % ((time.time() + 62135596800) * 10**7)
+names = ("firstName", "lastName", "company", "title")
+user = {**{name: mark for name in names}, "email": mark + "@test.com", "phone": "1234567890", "country": "US"}
+print(json.dumps({"userDetails": user, "leadSource": "AzureMarketplace", "actionCode": "INS",
+                  "offerTitle": "Contoso Test", "description": mark}))')
+  send() {
+    answer=$(call "url = \"$lead_url?code=$key\"" --request POST --header 'content-type: application/json' --data "$body")
+    status=${answer##*$'\n'}
+    printf '+ POST %s (key not shown): %s\n' "$lead_url" "$status" >&2
+    [ "$status" = 202 ]
+  }
+  patiently 6 20 send || fail "The test lead was answered with $status instead of 202. See Application Insights > Live metrics and > Failures."
+  id=$(json id <<<"${answer%$'\n'*}")
+  printf 'It was answered with 202: it is kept, as %s.\n' "$id"
+
+  ops_key=$(key_of ops default)
+  follow() {
+    answer=$(call "url = \"${lead_url%/leads}/ops/api/show\"
+header = \"x-functions-key: $ops_key\"" --request POST --header 'content-type: application/json' \
+      --header 'x-leads-request: 1' --data "{\"id\": \"$id\"}")
+    [ "${answer##*$'\n'}" = 200 ] || return 1
+    states=$(printf '%s' "${answer%$'\n'*}" | python3 -c 'import json, sys
+for delivery in json.load(sys.stdin)["deliveries"]:
+    print("  %-12s %s" % (delivery["destination"], delivery["state"]))' 2>/dev/null)
+    case $states in '' | *' open'*) return 1 ;; esac
+  }
+  states=
+  if patiently 12 5 follow; then
+    case $states in
+      *' dead'*) printf 'A destination refused it:\n%s\n' "$states" ;;
+      *) printf 'It has arrived:\n%s\n' "$states" ;;
+    esac
+  else
+    printf 'It is on its way still.\n%s\n' "$states"
+  fi
+  printf 'Its whole story: .venv/bin/python -m leads show %s --url %s\n' "$id" "${lead_url%/api/leads}"
+fi
+
+step_name='The end'
+cat <<TEXT
+
+== Done. What is left to do
+
+1. Tell Partner Center where leads go (docs/which-way-in.md says which way suits you, and what to click).
+   Azure Table, the default. The connection string to paste, a credential, is shown by:
+     az storage account show-connection-string --resource-group $group --name $inbox --query connectionString --output tsv
+   HTTPS endpoint. The URL to paste; it is a credential too, whoever has it can send leads:
+     $lead_url?code=$key
+2. Leads into Dynamics without any secret: register the app's identity as application user of the environment.
+     Client id: $client_id
+     Power Platform admin center > your environment > Settings > Users + permissions > Application users > New app user
+   docs/deploy.md has it as a command, docs/destinations/dynamics.md the role that it needs.
+3. See what is missing, after \`make install\` and with the operators' key in LEADS_OPS_KEY (docs/deploy.md):
+     .venv/bin/python -m leads check --url ${lead_url%/api/leads}
+TEXT
+if [ "$alerted" != True ]; then
+  printf '\nNobody is told when leads are in trouble: set alertEmail in %s and run this again.\n' "$parameters"
+fi

@@ -1,0 +1,230 @@
+// Azure Monitor tells a person when leads are in trouble. The app finds most of it by itself and says so in `alert`
+// events; two rules watch over the app, for the case that it says nothing any more.
+// Every event and field is one of leads/log.py: tests/test_infra.py holds the two together.
+
+@description('Where it is created.')
+param location string
+
+@description('Tags of every resource.')
+param tags object
+
+@description('Start of the names of the rules.')
+param prefix string
+
+@description('Whom to tell.')
+param email string
+
+@description('How often the rules look.')
+param every string
+
+@description('After how long a silence of the watch is an alert.')
+param watchSilence string
+
+@description('Resource id of Application Insights.')
+param insightsId string
+
+var events = '''
+traces
+| where message startswith '{"event"'
+| extend e = parse_json(message)
+| extend event = tostring(e.event)
+'''
+
+var reported = '''
+| project timestamp, subject = tostring(e.subject), number = toint(e['count']), since = tostring(e.since),
+    cause = tostring(e.cause), remedy = tostring(e.remedy)
+'''
+
+var reports = [
+  {
+    name: 'dead'
+    severity: 1
+    title: 'Leads: deliveries are dead'
+    text: 'A destination refused a lead for good, or never took it while the retry schedule lasted. See: python -m leads list --dead, then replay.'
+    query: '| where event == "alert" and tostring(e.kind) == "dead"'
+  }
+  {
+    name: 'misconfigured'
+    severity: 1
+    title: 'Leads: a destination is misconfigured'
+    text: 'A setting, a secret or a permission has to be mended. Leads are kept and tried again. See: python -m leads check.'
+    query: '| where event == "alert" and tostring(e.kind) == "misconfigured"'
+  }
+  {
+    name: 'quarantine'
+    severity: 2
+    title: 'Leads: something that could not be read is in quarantine'
+    text: 'Bytes arrived that are no lead. They are kept. See: python -m leads list --quarantined.'
+    query: '| where event == "alert" and tostring(e.kind) == "quarantine"'
+  }
+  {
+    name: 'settings'
+    severity: 2
+    title: 'Leads: settings are wrong'
+    text: 'The app runs on with defaults. See: python -m leads check.'
+    query: '| where event == "alert" and tostring(e.kind) == "settings"'
+  }
+]
+
+var watches = [
+  {
+    name: 'oldest-open'
+    severity: 2
+    title: 'Leads: one has been open for more than an hour'
+    text: 'A lead has not reached all its destinations for more than an hour. It is tried again on the schedule. See: python -m leads list --open.'
+    query: '''
+| where event == "sweep_ran"
+| summarize measure = coalesce(max(todouble(e.oldest_open_seconds)), 0.0)
+'''
+    operator: 'GreaterThan'
+    threshold: 3600
+    window: 'PT30M'
+  }
+  {
+    name: 'watch-silent'
+    severity: 1
+    title: 'Leads: the watch is silent'
+    text: 'A table has not been read: the app is down, cannot reach the inbox, or its logs have reached their daily cap. Leads stay in the table until it runs again. See: python -m leads check.'
+    query: '''
+| summarize runs = countif(event == "watch_ran"), told = countif(event == "alert" and tostring(e.kind) == "watch_silent")
+| project measure = iff(told > 0, 0.0, todouble(runs))
+'''
+    operator: 'LessThan'
+    threshold: 1
+    window: watchSilence
+  }
+]
+
+resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
+  name: '${prefix}-people'
+  location: 'global'
+  tags: tags
+  properties: {
+    enabled: true
+    groupShortName: take('${prefix}-people', 12)
+    emailReceivers: [
+      {
+        name: 'operator'
+        emailAddress: email
+        useCommonAlertSchema: true
+      }
+    ]
+  }
+}
+
+// The window is longer than the pause between two looks, since logs arrive some minutes late. A rule that has fired
+// stays fired and sends nothing more until its cause is gone.
+resource reportRules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+  for rule in reports: {
+    name: '${prefix}-${rule.name}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: rule.title
+      description: rule.text
+      severity: rule.severity
+      enabled: true
+      scopes: [insightsId]
+      evaluationFrequency: every
+      windowSize: 'PT30M'
+      autoMitigate: true
+      criteria: {
+        allOf: [
+          {
+            query: '${events}${rule.query}\n${reported}'
+            timeAggregation: 'Count'
+            operator: 'GreaterThan'
+            threshold: 0
+            dimensions: [
+              {
+                name: 'subject'
+                operator: 'Include'
+                values: ['*']
+              }
+            ]
+            failingPeriods: {
+              numberOfEvaluationPeriods: 1
+              minFailingPeriodsToAlert: 1
+            }
+          }
+        ]
+      }
+      actions: {
+        actionGroups: [people.id]
+      }
+    }
+  }
+]
+
+resource watchRules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+  for rule in watches: {
+    name: '${prefix}-${rule.name}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: rule.title
+      description: rule.text
+      severity: rule.severity
+      enabled: true
+      scopes: [insightsId]
+      evaluationFrequency: every
+      windowSize: rule.window
+      autoMitigate: true
+      criteria: {
+        allOf: [
+          {
+            query: '${events}${rule.query}'
+            metricMeasureColumn: 'measure'
+            timeAggregation: 'Maximum'
+            operator: rule.operator
+            threshold: rule.threshold
+            failingPeriods: {
+              numberOfEvaluationPeriods: 1
+              minFailingPeriodsToAlert: 1
+            }
+          }
+        ]
+      }
+      actions: {
+        actionGroups: [people.id]
+      }
+    }
+  }
+]
+
+// A request that Microsoft does not send again: what was answered with 5xx may be lost.
+resource refused 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+  name: '${prefix}-refused'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'Leads: a lead was answered with an error'
+    description: 'A lead could not be made durable and was answered with 5xx. It may have arrived all the same. Compare with Referrals in Partner Center, and import what is missing: docs/operations.md.'
+    severity: 0
+    enabled: true
+    scopes: [insightsId]
+    evaluationFrequency: every
+    windowSize: 'PT30M'
+    autoMitigate: true
+    criteria: {
+      allOf: [
+        {
+          query: 'requests\n| where operation_Name == "receive_lead" and toint(resultCode) >= 500'
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    actions: {
+      actionGroups: [people.id]
+    }
+  }
+}

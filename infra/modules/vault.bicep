@@ -1,0 +1,70 @@
+// The Key Vault with the secret settings. The app reads them through references; nobody else is given a role here.
+
+@description('Where it is created.')
+param location string
+
+@description('Tags of every resource.')
+param tags object
+
+@description('Name of the vault.')
+@minLength(3)
+@maxLength(24)
+param vaultName string
+
+@description('Values by name of the setting. An empty one changes nothing in the vault.')
+@secure()
+param secrets object
+
+@description('Whether the vault and its secrets can be purged before 90 days have passed.')
+param purgeProtection bool
+
+@description('Object id of the app\'s identity.')
+param principalId string
+
+var roles = {
+  'Key Vault Secrets User': '4633458b-17de-408a-b874-0445c86b69e6'
+}
+
+resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
+  name: vaultName
+  location: location
+  tags: tags
+  properties: {
+    tenantId: subscription().tenantId
+    sku: {
+      family: 'A'
+      name: 'standard'
+    }
+    enableRbacAuthorization: true
+    // Azure refuses `false`: the property is left out instead.
+    enablePurgeProtection: purgeProtection ? true : null
+    publicNetworkAccess: 'Enabled'
+  }
+}
+
+// Names of secrets may hold no underscore.
+resource values 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = [
+  for secret in filter(items(secrets), item => !empty(item.value)): {
+    parent: vault
+    name: replace(secret.key, '_', '-')
+    properties: {
+      value: secret.value
+    }
+  }
+]
+
+resource assignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for role in items(roles): {
+    name: guid(vault.id, principalId, role.value)
+    scope: vault
+    properties: {
+      description: role.key
+      principalId: principalId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.value)
+    }
+  }
+]
+
+@description('Name of the vault.')
+output vaultName string = vault.name

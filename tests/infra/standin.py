@@ -1,0 +1,104 @@
+"""Stands in for `az` and `curl`: records every call, keeps what it was told to create, and fails when it is asked to.
+
+It is run as `python standin.py NAME ARGUMENTS...`; `STANDIN_HOME` is the folder with `calls.jsonl` and `azure.json`.
+`STANDIN_FAIL` is `WORDS:N`: the first N calls whose command line has these words fail, as Azure's do, with exit code 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+KEY = "marketplace-key-AbCdEf0123456789=="
+OPS_KEY = "ops-key-9876543210fEdCbA=="
+LEAD_ID = "0123456789abcdef-fedcba9876543210"
+OUTPUTS = {
+    "functionApp": "leads-abc",
+    "leadUrl": "https://leads-abc.azurewebsites.net/api/leads",
+    "inboxAccount": "leadsinboxabc",
+    "inboxAccountId": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/leadsinboxabc",
+    "stateAccount": "leadsstateabc",
+    "identityClientId": "11111111-2222-3333-4444-555555555555",
+    "vault": "leads-abc",
+    "alerted": False,
+}
+
+
+def az(arguments: list[str], azure: dict[str, Any]) -> int:
+    """Answer as the Azure CLI does."""
+    line = " ".join(arguments)
+    options = dict(pairwise(arguments))
+    if line.startswith("account show"):
+        print("Subscription    User\n--------------  ----\nContoso         a@b.c")
+    elif line.startswith("group exists"):
+        print(json.dumps("group" in azure))
+    elif line.startswith("group create"):
+        azure["group"] = options["--location"]
+    elif line.startswith("deployment group create"):
+        assert "group" in azure, "deployed into a group that does not exist"
+        azure["deployed"] = True
+        azure["settings"] = ["LEADS_DESTINATIONS", "LEADS_INBOX__accountName", *azure.get("more_settings", ())]
+        print(json.dumps({name: {"type": "String", "value": value} for name, value in OUTPUTS.items()}))
+    elif line.startswith("deployment group list"):
+        print(OUTPUTS["functionApp"] if "deployed" in azure else "")
+    elif line.startswith("functionapp config appsettings list"):
+        assert options["--query"] == "[].name", "values of settings are nobody's business"
+        print("\n".join(azure["settings"]))
+    elif line.startswith("rest --method post"):
+        assert "/sites/leads-abc/config/configreferences/appsettings/refresh?" in options["--url"]
+    elif line.startswith("functionapp deployment source config-zip"):
+        assert "deployed" in azure, "published to an app that does not exist"
+        azure["published"] = os.path.getsize(options["--src"])
+    elif line.startswith("functionapp function show"):
+        return 0 if "published" in azure else 3
+    elif line.startswith("functionapp function keys list"):
+        keys = azure.get("keys", {}) if options["--function-name"] == "receive_lead" else {"default": OPS_KEY}
+        print(keys.get(options["--query"], ""))
+    elif line.startswith("functionapp function keys set"):
+        azure.setdefault("keys", {})[options["--key-name"]] = KEY
+    else:
+        print(f"az stand-in does not know: {line}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def curl(arguments: list[str], config: str, azure: dict[str, Any]) -> int:
+    """Answer as the deployed app does."""
+    body, status = "", 404
+    if "/api/ops/api/show" in config and OPS_KEY in config and "x-leads-request: 1" in arguments:
+        assert json.loads(arguments[arguments.index("--data") + 1]) == {"id": LEAD_ID}
+        azure["looked"] = azure.get("looked", 0) + 1
+        state = azure.get("state", "delivered") if azure["looked"] > 1 else "open"
+        body, status = json.dumps({"deliveries": [{"destination": "console", "state": state}]}), 200
+    elif f"/api/leads?code={KEY}" in config and "published" in azure:
+        body, status = json.dumps({"id": LEAD_ID}), 202
+    print(f"{body}\n{status}", end="")
+    return 0
+
+
+def main() -> int:
+    """Record the call, then fail or answer."""
+    home = Path(os.environ["STANDIN_HOME"])
+    name, *arguments = sys.argv[1:]
+    config = sys.stdin.read() if name == "curl" else ""
+    with (home / "calls.jsonl").open("a", encoding="utf-8") as calls:
+        calls.write(json.dumps({"name": name, "arguments": arguments, "config": config}) + "\n")
+    file = home / "azure.json"
+    azure = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    words, _, times = os.environ.get("STANDIN_FAIL", "").rpartition(":")
+    if words and words in " ".join([name, *arguments]) and azure.get("failed", 0) < int(times):
+        azure["failed"] = azure.get("failed", 0) + 1
+        file.write_text(json.dumps(azure), encoding="utf-8")
+        print("ERROR: (Conflict) Azure is not amused.", file=sys.stderr)
+        return 1
+    code = az(arguments, azure) if name == "az" else curl(arguments, config, azure)
+    file.write_text(json.dumps(azure), encoding="utf-8")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

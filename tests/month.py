@@ -1,0 +1,75 @@
+"""A month in the life of the app, in memory: for looking at the operators' page with something on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from leads import intake
+from leads.destinations import Kind
+from leads.errors import Misconfigured, Rejected, Throttled, Transient
+from tests.world import NOON, FakeDestination, World, post, world
+
+PEOPLE = (
+    ("Ada", "Lovelace", "ada@analytical.example", "+442079460958", "GB", "Analytical Engines Ltd", "PLT"),
+    ("Grace", "Hopper", "grace.hopper@fabrikam.example", "+12025550143", "US", "Fabrikam, Inc.", "StartTestDrive"),
+    ("Marie", "Curie", "m.curie@radium.example", "+33199006543", "FR", "Radium & Fils", "INS"),
+    ("عمر", "الخيام", "omar@nishapur.example", "", "IR", "رصدخانه", "Create"),
+    ("Katherine", "Johnson", "k.johnson@wingtip.example", "+12025550187", "US", "Wingtip Toys", "INS"),
+    ("Emmy", "Noether", "emmy@invariant.example", "+499131555018", "DE", "Invariant GmbH", "PLT"),
+    ("湯川", "秀樹", "yukawa@meson.example", "+81312345678", "JP", "Meson 株式会社", "INS"),
+)
+OFFERS = ("Contoso Planner", "Contoso Insights for Retail", "Contoso Planner")
+PER_DAY = (3, 2, 0, 1, 4, 5, 3, 2, 1, 0, 3, 6, 4, 2, 2, 0, 1, 5, 7, 4, 3, 1, 0, 2, 4, 3, 5, 2, 1, 4)
+COLUMN = Rejected(
+    "Dynamics has no column new_region, which DYNAMICS_FIELDS names.",
+    "Make the column, or correct DYNAMICS_FIELDS. Then replay.",
+)
+SLOW = Transient("contoso.crm4.dynamics.com did not answer in time.", "Nothing to do if it passes: it is tried again.")
+BUSY = Throttled("Dynamics asked for fewer requests (429).", "Nothing to do: it is tried again when Dynamics allows.")
+SECRET = Misconfigured(
+    "Entra ID refused the app's secret: it has expired (AADSTS7000222).",
+    "Make a new client secret in Entra ID and set DYNAMICS_CLIENT_SECRET.",
+)
+
+
+def take(made: World, number: int) -> str:
+    """Take in the `number`th lead of the month."""
+    first, last, email, phone, country, company, action = PEOPLE[number % len(PEOPLE)]
+    email = email.replace("@", f"+{number // 14}@")
+    person = {"firstName": first, "lastName": last, "email": email, "phone": phone, "country": country}
+    body = post(
+        userDetails=person | {"company": company, "title": "Chief Scientist"},
+        actionCode=action,
+        leadSource="TestDrive" if action == "StartTestDrive" else "AzureMarketplace",
+        offerTitle=OFFERS[number % len(OFFERS)],
+        description="Could you call me next week, please?"
+        if action == "PLT"
+        else '{"utm_source": "newsletter", "mktcmpid": "autumn"}',
+    )
+    return intake.receive(made.app, body, made.now).id
+
+
+@contextmanager
+def month(*, well: bool = False) -> Iterator[World]:
+    """Thirty days of leads to `dynamics`, `email` and `teams`. Unless all went `well`, some died and some wait."""
+    dynamics = FakeDestination()
+    email, teams = FakeDestination(KIND=Kind.NOTIFICATION), FakeDestination(KIND=Kind.NOTIFICATION)
+    with world(now=NOON - timedelta(days=29), dynamics=dynamics, email=email, teams=teams) as made:
+        number = 0
+        for day, count in enumerate(PER_DAY):
+            made.now = made.bell.now = NOON + timedelta(days=day - 29, hours=-3)
+            if not well and day in (11, 26):
+                dynamics.failures = [SLOW, BUSY, COLUMN]
+            for _ in range(count):
+                take(made, number)
+                made.live(minutes=23)
+                dynamics.always = SECRET if not well and day == 29 else None
+                number += 1
+        made.now = made.bell.now = NOON
+        made.live(minutes=2)
+        yield made
+
+
+__all__ = ["month", "take"]

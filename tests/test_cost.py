@@ -1,0 +1,190 @@
+"""docs/cost.md says what dev/cost.py computes from the prices in it, and computes it rightly."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev import cost
+from leads import delivery, watch
+from leads.intake import receive
+from leads.settings import Settings
+from tests.world import PERSON, FakeDestination, World, post, row, world
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = cost.DOCUMENT.read_text(encoding="utf-8")
+PRICE = cost.prices(PAGE)
+
+
+def test_the_tables_are_those_that_are_computed() -> None:
+    assert cost.computed(PAGE) == PAGE, "run: python -m dev.cost"
+
+
+def test_every_price_is_dated_and_stands_in_one_place() -> None:
+    assert "US list prices in November 2026" in PAGE
+    source = Path(cost.__file__).read_text(encoding="utf-8")
+    used = set(re.findall(r'price\["([\w-]+)"\]|free\["([\w-]+)"\]|"(10k-[\w-]+)"', source))
+    assert {name for names in used for name in names if name} == set(PRICE)
+    assert len(re.findall(r"^\| `[\w-]+` \| [\d.,]+ \|", PAGE, re.MULTILINE)) == len(PRICE), "no price stands twice"
+
+
+@pytest.mark.parametrize("volume", [0, 100, 1_000, 100_000])
+def test_every_volume_is_shown_before_and_after_free_grants(volume: int) -> None:
+    bare = cost.bill(volume, 1, PRICE, grants=False)
+    paid = cost.bill(volume, 1, PRICE, grants=True)
+    row = next(line for line in PAGE.splitlines() if line.startswith(f"| {volume:,} | "))
+    assert cost.dollars(bare.total) in row
+    assert f"**{cost.dollars(paid.total)}**" in row
+    assert 0 <= paid.total <= bare.total
+
+
+def test_by_hand() -> None:
+    """Ten million leads to one destination, before free grants, on paper."""
+    more = cost.bill(10_000_000, 1, PRICE, grants=False)
+    idle = cost.bill(0, 1, PRICE, grants=False)
+    assert more.compute - idle.compute == pytest.approx(20e6 * 0.5 * 0.000026 + 20 * 0.40)
+    assert more.logs - idle.logs == pytest.approx(20e6 * 5 / 1e6 * 2.76)
+    tables, queue = 10e6 * 57 / 1e4 * 0.00036, 10e6 * 3 / 1e4 * 0.004
+    blobs, kept = 10e6 / 1e4 * (0.05 + 4 * 0.004), 10e6 * 12 * 20 / 1e6 * 0.045
+    assert more.storage - idle.storage == pytest.approx(tables + queue + blobs + kept)
+
+
+def test_an_instance_that_is_always_ready_costs_what_its_vendor_says() -> None:
+    assert cost.dollars(cost.always_ready(PRICE)) == "$5.26"
+
+
+def test_an_app_that_waits_stays_within_the_free_grants() -> None:
+    assert cost.IDLE.runs < PRICE["free-executions"]
+    assert cost.IDLE.runs * cost.MEMORY_GB < PRICE["free-gb-seconds"]
+    idle = cost.bill(0, 1, PRICE, grants=True)
+    assert (idle.compute, idle.logs) == (0, 0)
+
+
+def test_the_short_version_is_true() -> None:
+    assert cost.bill(500, 3, PRICE, grants=True).total < 1, "under a dollar"
+    assert cost.bill(500, 3, PRICE, grants=True).compute == 0
+    attempts = cost.bill(1, 10, PRICE, grants=False).total - cost.bill(1, 0, PRICE, grants=False).total
+    assert attempts < 0.005, "ten attempts of one delivery are far below a cent"
+    assert cost.ALERT_RULES * PRICE["alert-rule"] > cost.bill(1000, 3, PRICE, grants=True).total
+
+
+def test_the_number_of_alert_rules_is_that_of_the_template() -> None:
+    source = (ROOT / "infra" / "modules" / "alerts.bicep").read_text(encoding="utf-8")
+    named = re.findall(r"^    name: '([\w-]+)'$", source, re.MULTILINE)
+    assert len(named) + source.count("resource refused ") == cost.ALERT_RULES
+
+
+def test_the_schedules_are_those_that_are_counted() -> None:
+    assert Settings().watch_schedule == "0 * * * * *"
+    assert Settings().sweep_schedule == "0 */5 * * * *"
+    assert Settings().retention_days == 365
+
+
+def test_a_page_without_a_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="options"):
+        cost.computed(PAGE.replace("<!-- computed: options -->", ""))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "$0.00"), (0.001, "< $0.01"), (0.005, "$0.01"), (1234.5, "$1,234.50"), (-2, "-$2.00")]
+)
+def test_amounts_are_shown_in_dollars(value: float, text: str) -> None:
+    assert cost.dollars(value) == text
+
+
+CALLS = {
+    **dict.fromkeys(("insert", "insert_all", "upsert", "replace", "get", "delete"), "tables"),
+    **dict.fromkeys(("rows", "rows_before", "any_row", "pages"), "tables"),
+    **dict.fromkeys(("put_blob", "blobs"), "blob_writes"),
+    **dict.fromkeys(("get_blob", "delete_blob"), "blob_others"),
+    "ring": "queue",
+}
+"""What Azure bills a call of storage as. A listing is one page."""
+
+
+class Counting:
+    """Stands before a store, an inbox or a doorbell and counts its calls by what they are billed as."""
+
+    def __init__(self, inner: Any, counts: Counter[str]) -> None:
+        self.inner, self.counts = inner, counts
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in CALLS:
+            return getattr(self.inner, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.counts[CALLS[name]] += 1
+            return getattr(self.inner, name)(*arguments, **named)
+
+        return call
+
+
+HOURS, LEADS = 4, 20
+
+
+def counted(destinations: int, leads: int, *, https: bool = False) -> Counter[str]:
+    """The operations of some hours in which so many leads come in, after an hour to settle."""
+    places: dict[str, Any] = {f"place{i}": FakeDestination() for i in range(destinations)}
+    with world(**places) as made:
+        counts: Counter[str] = Counter()
+        made.app.store = Counting(made.store, counts)
+        made.app.inbox = Counting(made.inbox, counts)
+        made.app.doorbell = Counting(made.bell, counts)
+        made.inbox.tables["MarketplaceLeads"] = []
+        for minute in range(60 * (HOURS + 1)):
+            if minute == 60:
+                counts.clear()
+            if minute >= 60 and minute % 3 == 0 and minute < 60 + 3 * leads:
+                arrive(made, f"lead{minute}", counts, https=https)
+            watch.watch(made.app, made.now)
+            if minute % 5 == 0:
+                made.sweep()
+            drain(made, counts)
+            made.forward(minutes=1)
+        return counts
+
+
+def arrive(made: World, name: str, counts: Counter[str], *, https: bool) -> None:
+    if https:
+        counts["runs"] += 1
+        receive(made.app, post(userDetails=PERSON | {"email": f"{name}@contoso.com"}), made.now)
+    else:
+        made.inbox.tables["MarketplaceLeads"].append(row(name, made.now))
+
+
+def drain(made: World, counts: Counter[str]) -> None:
+    while message := made.bell.take():
+        counts["runs"] += 1
+        counts["queue"] += 2  # taken and deleted
+        delivery.deliver(made.app, *message, made.now)
+
+
+class TestCounts:
+    """dev/cost.py has at least what the app needs, and not much more."""
+
+    def test_an_app_that_waits(self) -> None:
+        found = counted(1, 0)
+        runs = (HOURS * 60, HOURS * 12)
+        for kind in ("tables", "blob_writes", "queue"):
+            held = getattr(cost.WATCH, kind) * runs[0] + getattr(cost.SWEEP, kind) * runs[1]
+            assert found[kind] <= held <= found[kind] * 1.3
+
+    @pytest.mark.parametrize("https", [False, True])
+    @pytest.mark.parametrize("destinations", [1, 3])
+    def test_a_lead_and_its_deliveries(self, destinations: int, https: bool) -> None:
+        found, idle = counted(destinations, LEADS, https=https), counted(destinations, 0)
+        for kind in ("runs", "tables", "queue", "blob_writes", "blob_others"):
+            held = getattr(cost.LEAD + cost.DELIVERY * destinations, kind)
+            needed = (found[kind] - idle[kind]) / LEADS
+            assert needed <= held
+            if not https and kind != "runs":
+                assert held <= needed * 1.35
+
+    def test_a_delivery(self) -> None:
+        three, one = counted(3, LEADS), counted(1, LEADS)
+        for kind in ("runs", "tables", "queue"):
+            assert (three[kind] - one[kind]) / LEADS / 2 == pytest.approx(getattr(cost.DELIVERY, kind), rel=0.1)

@@ -1,0 +1,100 @@
+"""An upgrade loses nothing: what earlier versions left in storage and queue is read by this one; a rollback neither."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leads import doorbell, watch
+from leads.intake import receive
+from leads.lead import Stage, State
+from leads.store import Row
+from tests import record
+from tests.world import NOON, FakeDestination, World, world
+
+RECORDINGS = sorted(record.FOLDER.glob("*.json"))
+AHEAD = {"from_a_later_version": "unheard of", "a_later_number": 7, "a_later_flag": True}
+
+
+def load(made: World, recording: dict[str, Any], more: dict[str, Any]) -> None:
+    """Put a recording into an empty world; every row also gets what `more` holds."""
+    for table, rows in recording["tables"].items():
+        for r in rows:
+            made.store.insert(table, Row(r["partition"], r["key"], {**r["values"], **more}))
+    for container, blobs in recording["blobs"].items():
+        for b in blobs:
+            made.store.put_blob(container, b["name"], base64.b64decode(b["data"]), b["metadata"])
+    for message in recording["messages"]:
+        ids = doorbell.read(message)
+        assert ids, "the message of an earlier version is understood"
+        made.bell.ring(*ids)
+    made.inbox.tables["MarketplaceLeads"] = [record.OPEN]
+
+
+@pytest.fixture(params=[(file, more) for file in RECORDINGS for more in ({}, AHEAD)], ids=lambda p: p[0].stem)
+def upgraded(request: pytest.FixtureRequest) -> Iterator[tuple[World, dict[str, Any]]]:
+    """This version, ten minutes after an earlier or a later one was replaced by it."""
+    file, more = request.param
+    recording = json.loads(Path(file).read_text(encoding="utf-8"))
+    with world(now=NOON + timedelta(minutes=10), crm=FakeDestination()) as made:
+        load(made, recording, more)
+        yield made, recording
+
+
+def test_there_is_a_recording() -> None:
+    assert RECORDINGS
+
+
+def test_leads_and_deliveries_are_read(upgraded: tuple[World, dict[str, Any]]) -> None:
+    made, recording = upgraded
+    case = made.app.ledger.case(recording["delivered"])
+    assert case is not None
+    assert case.lead.id == recording["delivered"]
+    assert case.lead.contact.email == "someone@contoso.com"
+    assert case.lead.contact.name == "Some One"
+    assert case.lead.message == "Please call me."
+    assert case.lead.stage is Stage.INITIAL_INTEREST
+    delivery = made.app.ledger.delivery(recording["delivered"], "crm")
+    assert delivery is not None
+    assert delivery.state is State.DELIVERED
+    assert delivery.remote_id == f"remote-{case.lead.event}"
+    waiting = made.app.ledger.delivery(recording["open"], "crm")
+    assert waiting is not None
+    assert (waiting.state, waiting.tries, len(waiting.attempts)) == (State.OPEN, 1, 1)
+
+
+def test_what_was_delivered_stays_and_what_waits_is_delivered(upgraded: tuple[World, dict[str, Any]]) -> None:
+    made, recording = upgraded
+    made.live(hours=2)
+    assert [lead.id for lead, _ in made.places["crm"].got] == [recording["open"]]
+    assert made.ids() == sorted([recording["delivered"], recording["open"]])
+    assert list(made.app.ledger.open_lines()) == []
+
+
+def test_events_that_were_seen_are_known(upgraded: tuple[World, dict[str, Any]]) -> None:
+    made, recording = upgraded
+    assert receive(made.app, record.DELIVERED, made.now).id == recording["delivered"]
+    watch.watch(made.app, made.now)
+    assert made.ids() == sorted([recording["delivered"], recording["open"]])
+
+
+def test_quarantine_and_raw_are_there(upgraded: tuple[World, dict[str, Any]]) -> None:
+    made, recording = upgraded
+    assert len(recording["blobs"]["quarantine"]) == 1
+    case = made.app.ledger.case(recording["delivered"])
+    assert case is not None
+    blob = made.app.store.get_blob("raw", case.lead.raw)
+    assert blob is not None
+    assert blob.data == record.DELIVERED
+
+
+def test_a_recording_is_made_as_the_app_stores_today() -> None:
+    today = record.record()
+    assert set(today["tables"]) == {"events", "leads", "journal", "state"}
+    assert len(today["messages"]) == 1
