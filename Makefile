@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install run test check-docs bench format
+.PHONY: help install run test audit check-docs bench format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,11 +17,20 @@ install: $(VENV)/.installed ## install what is missing into this folder
 run: $(VENV)/.installed ## run the whole app on this machine and send it two leads (PORT=7071, AUTH=1, VERBOSE=1)
 	@exec $(BIN)/python -m dev.run
 
-test: install ## check the code and run every test
+test: install browser ## check the code and run every test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2
+
+audit: $(VENV)/.installed ## look for known weaknesses in everything that is installed; says so when it is offline
+	@$(BIN)/python -m dev.audit
+
+browser:
+	@{ command -v chromium && command -v chromedriver; } >/dev/null 2>&1 || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "Installing Chromium for the tests of the page" && \
+	    apt-get -qq update && apt-get -qq install -y chromium chromium-driver >/dev/null; } || \
+	  echo "Without chromium and chromedriver the tests of the page in a browser are skipped."
 
 check-docs: $(VENV)/.installed ## check every documented az command with azure-cli's own parser (733 MB into .local)
 	@test -f .local/azure-cli/.installed || { echo "Installing azure-cli into .local/azure-cli"; \

@@ -51,5 +51,11 @@ def health(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("ops/{*path}", methods=["GET", "POST"])
 def ops(req: func.HttpRequest) -> func.HttpResponse:
-    """Serve the operators: page and API."""
+    """Serve the operators: the API, and the way in to the page."""
     return triggers.ops(req)
+
+
+@app.route("page/{*path}", methods=["GET", "POST"], auth_level=func.AuthLevel.ANONYMOUS)
+def page(req: func.HttpRequest) -> func.HttpResponse:
+    """Serve the operators' page to browsers that came in by `ops`."""
+    return triggers.page(req)

@@ -63,3 +63,10 @@ def ops(request: func.HttpRequest) -> func.HttpResponse:
     from leads import ops_web
 
     return ops_web.answer(app(), request, datetime.now(UTC))
+
+
+def page(request: func.HttpRequest) -> func.HttpResponse:
+    """Serve the operators' page."""
+    from leads import ops_web
+
+    return ops_web.page(app(), request, datetime.now(UTC))

@@ -122,6 +122,7 @@ def test_every_trigger_is_indexed(worker: Worker) -> None:
         "sweep_open_leads": "timerTrigger",
         "health": "httpTrigger",
         "ops": "httpTrigger",
+        "page": "httpTrigger",
     }
 
 
@@ -141,6 +142,11 @@ def test_http_triggers_have_their_routes_and_ask_for_a_function_key(
     assert (binding["route"], binding["authLevel"].lower()) == (route, "function")
     assert {str(method).upper() for method in binding["methods"]} == methods
     assert [b["name"] for b in functions[name] if b["type"] == "http"] == ["$return"]
+
+
+def test_the_page_is_open_to_browsers_without_a_key(worker: Worker) -> None:
+    binding = trigger(worker[0], "page")
+    assert (binding["route"], binding["authLevel"].lower()) == ("page/{*path}", "anonymous")
 
 
 @pytest.mark.parametrize(

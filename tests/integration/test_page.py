@@ -1,0 +1,253 @@
+"""The operators' page in a real browser: headless Chromium, with the accessibility rules of axe-core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from leads import intake
+from tests.browser import Browser, browser, missing
+from tests.month import month
+from tests.page import KEY, Site, serve
+from tests.world import World, post, world
+
+AXE = Path(__file__).parents[2] / "dev/node_modules/axe-core/axe.min.js"
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>\u202egnp.exe"
+
+pytestmark = [
+    pytest.mark.skipif(bool(missing()), reason=missing()),
+    pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed; run make install"),
+]
+
+
+@pytest.fixture(scope="module")
+def window() -> Iterator[Browser]:
+    with browser() as made:
+        yield made
+
+
+@pytest.fixture
+def chrome(window: Browser) -> Browser:
+    """The browser, without a session and as wide as a desk."""
+    window.devtools("Network.clearBrowserCookies")
+    window.look(1200)
+    window.get("about:blank")
+    window.log()
+    return window
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with month() as made, serve(made) as served:
+        yield served
+
+
+def sign_in(chrome: Browser, site: Site) -> None:
+    chrome.get(f"{site.url}/api/ops/?code={KEY}")
+
+
+def violations(chrome: Browser) -> list[str]:
+    """What axe-core finds wrong with the page that is shown."""
+    chrome.run(AXE.read_text(encoding="utf-8"))
+    found = chrome.wait_for("const done = arguments[0]; axe.run({rules: {'target-size': {enabled: true}}}).then(done)")
+    assert found["passes"]
+    return [
+        f"{each['id']}: {each['help']}: {[node['html'][:200] for node in each['nodes']]}"
+        for each in [*found["violations"], *(i for i in found["incomplete"] if i["id"] != "color-contrast")]
+    ]
+
+
+def addresses(site: Site) -> list[str]:
+    dead = next(s for s in _dead(site.world))
+    return ["", "leads", "leads?state=dead", "leads?state=open", "leads?state=skipped", f"leads/{dead}", "quarantine"]
+
+
+def _dead(world: World) -> list[str]:
+    rows = world.store.tables["leads"].values()
+    return [f"{r.partition}-{r.key.partition(':')[0]}" for r in rows if r.values.get("state") == "dead"]
+
+
+LOOKS: dict[str, Callable[[Browser], None]] = {
+    "desktop, light": lambda chrome: chrome.look(1200),
+    "desktop, dark": lambda chrome: chrome.look(1200, dark=True),
+    "phone, light": lambda chrome: chrome.look(390, 844, mobile=True),
+    "phone, dark": lambda chrome: chrome.look(390, 844, dark=True, mobile=True),
+}
+
+
+class TestEverybodyCanUseIt:
+    @pytest.mark.parametrize("look", ["desktop, light", "phone, dark"])
+    def test_axe_finds_nothing(self, chrome: Browser, site: Site, look: str) -> None:
+        with pytest.raises(intake.NotALead):
+            intake.receive(site.world.app, b"no lead", site.world.now)
+        name = next(iter(site.world.store.containers["quarantine"]))
+        LOOKS[look](chrome)
+        chrome.get(f"{site.url}/api/page/")
+        assert violations(chrome) == []
+        sign_in(chrome, site)
+        for path in [*addresses(site), f"quarantine/{name}", "nonsense", "?done=replayed&n=2", "?done=replayed&n=0"]:
+            chrome.get(f"{site.url}/api/page/{path}")
+            chrome.run("document.querySelectorAll('details').forEach(each => { each.open = true })")
+            assert violations(chrome) == [], path
+
+    @pytest.mark.parametrize("look", LOOKS)
+    def test_axe_finds_nothing_where_data_is_revealed(self, chrome: Browser, site: Site, look: str) -> None:
+        LOOKS[look](chrome)
+        sign_in(chrome, site)
+        chrome.follow("form[action='/api/page/'] button")
+        assert violations(chrome) == []
+        chrome.get(f"{site.url}/api/page/leads/{_dead(site.world)[0]}")
+        chrome.follow("[aria-labelledby='person'] .main")
+        chrome.run("document.querySelectorAll('details').forEach(each => { each.open = true })")
+        assert violations(chrome) == []
+
+    @pytest.mark.parametrize("look", ["desktop, dark", "phone, light"])
+    def test_axe_finds_nothing_on_an_empty_page(self, chrome: Browser, look: str) -> None:
+        LOOKS[look](chrome)
+        with world() as made, serve(made) as site:
+            sign_in(chrome, site)
+            for path in ("", "leads", "quarantine"):
+                chrome.get(f"{site.url}/api/page/{path}")
+                assert violations(chrome) == [], path
+
+    @pytest.mark.parametrize("width", [320, 390, 768, 1024, 1600])
+    def test_nothing_has_to_be_scrolled_sideways(self, chrome: Browser, site: Site, width: int) -> None:
+        chrome.look(width, 800, mobile=width < 700)
+        sign_in(chrome, site)
+        for path in addresses(site):
+            chrome.get(f"{site.url}/api/page/{path}")
+            wide = chrome.run("return document.scrollingElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide <= 0, path
+
+    def test_by_keyboard(self, chrome: Browser, site: Site) -> None:
+        sign_in(chrome, site)
+        chrome.press("tab")
+        assert chrome.run("return document.activeElement.textContent") == "Skip to the content"
+        assert chrome.run("return document.activeElement.getBoundingClientRect().top") >= 0
+        chrome.press("enter")
+        assert chrome.run("return document.activeElement.id") == "main"
+        reached = []
+        for _ in range(40):
+            chrome.press("tab")
+            focus = "const e = document.activeElement, s = getComputedStyle(e.closest('.leads li') || e);"
+            outline = chrome.run(f"{focus} return [e.textContent.trim(), s.outlineStyle, s.outlineWidth]")
+            if outline[0] == "Sign out":
+                break
+            assert outline[1:] == ["solid", "3px"], outline
+            reached.append(outline[0])
+        assert outline[0] == "Sign out"
+        assert {"Show as a table", "Show personal data", "All leads", "Replay 2 dead"} <= set(reached)
+
+    def test_it_follows_the_system_in_dark_and_light(self, chrome: Browser, site: Site) -> None:
+        sign_in(chrome, site)
+        paper = "return getComputedStyle(document.body).backgroundColor"
+        light = chrome.run(paper)
+        chrome.look(1200, dark=True)
+        assert chrome.run(paper) != light
+
+
+class TestKey:
+    def test_it_is_typed_once_and_seen_nowhere(self, chrome: Browser, site: Site) -> None:
+        chrome.get(f"{site.url}/api/page/")
+        assert "A key opens this page" in chrome.text
+        chrome.type("#code", KEY)
+        chrome.follow(".key button")
+        assert chrome.location == f"{site.url}/api/page/"
+        assert "leads need you" in chrome.text
+        chrome.follow(".leads li:first-child a")
+        assert "/api/page/leads/" in chrome.location
+        assert KEY not in chrome.source
+        assert [path for path in site.asked if KEY in path] == [f"GET /api/ops/?code={KEY}"]
+        assert site.referrers == {""}
+        assert chrome.run("return document.cookie") == ""
+
+    def test_a_wrong_key_opens_nothing(self, chrome: Browser, site: Site) -> None:
+        chrome.get(f"{site.url}/api/ops/?code=wrong")
+        chrome.get(f"{site.url}/api/page/")
+        assert "A key opens this page" in chrome.text
+
+    def test_going_back_does_not_show_a_page_after_signing_out(self, chrome: Browser, site: Site) -> None:
+        sign_in(chrome, site)
+        chrome.follow("footer button")
+        assert "A key opens this page" in chrome.text
+        chrome.call("back")
+        assert "A key opens this page" in chrome.text
+
+
+class TestDoing:
+    def test_personal_data_is_revealed_by_one_click(self, chrome: Browser, site: Site) -> None:
+        sign_in(chrome, site)
+        assert "emmy" not in chrome.source.lower()
+        chrome.follow("form[action='/api/page/'] button")
+        assert "Emmy Noether" in chrome.text
+        assert chrome.location == f"{site.url}/api/page/"
+        chrome.get(chrome.location)
+        assert "Emmy Noether" not in chrome.text
+
+    def test_replaying(self, chrome: Browser, site: Site) -> None:
+        sign_in(chrome, site)
+        chrome.follow("form[action$='/replay'] button")
+        assert "2 deliveries are on the way again." in chrome.text
+        before = len(site.asked)
+        chrome.call("refresh")
+        assert site.asked[before:] == ["GET /api/page/?done=replayed&n=2"]
+        site.world.live(minutes=10)
+        assert _dead(site.world) == []
+
+    def test_one_page_is_one_request(self, chrome: Browser, site: Site) -> None:
+        sign_in(chrome, site)
+        for path in addresses(site):
+            before = len(site.asked)
+            chrome.get(f"{site.url}/api/page/{path}")
+            assert len(site.asked) == before + 1
+            assert chrome.run("return performance.getEntriesByType('resource').length") == 0
+        assert chrome.log() == []
+
+
+class TestOtherSites:
+    """127.0.0.1 and localhost are two sites to a browser."""
+
+    def elsewhere(self, chrome: Browser, site: Site, html: str) -> None:
+        sign_in(chrome, site)
+        chrome.get(f"http://127.0.0.1:{site.port}/elsewhere")
+        chrome.run("document.body.innerHTML = arguments[0]", html)
+
+    def test_a_link_to_a_lead_opens(self, chrome: Browser, site: Site) -> None:
+        lead_id = _dead(site.world)[0]
+        self.elsewhere(chrome, site, f"<a href='{site.url}/api/page/leads/{lead_id}'>Look</a>")
+        chrome.follow("a")
+        assert "Where it is" in chrome.text
+
+    def test_a_form_does_nothing(self, chrome: Browser, site: Site) -> None:
+        button = "<button name=destination value=dynamics>Win</button>"
+        html = f"<form method=post action='{site.url}/api/page/replay'>{button}</form>"
+        self.elsewhere(chrome, site, html)
+        before = _dead(site.world)
+        chrome.follow("button")
+        assert "A key opens this page" in chrome.text
+        assert _dead(site.world) == before
+
+    def test_it_cannot_be_framed(self, chrome: Browser, site: Site) -> None:
+        self.elsewhere(chrome, site, f"<iframe src='{site.url}/api/page/'></iframe>")
+        frame = chrome.one("iframe")
+        chrome.call("frame", {"id": {"element-6066-11e4-a52e-4f735466cecf": frame}})
+        assert "Marketplace leads" not in chrome.text
+        chrome.call("frame", {"id": None})
+
+
+def test_hostile_words_are_only_words(chrome: Browser) -> None:
+    with world() as made, serve(made) as site:
+        names = ("firstName", "lastName", "email", "phone", "company", "title", "country")
+        body = post(userDetails=dict.fromkeys(names, HOSTILE), offerTitle=HOSTILE, description=HOSTILE, odd=HOSTILE)
+        lead_id = intake.receive(made.app, body, made.now).id
+        made.live(minutes=10)
+        sign_in(chrome, site)
+        for path in ("", "leads", f"leads/{lead_id}"):
+            chrome.get(f"{site.url}/api/page/{path}")
+            chrome.follow("main form[action] button:not(.main)" if path != f"leads/{lead_id}" else "button.main")
+            assert "<script>alert(2)</script>" in chrome.text
+            assert chrome.all("main img, script") == []
+            assert "\u202e" not in chrome.text
+        assert chrome.log() == []

@@ -1,0 +1,174 @@
+"""The operators' page for tests: a visitor that speaks to `leads.ops_web` as the host does, and a site for browsers."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from html import unescape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+
+import azure.functions as func
+
+from leads import ops_web
+from tests.world import World
+
+SITE = "https://contoso.azurewebsites.net"
+KEY = "function-key-of-ops"
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode()
+
+    @property
+    def read(self) -> str:
+        """What a person reads: no tags, no style, single spaces."""
+        body = re.sub(r"<(style|head)\b.*?</\1>", " ", self.text, flags=re.DOTALL)
+        return " ".join(unescape(re.sub(r"<[^>]*>", " ", body)).split())
+
+
+@dataclass
+class Visitor:
+    """A browser: keeps the cookie, follows a redirect, and sends a form with its token."""
+
+    world: World
+    site: str = SITE
+    cookie: str = ""
+    url: str = ""
+    last: Answer | None = None
+    sent: dict[str, str] = field(default_factory=lambda: {"Sec-Fetch-Site": "same-origin"})
+
+    def ask(self, method: str, url: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Answer:
+        """Send one request and follow no redirect."""
+        self.url = urljoin(f"{self.site}/api/page/", url)
+        parts = urlsplit(self.url)
+        route = "ops" if parts.path.startswith("/api/ops") else "page"
+        rest = parts.path.removeprefix(f"/api/{route}").strip("/")
+        request = func.HttpRequest(
+            method,
+            self.url,
+            headers={"Cookie": self.cookie} | (self.sent if headers is None else headers),
+            params=dict(parse_qsl(parts.query)),
+            route_params={"path": rest} if rest else {},
+            body=body,
+        )
+        serve = ops_web.answer if route == "ops" else ops_web.page
+        found = serve(self.world.app, request, self.world.now)
+        answered = Answer(found.status_code, dict(found.headers), found.get_body())
+        if "Set-Cookie" in answered.headers:
+            self.cookie = answered.headers["Set-Cookie"].partition(";")[0]
+        self.last = answered
+        return answered
+
+    def open(self, url: str = "") -> Answer:
+        """Go to an address, and where it sends on to."""
+        answered = self.ask("GET", url)
+        return self.open(answered.headers["Location"]) if answered.status == 303 else answered
+
+    def sign_in(self) -> Answer:
+        """Come in with the key, as the host lets it through."""
+        return self.open(f"/api/ops/?code={KEY}")
+
+    def press(self, label: str) -> Answer:
+        """Press the button that says so on the page that is open, and go where it sends on to."""
+        assert self.last
+        for action, inside in re.findall(
+            r'<form method="post" action="([^"]*)">(.*?)</form>', self.last.text, re.DOTALL
+        ):
+            button = re.search(r"<button[^>]*>([^<]*)", inside)
+            if button and unescape(button[1]) == label:
+                fields = re.findall(r'name="([^"]*)" value="([^"]*)"', inside)
+                body = urlencode([(name, unescape(value)) for name, value in fields]).encode()
+                answered = self.ask("POST", unescape(action), body)
+                return self.open(answered.headers["Location"]) if answered.status == 303 else answered
+        raise AssertionError(f"There is no button {label!r}.")
+
+
+def visitor(world: World) -> Visitor:
+    """A visitor that was let in."""
+    made = Visitor(world)
+    made.sign_in()
+    return made
+
+
+@dataclass
+class Site:
+    """The page behind a host that asks for keys, and what it was asked."""
+
+    world: World
+    port: int
+    asked: list[str]
+    """Method and path with query, in order."""
+    referrers: set[str]
+
+    @property
+    def url(self) -> str:
+        """Its address, without a slash at the end."""
+        return f"http://localhost:{self.port}"
+
+
+@contextmanager
+def serve(world: World) -> Iterator[Site]:
+    """Serve the page of a world to real browsers, on a free port of this machine."""
+    asked: list[str] = []
+    referrers: set[str] = set()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            length = int(self.headers.get("Content-Length", 0))
+            self.answer(self.rfile.read(length))
+
+        do_POST = do_GET  # noqa: N815 - http.server's name
+
+        def answer(self, body: bytes) -> None:
+            asked.append(f"{self.command} {self.path}")
+            referrers.add(self.headers.get("Referer", ""))
+            parts = urlsplit(self.path)
+            query = dict(parse_qsl(parts.query))
+            if parts.path.startswith("/api/ops") and query.get("code") != KEY:
+                found = func.HttpResponse(status_code=401)
+            elif parts.path == "/elsewhere":
+                found = func.HttpResponse(query["html"], mimetype="text/html")
+            elif parts.path.startswith("/api/"):
+                url = f"http://{self.headers['Host']}{self.path}"
+                request = func.HttpRequest(
+                    self.command, url, headers=dict(self.headers), params=query, body=body, route_params={}
+                )
+                answer = ops_web.answer if parts.path.startswith("/api/ops") else ops_web.page
+                found = answer(world.app, request, world.now)
+            else:
+                found = func.HttpResponse(status_code=404)
+            self.send_response(found.status_code)
+            for name, value in found.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Type", f"{found.mimetype}; charset=utf-8")
+            self.send_header("Content-Length", str(len(found.get_body())))
+            self.end_headers()
+            self.wfile.write(found.get_body())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    site = Site(world, server.server_address[1], asked, referrers)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        server.server_close()

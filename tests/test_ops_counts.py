@@ -1,0 +1,120 @@
+"""How many leads came on each day, and where they stand."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leads import intake, ops, ops_chart, ops_counts
+from leads.errors import Misconfigured, Rejected
+from leads.ledger import Line
+from leads.ops_chart import HEIGHT, WIDTH, Day
+from tests.world import NOON, FakeDestination, failing, post, world
+
+DAY = NOON.date()
+
+
+def test_nothing_yet() -> None:
+    with world() as made:
+        counts = ops_counts.count(made.app, made.now)
+    assert [day.day for day in counts.days] == [DAY - timedelta(days=n) for n in range(29, -1, -1)]
+    assert sum(day.total for day in counts.days) == 0
+    assert [place.name for place in counts.places] == ["crm"]
+    assert (counts.open, counts.unread) == (0, 0)
+
+
+def test_each_lead_counts_once_by_its_worst_delivery() -> None:
+    chat = FakeDestination()
+    with world(crm=FakeDestination(), chat=chat) as made:
+        for number, trouble in enumerate((None, failing(Rejected), failing(Misconfigured))):
+            chat.always = trouble
+            intake.receive(made.app, post(userDetails={"email": f"{number}@contoso.com"}), made.now)
+            made.drain()
+        made.live(minutes=3)
+        counts = ops_counts.count(made.app, made.now)
+    assert counts.days[-1] == Day(DAY, delivered=1, open=1, dead=1)
+    crm, there = counts.places
+    assert (dict(crm.states), crm.trouble) == ({"delivered": 3}, None)
+    assert dict(there.states) == {"delivered": 1, "dead": 1, "open": 1}
+    assert there.trouble
+    assert there.trouble.cause == "It did not work."
+    assert counts.open == 1
+
+
+def test_closed_ones_are_counted_from_the_journal_alone() -> None:
+    chat = FakeDestination(always=Rejected("It was refused.", "Mend it."))
+    with world(chat=chat) as made:
+        intake.receive(made.app, post(), made.now)
+        made.live(minutes=10)
+        assert list(made.app.ledger.open_lines()) == []
+        made.forward(days=3)
+        counts = ops_counts.count(made.app, made.now)
+    assert counts.days[-4].dead == 1
+    assert counts.places[0].trouble
+    assert counts.places[0].trouble.cause == "It was refused."
+
+
+def test_a_replayed_lead_counts_once() -> None:
+    with world() as made:
+        lead_id = intake.receive(made.app, post(), made.now).id
+        made.live(minutes=10)
+        ops.replay(made.app, lead_id, None, made.now)
+        counts = ops_counts.count(made.app, made.now)
+    assert counts.days[-1] == Day(DAY, open=1)
+    assert dict(counts.places[0].states) == {"open": 1}
+
+
+def test_what_is_older_than_the_chart() -> None:
+    with world() as made:
+        intake.receive(made.app, post(), made.now)
+        made.live(minutes=10)
+        made.forward(days=30)
+        counts = ops_counts.count(made.app, made.now)
+    assert sum(day.total for day in counts.days) == 0
+
+
+def test_a_destination_that_was_removed_is_still_told() -> None:
+    with world(old=FakeDestination()) as made:
+        intake.receive(made.app, post(), made.now)
+        made.live(minutes=10)
+        store = made.store
+    with world() as made:
+        made.store = store
+        made.restart()
+        counts = ops_counts.count(made.app, made.now)
+    assert [(place.name, dict(place.states)) for place in counts.places] == [("crm", {}), ("old", {"delivered": 1})]
+
+
+def test_many_open_leads_are_not_all_read() -> None:
+    with world() as made:
+        for number in range(ops_counts.OPEN_READ + 5):
+            made.app.ledger.open(Line(f"{number:016x}-{number:016x}", "raw", made.now))
+        counts = ops_counts.count(made.app, made.now)
+    assert counts.days[-1].open == counts.open == ops_counts.OPEN_READ + 5
+    assert counts.unread == 5
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 3000)] * 4), min_size=1, max_size=40))
+def test_bars_stay_in_the_drawing(counts: list[tuple[int, int, int, int]]) -> None:
+    days = [Day(DAY + timedelta(days=n), *each) for n, each in enumerate(counts)]
+    chart = ops_chart.draw(days)
+    assert chart.top >= max(day.total for day in days)
+    assert chart.top % 2 == 0
+    assert (chart.busiest is None) == (chart.total == 0)
+    for bar in chart.bars:
+        assert 0 <= bar.x <= WIDTH
+        end = HEIGHT + 0.02
+        for part in bar.parts:
+            assert part.start + part.length <= end + 0.02
+            end = part.start
+            assert part.start >= -0.03
+        assert len(bar.parts) == sum(1 for n in (bar.day.delivered, bar.day.skipped, bar.day.open, bar.day.dead) if n)
+
+
+@given(st.dictionaries(st.sampled_from("dsox"), st.integers(0, 10**6)))
+def test_a_meter_is_one_line(counts: dict[str, int]) -> None:
+    parts = ops_chart.meter(counts)
+    assert sum(part.length for part in parts) <= WIDTH + 0.1
+    assert [part.kind for part in parts] == [kind for kind, count in counts.items() if count]

@@ -1,0 +1,498 @@
+"""The operators' page: every address, who is let in, what is masked, and what no answer lacks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from html import unescape
+from typing import Any
+from urllib.parse import quote
+
+import azure.functions as func
+import pytest
+from azure.functions.http import HttpResponseConverter
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from leads import intake, ops_web
+from leads.errors import Misconfigured, Rejected, Transient
+from leads.ledger import QUARANTINE, Line
+from leads.ops_words import bytes_text
+from tests.page import KEY, SITE, Answer, Visitor, visitor
+from tests.world import FakeDestination, World, failing, post, world
+
+ADA = {
+    "firstName": "Ada",
+    "lastName": "Lovelace",
+    "email": "ada.lovelace@analytical.example",
+    "phone": "+442079460958",
+    "country": "United Kingdom",
+    "company": "Analytical Engines",
+    "title": "Countess",
+}
+PERSONAL = ("Ada", "Lovelace", "ada.lovelace@", "2079460958", "secret plans")
+
+
+def take(world: World, **changes: Any) -> str:
+    """Take a lead in, and everything that follows for some minutes. Returns its id."""
+    given = {"userDetails": ADA, "description": "I have secret plans.", "actionCode": "PLT"} | changes
+    receipt = intake.receive(world.app, post(**given), world.now)
+    world.live(minutes=10)
+    return receipt.id
+
+
+@pytest.fixture
+def quiet() -> Iterator[World]:
+    with world() as made:
+        yield made
+
+
+@pytest.fixture
+def busy() -> Iterator[World]:
+    """One lead that was delivered to `crm` and died at `chat`."""
+    with world(crm=FakeDestination(), chat=FakeDestination(always=failing(Rejected))) as made:
+        take(made)
+        yield made
+
+
+class TestDoor:
+    def test_the_key_is_exchanged_for_a_session(self, quiet: World) -> None:
+        browser = Visitor(quiet)
+        came = browser.ask("GET", f"/api/ops/?code={KEY}")
+        assert (came.status, came.headers["Location"], came.body) == (303, "/api/page/", b"")
+        assert KEY not in str(came.headers)
+        assert browser.open().status == 200
+
+    def test_the_cookie_comes_through_the_worker(self, quiet: World) -> None:
+        request = func.HttpRequest("GET", f"{SITE}/api/ops/", body=b"")
+        datum = HttpResponseConverter.encode(ops_web.answer(quiet.app, request, quiet.now), expected_type=None)
+        cookie = datum.value["cookies"][0]["ops_session"]
+        assert {name: value for name, value in cookie.items() if value} == {
+            "path": "/api/page",
+            "max-age": "28800",
+            "httponly": True,
+            "secure": True,
+            "samesite": "Lax",
+        }
+
+    @pytest.mark.parametrize("address", ["/api/ops", "/api/ops/"])
+    def test_with_and_without_a_slash(self, quiet: World, address: str) -> None:
+        assert Visitor(quiet).ask("GET", address).headers["Location"] == "/api/page/"
+
+    def test_strangers_learn_nothing(self, busy: World) -> None:
+        lead_id = busy.ids()[0]
+        for path in ("", "leads", f"leads/{lead_id}", "quarantine", "nonsense"):
+            for method in ("GET", "POST"):
+                came = Visitor(busy).ask(method, path)
+                assert came.status == 403
+                assert "A key opens this page" in came.read
+                assert "Analytical" not in came.text
+                assert "Version" not in came.text
+                assert lead_id not in came.text
+
+    def test_a_session_ends(self, quiet: World) -> None:
+        browser = visitor(quiet)
+        quiet.now += timedelta(hours=8)
+        assert browser.open().status == 403
+
+    def test_signing_out(self, quiet: World) -> None:
+        browser = visitor(quiet)
+        assert browser.press("Sign out").status == 403
+        assert browser.cookie == "ops_session="
+
+    def test_no_page_ever_holds_the_key(self, busy: World) -> None:
+        browser = visitor(busy)
+        for path in ("", "leads", f"leads/{busy.ids()[0]}", "quarantine"):
+            assert KEY not in browser.open(path).text
+
+    def test_other_addresses_of_the_api(self, quiet: World) -> None:
+        assert Visitor(quiet).ask("GET", "/api/ops/nonsense/x").status == 404
+
+
+class TestHeaders:
+    def pages(self, world: World) -> Iterator[Answer]:
+        browser = visitor(world)
+        for path in ("", "leads", f"leads/{world.ids()[0]}", "quarantine", "nonsense", "leads/nonsense"):
+            yield browser.open(path)
+        yield Visitor(world).open("")
+        yield browser.ask("POST", "replay")
+        yield browser.ask("GET", "/api/ops/")
+
+    def test_every_answer_keeps_to_itself(self, busy: World) -> None:
+        for came in self.pages(busy):
+            assert came.headers["Cache-Control"] == "no-store"
+            assert came.headers["Referrer-Policy"] == "no-referrer"
+            assert came.headers["X-Content-Type-Options"] == "nosniff"
+            assert came.headers["X-Frame-Options"] == "DENY"
+
+    def test_the_policy_is_strict(self, busy: World) -> None:
+        nonces = set()
+        for came in self.pages(busy):
+            if not came.body:
+                continue
+            nonce = re.findall(r'<style nonce="([^"]+)">', came.text)
+            assert came.headers["Content-Security-Policy"] == (
+                f"default-src 'none'; style-src 'nonce-{nonce[0]}'; img-src data:; form-action 'self'; "
+                "base-uri 'none'; frame-ancestors 'none'"
+            )
+            nonces.add(nonce[0])
+            assert "<script" not in came.text
+            assert not re.search(r"<[^>]+\s(style|on\w+)=", came.text)
+            assert not re.search(r'(?:src|href|action)="(?:https?:)?//', came.text)
+        assert len(nonces) > 5
+
+    def test_a_page_is_small(self, busy: World) -> None:
+        for number in range(60):
+            take(busy, userDetails=ADA | {"email": f"ada{number}@analytical.example"})
+        for came in self.pages(busy):
+            assert len(came.body) < 60_000
+
+
+class TestForgery:
+    def forms(self, world: World) -> list[str]:
+        return ["replay", f"leads/{world.ids()[0]}/replay", f"leads/{world.ids()[0]}", "", "sign-out"]
+
+    @pytest.mark.parametrize("token", ["", "token=", "token=0", "token=%ff", "x" * 20_000])
+    def test_without_the_token_nothing_is_done(self, busy: World, token: str) -> None:
+        browser = visitor(busy)
+        before, cookie = busy.states(), browser.cookie
+        for path in self.forms(busy):
+            came = browser.ask("POST", path, f"{token}&destination=chat".encode())
+            assert came.status == 403
+            assert "Nothing was changed" in came.read
+            assert "Lovelace" not in came.text
+        assert (busy.states(), browser.cookie) == (before, cookie)
+
+    @pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}])
+    def test_a_form_of_another_site_is_refused(self, busy: World, headers: dict[str, str]) -> None:
+        browser = visitor(busy)
+        browser.sent = headers
+        assert browser.press("Replay 1 dead").status == 403
+        assert busy.states()["chat"] == "dead"
+
+    def test_the_token_of_another_session_is_of_no_use(self, busy: World) -> None:
+        browser, other = visitor(busy), visitor(busy)
+        other.open()
+        other.cookie = browser.cookie
+        assert other.press("Replay 1 dead").status == 403
+
+    def test_a_get_changes_nothing(self, busy: World) -> None:
+        browser, before = visitor(busy), busy.store.tables
+        lead_id = busy.ids()[0]
+        for path in ("replay", f"leads/{lead_id}/replay", "sign-out"):
+            assert browser.ask("GET", path).status == 404
+        assert busy.store.tables == before
+
+
+class TestOverview:
+    def test_all_is_well(self, quiet: World) -> None:
+        take(quiet, actionCode="INS")
+        read = visitor(quiet).open().read
+        assert "All is well" in read
+        assert (
+            "The last lead arrived 10 min ago, the inbox was looked at 5 min ago, open leads were swept 5 min ago."
+            in read
+        )
+        assert "1 lead in the last 30 days, most on 21 Nov (1)." in read
+        assert "crm 1 delivered" in read
+        assert "Replay" not in read
+
+    def test_what_died_is_told_with_cause_and_remedy(self, busy: World) -> None:
+        read = visitor(busy).open().read
+        assert "One lead needs you" in read
+        assert "chat Replay 1 dead 0 delivered 1 dead It did not work. Mend it." in read
+        assert "crm 1 delivered" in read
+
+    def test_what_waits_is_told_too(self) -> None:
+        with world(crm=FakeDestination(always=failing(Misconfigured))) as made:
+            take(made)
+            read = visitor(made).open().read
+        assert "crm 0 delivered 1 open It did not work. Mend it." in read
+
+    def test_empty_it_teaches(self, quiet: World) -> None:
+        read = visitor(quiet).open().read
+        assert "No lead yet" in read
+        assert "Paste this address into Partner Center" in read
+        assert f"{SITE}/api/leads?code= key" in read
+
+    def test_before_the_first_sweep(self, quiet: World) -> None:
+        came = visitor(quiet).open()
+        assert "It has just started Its first look at the inbox comes within minutes." in came.read
+        assert 'class="card trouble wait"' in came.text
+        quiet.live(minutes=5)
+        assert "Ready for the first lead" in visitor(quiet).open().read
+
+    def test_silence_needs_a_look(self, quiet: World) -> None:
+        take(quiet)
+        quiet.forward(hours=2)
+        read = visitor(quiet).open().read
+        assert "2 things need a look" in read
+        assert "The sweep last ran at 2026-11-21 12:05 UTC." in read
+
+    def test_the_chart_has_a_table(self, busy: World) -> None:
+        came = visitor(busy).open()
+        assert came.text.count("<tr>") == 31
+        assert "21 Nov 0 0 1 0" in came.read
+
+    def test_replaying_all_that_died_at_a_destination(self, busy: World) -> None:
+        busy.places["chat"].always = None
+        browser = visitor(busy)
+        came = browser.press("Replay 1 dead")
+        assert "1 delivery is on the way again." in came.read
+        busy.live(minutes=10)
+        assert busy.states() == {"crm": "delivered", "chat": "delivered"}
+        assert "Replay" not in browser.open().read
+
+    @pytest.mark.parametrize(
+        "query", ["done=replayed", "done=replayed&n=<b>", "done=x&n=1", "done=replayed&n=99999999"]
+    )
+    def test_a_notice_says_only_our_words(self, busy: World, query: str) -> None:
+        came = visitor(busy).open(f"?{query}")
+        assert 'role="status"' not in came.text
+
+
+class TestMasking:
+    def test_personal_data_is_masked_until_it_is_asked_for(self, busy: World) -> None:
+        browser = visitor(busy)
+        for path in ("", "leads", f"leads/{busy.ids()[0]}"):
+            masked = browser.open(path)
+            assert not [word for word in PERSONAL if word in masked.text]
+            assert "A… L…" in masked.read
+            revealed = browser.press("Show personal data")
+            assert revealed.status == 200
+            assert "Ada Lovelace" in revealed.read
+            assert "Ada Lovelace" not in browser.open(path).read
+
+    def test_a_story_revealed_is_whole(self, busy: World) -> None:
+        browser = visitor(busy)
+        masked = browser.open(f"leads/{busy.ids()[0]}").read
+        assert "Phone +44…58" in masked
+        assert "The customer wrote 20 characters." in masked
+        assert "As it arrived" not in masked
+        read = browser.press("Show personal data").read
+        assert "Phone +442079460958" in read
+        assert "I have secret plans." in read
+        assert '"firstName": "Ada"' in read
+        assert 'href="mailto:ada.lovelace@analytical.example"' in (browser.last or masked).text  # type: ignore[union-attr]
+
+
+class TestLists:
+    def test_states(self, busy: World) -> None:
+        browser = visitor(busy)
+        assert "A… L…" in browser.open("leads?state=dead").read
+        assert "Nothing is open" in browser.open("leads?state=open").read
+        assert browser.open("leads?state=nonsense").status == 404
+        assert "A… L…" in browser.open("leads").read
+
+    def test_empty(self, quiet: World) -> None:
+        assert "No lead has arrived yet." in visitor(quiet).open("leads").read
+
+
+class TestStory:
+    def test_each_attempt_is_told(self, busy: World) -> None:
+        read = visitor(busy).open(f"leads/{busy.ids()[0]}").read
+        assert "Arrived by HTTPS 21 Nov, 12:00:00" in read
+        assert "chat dead Replay to chat rejected 21 Nov, 12:00:00 · 0.0 s It did not work. Mend it." in read
+        assert "crm delivered Replay to crm ok" in read
+        assert "Record there: remote-" in read
+
+    def test_an_open_delivery_tells_when_it_goes_on(self) -> None:
+        with world(crm=FakeDestination(always=failing(Transient))) as made:
+            lead_id = take(made)
+            read = visitor(made).open(f"leads/{lead_id}").read
+        assert "crm open transient" in read
+        assert "Next attempt 21 Nov, 12:" in read
+        assert "Replay to" not in read
+
+    def test_replaying_one(self, busy: World) -> None:
+        browser = visitor(busy)
+        browser.open(f"leads/{busy.ids()[0]}")
+        busy.places["chat"].always = None
+        assert "1 delivery is on the way again." in browser.press("Replay to chat").read
+        busy.live(minutes=10)
+        assert busy.states()["chat"] == "delivered"
+        assert len(busy.places["crm"].got) == 1
+
+    def test_pressing_twice_does_it_once(self, busy: World) -> None:
+        browser = visitor(busy)
+        page = browser.open(f"leads/{busy.ids()[0]}")
+        browser.press("Replay to chat")
+        browser.last = page
+        assert "There was nothing to replay" in browser.press("Replay to chat").read
+
+    def test_other_steps_of_the_customer(self, busy: World) -> None:
+        other = take(busy, actionCode="StartTestDrive")
+        came = visitor(busy).open(f"leads/{other}")
+        assert "Other steps of this customer" in came.read
+        assert busy.ids()[0] in came.text
+
+    def test_unknown_ids(self, busy: World) -> None:
+        browser = visitor(busy)
+        for lead_id in ("0" * 16 + "-" + "0" * 16, "nonsense", "..%2f", "%00", "'"):
+            came = browser.open(f"leads/{lead_id}")
+            assert came.status == 404
+            assert "It is not here" in came.read
+
+    def test_a_lead_that_is_gone(self, busy: World) -> None:
+        lead_id = busy.ids()[0]
+        seen = busy.app.ledger.seen(lead_id[17:])
+        assert seen
+        for table in ("leads", "journal"):
+            for partition, key in busy.store.tables[table]:
+                busy.store.delete(table, partition, key)
+        busy.app.ledger.rewrite(lead_id[17:], replace(seen, fate="gone"), busy.now)
+        assert "purged after its retention" in visitor(busy).open(f"leads/{lead_id}").read
+
+
+class TestQuarantine:
+    def keep(self, world: World, body: bytes = b"no lead of ada.lovelace@analytical.example") -> str:
+        with pytest.raises(intake.NotALead):
+            intake.receive(world.app, body, world.now)
+        return next(iter(world.store.containers[QUARANTINE]))
+
+    def test_empty(self, quiet: World) -> None:
+        assert "Quarantine is empty" in visitor(quiet).open("quarantine").read
+
+    def test_an_entry(self, quiet: World) -> None:
+        name = self.keep(quiet)
+        browser = visitor(quiet)
+        assert "1 in quarantine" in browser.open().read
+        assert f'href="/api/page/quarantine/{name}"' in browser.open("quarantine").text
+        masked = browser.open(f"quarantine/{name}")
+        assert "ada.lovelace" not in masked.text
+        assert "no lead of ada.lovelace@analytical.example" in browser.press("Show them").read
+
+    def test_what_still_is_no_lead_stays(self, quiet: World) -> None:
+        name = self.keep(quiet)
+        browser = visitor(quiet)
+        browser.open("quarantine")
+        assert "It still cannot be read as a lead, and stays here." in browser.press("Replay").read
+        assert quiet.store.get_blob(QUARANTINE, name)
+
+    def test_what_can_be_read_now_becomes_a_lead(self, quiet: World) -> None:
+        name = self.keep(quiet)
+        old = quiet.store.containers[QUARANTINE].pop(name)
+        quiet.store.put_blob(QUARANTINE, name, post(), old.metadata)
+        browser = visitor(quiet)
+        browser.open(f"quarantine/{name}")
+        assert "It could be read now: here is the lead." in browser.press("Replay").read
+        assert "S… O…" in browser.open("leads").read
+
+    def test_what_is_gone(self, quiet: World) -> None:
+        name = self.keep(quiet)
+        browser = visitor(quiet)
+        page = browser.open(f"quarantine/{name}")
+        quiet.store.containers[QUARANTINE].clear()
+        browser.last = page
+        assert browser.press("Replay").status == 404
+        assert browser.open(f"quarantine/{name}").status == 404
+
+    def test_only_the_size_was_kept(self, quiet: World) -> None:
+        with pytest.raises(intake.TooLarge):
+            intake.receive(quiet.app, b"x" * 300_000, quiet.now)
+        name = next(iter(quiet.store.containers[QUARANTINE]))
+        read = visitor(quiet).open(f"quarantine/{name}").read
+        assert "300000 bytes" in read
+        assert "Only the size was kept" in read
+
+
+class TestTrouble:
+    def break_storage(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(*_: object) -> None:
+            raise ConnectionError("https://account.example/?sig=secret")
+
+        monkeypatch.setattr(world.store, "rows", broken)
+        monkeypatch.setattr(world.store, "get", broken)
+
+    def test_operators_learn_what_is_broken(self, quiet: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        browser = visitor(quiet)
+        self.break_storage(quiet, monkeypatch)
+        came = browser.open()
+        assert came.status == 503
+        assert "Something has to be mended It failed unforeseen (ConnectionError)." in came.read
+        assert "secret" not in came.text
+
+    def test_nobody_is_let_in_without_storage(self, quiet: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        browser = Visitor(quiet)
+        self.break_storage(quiet, monkeypatch)
+        came = browser.ask("GET", "/api/ops/")
+        assert (came.status, "Set-Cookie" in came.headers) == (503, False)
+        assert "ConnectionError" in came.read
+        stranger = browser.ask("GET", "")
+        assert stranger.status == 503
+        assert "ConnectionError" not in stranger.text
+
+    def test_an_expected_failure_is_told_in_its_own_words(self, busy: World) -> None:
+        busy.store.delete("state", "state", "id-key")
+        busy.restart()
+        came = Visitor(busy).ask("GET", "/api/ops/")
+        assert came.status == 503
+        assert "The row id-key of the table state is missing" in came.read
+
+    def test_the_page_shows_leads_of_unfinished_intake(self, quiet: World) -> None:
+        quiet.app.ledger.open(Line("0" * 16 + "-" + "1" * 16, "2026/11/21/x.json", quiet.now))
+        assert "Being taken in" in visitor(quiet).open().read
+
+
+HOSTILE = "<script>alert(1)</script>\u202e\u2066\x00\x1b[31m\"'&{{7*7}}</dd>\ud83d"
+
+
+class TestHostileValues:
+    def test_nothing_from_outside_is_markup(self) -> None:
+        # Tables take no half of a surrogate pair, so no destination can leave one.
+        told = HOSTILE.removesuffix("\ud83d")
+        chat = FakeDestination(always=Rejected(told, told, remote_id=told))
+        with world(crm=FakeDestination(), chat=chat) as made:
+            user = dict.fromkeys(ADA, HOSTILE) | {"email": f'{HOSTILE}"@x.example'}
+            lead_id = take(
+                made, userDetails=user, description=HOSTILE, offerTitle=HOSTILE, leadSource=HOSTILE, odd=HOSTILE
+            )
+            with pytest.raises(intake.NotALead):
+                intake.receive(made.app, HOSTILE.encode("utf-8", "surrogatepass"), made.now)
+            name = next(iter(made.store.containers[QUARANTINE]))
+            browser = visitor(made)
+            for path, button in (
+                ("", "Show personal data"),
+                ("leads", "Show personal data"),
+                (f"leads/{lead_id}", "Show personal data"),
+                (f"quarantine/{name}", "Show them"),
+            ):
+                for came in (browser.open(path), browser.press(button)):
+                    assert came.status == 200
+                    body = came.text.split("</style>")[1]
+                    assert "<script" not in body
+                    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", unescape(body))
+                    assert "49" not in re.findall(r"alert\(1\)[^<]*?(49)", body)
+
+    @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))
+    def test_any_words_are_shown(self, name: str, company: str, words: str) -> None:
+        with world() as made:
+            lead_id = take(made, userDetails={"firstName": name, "company": company, "email": words}, description=words)
+            browser = visitor(made)
+            for path in ("", f"leads/{lead_id}"):
+                assert browser.open(path).status == 200
+                assert browser.press("Show personal data").status == 200
+
+    @settings(max_examples=50, deadline=None)
+    @given(st.binary(max_size=300))
+    def test_any_bytes_are_shown(self, data: bytes) -> None:
+        shown = bytes_text(data)
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]", shown)
+
+    @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=40), st.text(max_size=20))
+    def test_any_address_is_answered(self, busy: World, path: str, state: str) -> None:
+        browser = visitor(busy)
+        assert browser.ask("GET", f"/api/page/{quote(path)}?state={quote(state, errors='replace')}").status in (
+            200,
+            303,
+            404,
+        )
+
+
+def test_the_policy_has_no_loophole() -> None:
+    assert "unsafe" not in ops_web._POLICY
+    assert "*" not in ops_web._POLICY
