@@ -171,3 +171,33 @@ def test_a_hostile_person_is_in_no_log() -> None:
     """The harness searches logs, messages and causes of every run above; it must be able to find something."""
     with pytest.raises(AssertionError, match="personal data"), fault_world() as w:
         w.broken.append(f"KeyError: {PERSON['email']}")
+
+
+def purged(at: tuple[int, ...], *, after: bool = False) -> list[str]:
+    """Let the retention of a lead end, with crashes; the same POST comes again afterwards."""
+    with fault_world() as w:
+        receive(w, post())
+        w.settle()
+        arrived = w.now
+        w.now += timedelta(days=400)
+        calls = crashing(w, at, only_writes=False, after=after)
+        w.sweep()
+        w.hook = lambda *_: None
+        w.settle(timedelta(days=3), at_least=timedelta(hours=30))
+        assert w.store.tables["leads"] == {}
+        assert w.store.containers["raw"] == {}
+        assert w.store.tables["journal"] == {}
+        w.run(lambda: intake.receive(w.app, post(), arrived))
+        w.settle()
+        assert w.store.tables["leads"] == {}, "an event is never accepted again"
+        assert w.store.containers["raw"] == {}
+    return calls
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_crash_in_purge_leaves_nothing_of_the_customer_behind(after: bool) -> None:
+    calls = purged(())
+    for at in range(len(calls)):
+        purged((at,), after=after)
+        for second in range(at + 1, len(calls), 17):
+            purged((at, second), after=after)
