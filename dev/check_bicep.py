@@ -124,6 +124,12 @@ class Schemas:
     def _check_value(self, name: str, expected: str, value: Node, path: str) -> Iterator[tuple[Node, str]]:
         if value.type == "object":
             yield from self._check_object(name, expected, value, path)
+        elif value.type == "ternary_expression":
+            for child in value.named_children[1:]:
+                yield from self._check_value(name, expected, child, path)
+        elif value.type == "call_expression" and text(value).startswith("map(") and expected.endswith("[]"):
+            lambdas = [child for child in walk(value) if child.type == "lambda_expression"]
+            yield from self._check_value(name, expected[:-2], lambdas[0].named_children[-1], f"{path}[]")
         elif value.type in ("array", "for_statement") and expected.endswith("[]"):
             for child in value.named_children:
                 if child.type == "object":
@@ -209,10 +215,8 @@ def compilers() -> list[str]:
     """The command that compiles a Bicep file on this machine, as its words; none where there is no compiler."""
     if shutil.which("bicep"):
         return ["bicep", "build", "--stdout"]
-    if (
-        shutil.which("az")
-        and subprocess.run(["az", "bicep", "version"], check=False, capture_output=True).returncode == 0
-    ):
+    az = ["az", "bicep", "version"]
+    if shutil.which("az") and subprocess.run(az, check=False, capture_output=True).returncode == 0:
         return ["az", "bicep", "build", "--stdout", "--file"]
     return []
 
@@ -232,9 +236,8 @@ def refresh(azmcp: str) -> None:
         check(file, schemas)
     for kind, schema in schemas.known.items():
         schema["types"] = {name: schema["types"][name] for name in sorted(schemas.seen.get(kind, ()))}
-    written = re.sub(
-        r"\[\s+(\".*\"),\s+(\".*\")\s+\]", r"[\1, \2]", json.dumps(schemas.known, indent=1, sort_keys=True)
-    )
+    lines = json.dumps(schemas.known, indent=1, sort_keys=True)
+    written = re.sub(r"\[\s+(\".*\"),\s+(\".*\")\s+\]", r"[\1, \2]", lines)
     SCHEMAS.write_text(written + "\n", encoding="utf-8")
 
 
@@ -269,9 +272,8 @@ def _ask(azmcp: str, kind: str) -> dict[str, Any] | None:
 
 def _flat(kind: dict[str, Any]) -> dict[str, Any]:
     """A type that depends on one of its properties, as a type that has the properties of all its forms."""
-    properties: dict[str, dict[str, Any]] = {
-        p["name"]: p for p in kind.get("properties", kind.get("baseProperties", ()))
-    }
+    given = kind.get("properties", kind.get("baseProperties", ()))
+    properties: dict[str, dict[str, Any]] = {p["name"]: p for p in given}
     for form in kind.get("elements", ()):
         for entry in form["properties"]:
             known = properties.setdefault(entry["name"], dict(entry))
@@ -290,12 +292,11 @@ def main() -> int:
     schemas = load()
     findings = [finding for file in files() for finding in check(file, schemas)]
     print("\n".join(findings) or f"{len(files())} files: syntax, names, properties and module parameters are right.")
-    compiler = compilers()
-    if not compiler:
-        print("Not compiled: neither bicep nor az bicep is here.")
-        return 1 if findings else 0
-    compiled = subprocess.run([*compiler, str(INFRA / "main.bicep")], check=False, stdout=subprocess.DEVNULL)
-    return 1 if findings or compiled.returncode else 0
+    if compiler := compilers():
+        compiled = subprocess.run([*compiler, str(INFRA / "main.bicep")], check=False, stdout=subprocess.DEVNULL)
+        return 1 if findings or compiled.returncode else 0
+    print("Not compiled: neither bicep nor az bicep is here.")
+    return 1 if findings else 0
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ class Counts:
         return Counts(*(value * times for value in astuple(self)))
 
 
-LEAD = Counts(runs=1, tables=52, blob_writes=1, blob_others=4)
+LEAD = Counts(runs=1, tables=52, blob_writes=1)
 """From its arrival to its last look by the sweep, without its deliveries. The way in by the table needs more operations
 (the watch sees a row again in every run of the next quarter of an hour), HTTPS has the run: the dearer of both."""
 DELIVERY = Counts(runs=1, tables=5, queue=3)
@@ -57,7 +57,8 @@ WATCH = Counts(runs=1, tables=6)
 SWEEP = Counts(runs=1, tables=20, blob_writes=2.5)
 """One run that finds nothing to do, with its share of the hourly and the daily work."""
 HOST = Counts(queue=MONTH / 2, blob_others=MONTH / 10)
-"""The host, as if it were awake all month: it looks at the queue every two seconds and renews its locks."""
+"""The host, as if it looked at a queue every two seconds all month and renewed its locks. An estimate: there are two
+queues, and they are looked at so often only while there is work."""
 IDLE = WATCH * (MONTH / 60) + SWEEP * (MONTH / 300) + HOST
 
 

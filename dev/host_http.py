@@ -21,6 +21,8 @@ log = logging.getLogger("host")
 BODY_LIMIT = 100 * 1024 * 1024
 """Bytes; what Azure's host takes unless FUNCTIONS_REQUEST_BODY_SIZE_LIMIT says otherwise."""
 READ_SECONDS = 30.0
+BUSY = 100
+"""Requests that are worked on at a time; one more gets 503. Azure adds instances, or answers 429, by its own limits."""
 _ALL_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 _LINE_LIMIT = 4096
 
@@ -100,10 +102,11 @@ class Server(ThreadingHTTPServer):
         """Where it listens."""
         return int(self.server_address[1])
 
-    def begin(self) -> None:
-        """Count a call that is under way."""
+    def begin(self) -> bool:
+        """Count a call that is under way; False where there are too many."""
         with self._idle:
             self._working += 1
+            return self._working <= BUSY
 
     def end(self) -> None:
         """Count it as answered."""
@@ -133,10 +136,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: the functions' own lines are enough, and a request line holds the key."""
 
     def _serve(self) -> None:
-        self.server.begin()
+        has_room = self.server.begin()
         try:
             try:
-                self._answer(*self._call())
+                self._answer(*self._call(has_room))
             except _Refused as refused:
                 self.close_connection = True
                 self._answer(refused.status, {}, b"")
@@ -148,9 +151,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _serve  # noqa: N815 - http.server's names
 
-    def _call(self) -> tuple[int, Mapping[str, str], bytes]:
+    def _call(self, has_room: bool) -> tuple[int, Mapping[str, str], bytes]:
         path, _, query = self.path.partition("?")
         body = self._body()
+        if not has_room:
+            return 503, {"Retry-After": "1"}, b""
         params = _joined(parse_qsl(query, keep_blank_values=True))
         for route in self.server.routes:
             found = route.match(path)

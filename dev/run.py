@@ -82,6 +82,16 @@ def lock() -> int:
     raise Stop("`make run` already runs in this folder. Stop it with Ctrl-C first.")
 
 
+def share(environ: Mapping[str, str], stack: contextlib.ExitStack) -> None:
+    """Tell `python -m leads` in another terminal which settings are in force, for as long as this runs."""
+    sample = json.loads((host.ROOT / "local.settings.sample.json").read_text(encoding="utf-8"))["Values"]
+    values = {name: value for name, value in environ.items() if name in sample or os.environ.get(name) != value}
+    path = host.LOCAL / "settings.json"
+    stack.callback(path.unlink, missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump({"Values": values}, file, indent=2)
+
+
 def send_samples(screen: Screen, app: App, url: str, environ: Mapping[str, str], expected: int) -> None:
     """Send one lead by each way in and wait for its deliveries."""
     import requests
@@ -148,6 +158,7 @@ def run(stack: contextlib.ExitStack) -> None:
         crm = StandIn(host.LOCAL / "standin", on_write=lambda *written: show_record(screen, *written))
         environ |= stack.enter_context(crm).environ()
         screen.fact("Dynamics", "a stand-in on this machine, since DYNAMICS_URL is not set")
+    share(environ, stack)
     url = f"http://localhost:{port}/api"
     app = App(screen, environ, hold)
     stack.callback(app.stop)

@@ -5,13 +5,15 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: infra/deploy.sh [--yes] [--no-test-lead] [--parameters FILE] RESOURCE_GROUP [LOCATION]
+usage: infra/deploy.sh [--yes] [--no-test-lead] [--dynamics URL] [--parameters FILE] RESOURCE_GROUP [LOCATION]
 
   RESOURCE_GROUP     where everything goes; it is created if it does not exist
   LOCATION           such as westeurope; needed once, for a new resource group
   --yes              do not ask before anything is created that costs money
   --no-test-lead     do not send a test lead at the end
-  --parameters FILE  instead of infra/main.bicepparam
+  --dynamics URL     make the app a user of this environment, such as https://contoso.crm4.dynamics.com, with the
+                     role "Marketplace leads" (docs/destinations/dynamics.md); needs pac, signed in
+  --parameters FILE  instead of infra/RESOURCE_GROUP.bicepparam or, where there is no such file, infra/main.bicepparam
 
 Values of secret settings come from environment variables of the same name (DYNAMICS_CLIENT_SECRET, TEAMS_WEBHOOK_URL,
 ...). They are needed once, and again when they change.
@@ -64,7 +66,8 @@ except (ValueError, KeyError, TypeError):
 print(found)' "$@"; }
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-parameters=$here/main.bicepparam
+parameters=
+dynamics=
 yes=
 test_lead=1
 group=
@@ -73,7 +76,11 @@ while (($#)); do
   case $1 in
     --yes) yes=1 ;;
     --no-test-lead) test_lead= ;;
-    --parameters) shift; parameters=${1:-} ;;
+    --parameters | --dynamics)
+      if (($# < 2)); then usage >&2; exit 2; fi
+      if [ "$1" = --dynamics ]; then dynamics=$2; else parameters=$2; fi
+      shift
+      ;;
     -h | --help) usage; exit 0 ;;
     -*) usage >&2; exit 2 ;;
     *) if [ -z "$group" ]; then group=$1; elif [ -z "$location" ]; then location=$1; else usage >&2; exit 2; fi ;;
@@ -81,6 +88,10 @@ while (($#)); do
   shift
 done
 [ -n "$group" ] || { usage >&2; exit 2; }
+if [ -z "$parameters" ]; then
+  parameters=$here/$group.bicepparam
+  [ -f "$parameters" ] || parameters=$here/main.bicepparam
+fi
 [ -f "$parameters" ] || fail "There is no file $parameters." 2
 
 step_name='Before anything is done'
@@ -98,6 +109,10 @@ for tool in az curl python3; do
   command -v "$tool" >/dev/null || fail "$tool was not found. The Azure CLI: https://aka.ms/azure-cli" 2
 done
 
+if [ -n "$dynamics" ]; then
+  command -v pac >/dev/null || fail 'pac was not found. The Power Platform CLI: https://aka.ms/PowerPlatformCLI' 2
+fi
+
 step 'Account'
 run az account show --query '{subscription: name, user: user.name}' --output table ||
   fail 'Sign in first: az login'
@@ -106,6 +121,11 @@ step 'Resource group'
 exists=$(run az group exists --name "$group" --output json)
 if [ "$exists" != true ]; then
   [ -n "$location" ] || fail "The resource group $group does not exist yet: say where, as in: infra/deploy.sh $group westeurope" 2
+  place=$(tr '[:upper:]' '[:lower:]' <<<"$location" | tr -d ' ')
+  if flex=$(run az functionapp list-flexconsumption-locations --query '[].name' --output tsv) && [ -n "$flex" ]; then
+    grep -qxF "$place" <<<"$flex" ||
+      fail "$location has no Flex Consumption plan. Choose one of these: $(LC_ALL=C sort <<<"$flex" | xargs)" 2
+  fi
 fi
 if [ -z "$yes" ]; then
   cat <<TEXT
@@ -132,7 +152,8 @@ before=
 if [ "$exists" = true ]; then
   earlier=$(run az deployment group list --resource-group "$group" \
     --query "[?name=='marketplace-leads'].properties.outputs.functionApp.value" --output tsv)
-  if [ -n "$earlier" ]; then before=$(setting_names "$earlier"); fi
+  # The app may have been deleted since; it is made anew then.
+  if [ -n "$earlier" ]; then before=$(setting_names "$earlier") || before=; fi
 fi
 outputs=$(run az deployment group create --resource-group "$group" --name marketplace-leads \
   --parameters "$parameters" --query properties.outputs --output json)
@@ -160,13 +181,6 @@ if [ -n "$unknown" ]; then
   printf '\nThese settings mean nothing to this version of the app; see CHANGELOG.md:%s\n' "$unknown" >&2
 fi
 
-# Without this a changed secret is taken up within 24 hours.
-refresh() {
-  run az rest --method post --output none --url "/subscriptions/{subscriptionId}/resourceGroups/$group/providers/\
-Microsoft.Web/sites/$app/config/configreferences/appsettings/refresh?api-version=2022-03-01"
-}
-refresh || printf 'The secrets could not be read anew. Changed ones are taken up within 24 hours.\n' >&2
-
 step 'Code (some minutes)'
 run python3 "$here/package.py" "$package"
 publish() {
@@ -174,6 +188,13 @@ publish() {
     --build-remote true --output none
 }
 patiently 5 60 publish || fail 'The code could not be published. What Azure said stands above.'
+
+# Without this a changed secret is taken up within 24 hours, and so is a first one whose role was not known in time.
+refresh() {
+  run az rest --method post --output none --url "/subscriptions/{subscriptionId}/resourceGroups/$group/providers/\
+Microsoft.Web/sites/$app/config/configreferences/appsettings/refresh?api-version=2022-03-01"
+}
+refresh || printf 'The secrets could not be read anew. Changed ones are taken up within 24 hours.\n' >&2
 
 step "receive_lead's own key"
 is_there() {
@@ -184,13 +205,32 @@ key_of() {
   run az functionapp function keys list --resource-group "$group" --name "$app" --function-name "$1" \
     --query "$2" --output tsv
 }
-key=$(key_of receive_lead marketplace)
-if [ -z "$key" ]; then
-  run az functionapp function keys set --resource-group "$group" --name "$app" --function-name receive_lead \
-    --key-name marketplace --output none
-  key=$(key_of receive_lead marketplace)
+# The host answers for its keys some time after Azure knows its functions, and only while it runs.
+own_key() {
+  key=$(key_of receive_lead marketplace) || return 1
+  if [ -z "$key" ]; then
+    run az functionapp function keys set --resource-group "$group" --name "$app" --function-name receive_lead \
+      --key-name marketplace --output none || return 1
+    key=$(key_of receive_lead marketplace) || return 1
+  fi
+  [ -n "$key" ]
+}
+patiently 6 20 own_key || fail 'Azure gave no key for receive_lead. What it said stands above.'
+
+application_user="2. Leads into Dynamics without any secret: register the app's identity as application user of the environment, with
+   --dynamics URL, or by hand:
+     Client id: $client_id
+     Power Platform admin center > your environment > Settings > Users + permissions > Application users > New app user
+   docs/deploy.md has it as a command, docs/destinations/dynamics.md the role that it needs."
+if [ -n "$dynamics" ]; then
+  step 'The app as a user of Dynamics'
+  if run pac admin assign-user --environment "$dynamics" --user "$client_id" --role 'Marketplace leads' \
+    --application-user >&2; then
+    application_user="2. The app is a user of $dynamics, with the role \"Marketplace leads\"."
+  else
+    printf 'The app is not a user of Dynamics yet. pac auth create signs in; docs/destinations/dynamics.md makes the role.\n' >&2
+  fi
 fi
-[ -n "$key" ] || fail "Azure gave no key for receive_lead."
 
 # The first argument, with URL and key, reaches curl on standard input: arguments can be read by all of this machine.
 call() {
@@ -216,7 +256,8 @@ print(json.dumps({"userDetails": user, "leadSource": "AzureMarketplace", "action
   id=$(json id <<<"${answer%$'\n'*}")
   printf 'It was answered with 202: it is kept, as %s.\n' "$id"
 
-  ops_key=$(key_of ops default)
+  # The lead is safe by now: without this key it is only not shown arriving.
+  ops_key=$(key_of ops default) || ops_key=
   follow() {
     answer=$(call "url = \"${lead_url%/leads}/ops/api/show\"
 header = \"x-functions-key: $ops_key\"" --request POST --header 'content-type: application/json' \
@@ -249,10 +290,7 @@ cat <<TEXT
      az storage account show-connection-string --resource-group $group --name $inbox --query connectionString --output tsv
    HTTPS endpoint. The URL to paste; it is a credential too, whoever has it can send leads:
      $lead_url?code=$key
-2. Leads into Dynamics without any secret: register the app's identity as application user of the environment.
-     Client id: $client_id
-     Power Platform admin center > your environment > Settings > Users + permissions > Application users > New app user
-   docs/deploy.md has it as a command, docs/destinations/dynamics.md the role that it needs.
+$application_user
 3. See what is missing, after \`make install\` and with the operators' key in LEADS_OPS_KEY (docs/deploy.md):
      .venv/bin/python -m leads check --url ${lead_url%/api/leads}
 TEXT

@@ -5,7 +5,7 @@ targetScope = 'resourceGroup'
 @description('Where everything is created. Flex Consumption must exist there: az functionapp list-flexconsumption-locations.')
 param location string = resourceGroup().location
 
-@description('Start of every name: letters and digits in lower case. A hash of the resource group is put behind it.')
+@description('Start of every name: a letter, then letters and digits, all in lower case. A hash of the resource group is put behind it.')
 @minLength(2)
 @maxLength(8)
 param name string = 'leads'

@@ -1,5 +1,6 @@
-// The one place to say what a deployment shall be. Edit it and run infra/deploy.sh again: settings left empty count as
-// not set, and every setting is explained in docs/settings.md. Secrets are never written here, see below.
+// The one place to say what a deployment shall be. Copy it to a file named like the resource group, beside this one, edit
+// that, and run infra/deploy.sh again. Settings left empty count as not set; docs/settings.md explains each. Secrets are
+// never written here, see below.
 using 'main.bicep'
 
 param name = 'leads'

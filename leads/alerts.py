@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -35,22 +36,42 @@ class Alert:
     """The command that helps once the remedy was applied."""
 
 
-def due(app: App, kind: str, subject: str, now: datetime, *, again_after: timedelta = timedelta(0)) -> bool:
+def due(
+    app: App, kind: str, subject: str, now: datetime, *, again_after: timedelta = timedelta(0), about: str = ""
+) -> bool:
     """Whether an alert of this kind and subject may be sent now; if so the hour is taken, and nobody else sends it.
 
-    There is one an hour at most. Where nothing else remembers what was told, `again_after` is the time until the
-    same trouble is worth another alert.
+    There is one an hour at most. Where nothing else remembers what was told, `about` names the trouble, and
+    `again_after` is the time until it is worth another alert once somebody took one (`told`).
     """
-    note = app.ledger.note(f"alert:{kind}:{subject}")
-    last = time_read(note.values.get("sent_at"))
-    if last is not None and (_hour(last) == _hour(now) or timedelta(0) <= now - last < again_after):
+    note = app.ledger.note(_name(kind, subject))
+    tried_at, told_at = time_read(note.values.get("tried_at")), time_read(note.values.get("told_at"))
+    if tried_at is not None and _hour(tried_at) == _hour(now):
         return False
-    values: Mapping[str, Value] = {**note.values, "sent_at": time_text(now)}
+    if (
+        told_at is not None
+        and timedelta(0) <= now - told_at < again_after
+        and str(note.values.get("about", "")) == about
+    ):
+        return False
+    values: Mapping[str, Value] = {**note.values, "tried_at": time_text(now)}
     try:
         app.ledger.write_note(replace(note, values=values))
     except Changed:
         return False
     return True
+
+
+def told(app: App, kind: str, subject: str, now: datetime, about: str = "") -> None:
+    """Note that somebody took an alert, so that the same trouble is not told again too soon."""
+    note = app.ledger.note(_name(kind, subject))
+    values: Mapping[str, Value] = {**note.values, "told_at": time_text(now), "about": about}
+    with contextlib.suppress(Changed):
+        app.ledger.write_note(replace(note, values=values))
+
+
+def _name(kind: str, subject: str) -> str:
+    return f"alert:{kind}:{subject}"
 
 
 def send(app: App, alert: Alert, broken: frozenset[str] = frozenset()) -> bool:
@@ -72,16 +93,16 @@ def send(app: App, alert: Alert, broken: frozenset[str] = frozenset()) -> bool:
     for name in app.settings.destinations:
         if name in broken or name == alert.subject or name not in destinations.names():
             continue
-        module = destinations.load(name)
-        tell = getattr(module, "alert", None)
-        if tell is None:
-            continue
-        reader = Reader(app.environ)
-        settings = module.Settings.read(reader)
-        if reader.problems:
-            continue
-        asked += 1
         try:
+            module = destinations.load(name)
+            tell = getattr(module, "alert", None)
+            if tell is None:
+                continue
+            reader = Reader(app.environ)
+            settings = module.Settings.read(reader)
+            if reader.problems:
+                continue
+            asked += 1
             tell(alert, Deadline.after(SEND_SECONDS), settings)
         except Failure as failure:
             log.event("alert_failed", kind=alert.kind, destination=name, cause=failure.cause)

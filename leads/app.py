@@ -40,8 +40,12 @@ class App:
     @cached_property
     def inbox(self) -> Inbox:
         """The storage that Microsoft writes to. Raises Misconfigured where there is none."""
-        from leads.azure_store import AzureInbox
+        from leads.azure_inbox import AzureInbox
 
+        if self.settings.storage is not None and self.settings.inbox is None:
+            raise Misconfigured(
+                "LEADS_INBOX names no storage account.", "Correct it; `python -m leads check` says how."
+            )
         return AzureInbox(self._account(self.settings.inbox))
 
     @cached_property

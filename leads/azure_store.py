@@ -5,13 +5,13 @@ The SDKs are imported at the first use of each, since not every function needs b
 
 from __future__ import annotations
 
-import json
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leads.settings import Account
-from leads.store import Blob, Changed, Exists, Page, Row
+from leads.store import Blob, Changed, Exists, Row
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient, TableServiceClient
@@ -23,9 +23,12 @@ PAGE = 1000
 """Rows a page: the most that Azure Table storage returns in one answer."""
 
 _TIMEOUTS: Mapping[str, Any] = {"connection_timeout": 5, "read_timeout": 20, "retry_total": 3}
+_BLOB_PAUSES: Mapping[str, Any] = {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
+"""Seconds. Left to itself the library of blobs waits a quarter of a minute before it tries again, and so does the
+caller who waits for 202."""
 
 
-class _Clients:
+class Clients:
     """The SDK's clients for one account, made when first asked for."""
 
     def __init__(self, account: Account) -> None:
@@ -41,24 +44,29 @@ class _Clients:
     def tables(self) -> TableServiceClient:
         from azure.data.tables import TableServiceClient
 
+        options = {**_TIMEOUTS, "raw_request_hook": _count}
         if self._account.connection_string:
-            return TableServiceClient.from_connection_string(self._account.connection_string, **_TIMEOUTS)
-        return TableServiceClient(self._account.endpoints["table"], credential=self._credential, **_TIMEOUTS)
+            return TableServiceClient.from_connection_string(self._account.connection_string, **options)
+        return TableServiceClient(self._account.endpoints["table"], credential=self._credential, **options)
 
     @cached_property
     def blobs(self) -> BlobServiceClient:
         from azure.storage.blob import BlobServiceClient
 
         if self._account.connection_string:
-            return BlobServiceClient.from_connection_string(self._account.connection_string, **_TIMEOUTS)
-        return BlobServiceClient(self._account.endpoints["blob"], credential=self._credential, **_TIMEOUTS)
+            return BlobServiceClient.from_connection_string(
+                self._account.connection_string, **_TIMEOUTS, **_BLOB_PAUSES
+            )
+        return BlobServiceClient(
+            self._account.endpoints["blob"], credential=self._credential, **_TIMEOUTS, **_BLOB_PAUSES
+        )
 
 
 class AzureStore:
     """The `Store` in an Azure storage account, or in Azurite."""
 
     def __init__(self, account: Account) -> None:
-        self._clients = _Clients(account)
+        self._clients = Clients(account)
         self._table_clients: dict[str, TableClient] = {}
 
     def _table(self, name: str) -> TableClient:
@@ -83,6 +91,9 @@ class AzureStore:
         try:
             return str(self._write(table, lambda client: client.create_entity(_entity(row)))["etag"])
         except ResourceExistsError:
+            # The library maps every 409 to this, also that of a table which is being deleted.
+            if self.get(table, row.partition, row.key) is None:
+                raise
             raise Exists from None
 
     def insert_all(self, table: str, rows: Sequence[Row]) -> None:
@@ -91,11 +102,14 @@ class AzureStore:
 
         operations = [("create", _entity(row)) for row in rows]
         client = self._table(table)
+        answers: list[Any] = []
         for first in (True, False):
             try:
-                client.submit_transaction(operations)
+                client.submit_transaction(operations, raw_response_hook=answers.append)
             except (TableTransactionError, ResourceNotFoundError) as error:
                 if _code(error) == "EntityAlreadyExists":
+                    if _repeated(answers) and all(map(partial(self._written, table), rows)):
+                        return
                     raise Exists from None
                 if _code(error) != "TableNotFound" or not first:
                     raise
@@ -113,6 +127,7 @@ class AzureStore:
         from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
         from azure.data.tables import UpdateMode
 
+        answers: list[Any] = []
         try:
             return str(
                 self._table(table).update_entity(
@@ -120,10 +135,21 @@ class AzureStore:
                     mode=UpdateMode.REPLACE,
                     etag=row.etag,
                     match_condition=MatchConditions.IfNotModified,
+                    raw_response_hook=answers.append,
                 )["etag"]
             )
         except (ResourceModifiedError, ResourceNotFoundError):
+            if _repeated(answers) and (own := self._written(table, row)):
+                return own
             raise Changed from None
+
+    def _written(self, table: str, row: Row) -> str:
+        """The ETag of a row that stands as given, else nothing.
+
+        The library asks again after a 500 or a lost answer; then its own first try, which took effect, is in the way.
+        """
+        there = self.get(table, row.partition, row.key)
+        return there.etag if there is not None and there.values == row.values else ""
 
     def get(self, table: str, partition: str, key: str) -> Row | None:
         from azure.core.exceptions import ResourceNotFoundError
@@ -138,11 +164,9 @@ class AzureStore:
         from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 
         client = self._table(table)
+        condition: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
         try:
-            if etag:
-                client.delete_entity(partition, key, etag=etag, match_condition=MatchConditions.IfNotModified)
-            else:
-                client.delete_entity(partition, key)
+            client.delete_entity(partition, key, **condition)
         except ResourceModifiedError:
             raise Changed from None
         except ResourceNotFoundError:
@@ -180,7 +204,10 @@ class AzureStore:
         for first in (True, False):
             try:
                 blob.upload_blob(data, metadata=dict(metadata), overwrite=False)
-            except ResourceExistsError:
+            except ResourceExistsError as error:
+                # The library maps every 409 to this, also that of a container which is being deleted.
+                if _code(error) != "BlobAlreadyExists":
+                    raise
                 return False
             except ResourceNotFoundError as error:
                 if _code(error) != "ContainerNotFound" or not first:
@@ -193,10 +220,8 @@ class AzureStore:
     def _create_container(self, container: str) -> None:
         from azure.core.exceptions import ResourceExistsError
 
-        try:
+        with contextlib.suppress(ResourceExistsError):
             self._clients.blobs.create_container(container)
-        except ResourceExistsError:
-            return
 
     def get_blob(self, container: str, name: str) -> Blob | None:
         from azure.core.exceptions import ResourceNotFoundError
@@ -226,30 +251,19 @@ class AzureStore:
             return
 
 
-class AzureInbox:
-    """The `Inbox` in an Azure storage account, or in Azurite."""
+def _count(request: Any) -> None:
+    request.context["tries"] = request.context.get("tries", 0) + 1
 
-    def __init__(self, account: Account) -> None:
-        self.account = account.name
-        self._clients = _Clients(account)
 
-    def pages(self, table: str, condition: str, token: str = "") -> Iterator[Page]:
-        from azure.core.exceptions import ResourceNotFoundError
-
-        client = self._clients.tables.get_table_client(table)
-        start = json.loads(token) if token else None
-        pages = client.query_entities(condition, results_per_page=PAGE).by_page(start)
-        try:
-            for page in pages:
-                rows = [_inbox_row(entity) for entity in page]
-                following = getattr(pages, "continuation_token", None)
-                yield Page(rows, json.dumps(following) if following else "")
-        except ResourceNotFoundError:
-            return
+def _repeated(answers: Sequence[Any]) -> bool:
+    """Whether the library sent the request of these answers more than once."""
+    return bool(answers) and answers[-1].context.get("tries", 0) > 1
 
 
 def _code(error: Exception) -> str:
-    return str(getattr(error, "error_code", ""))
+    """The service's code for an error, which the SDKs give as text or as an enum."""
+    code = getattr(error, "error_code", "")
+    return str(getattr(code, "value", code))
 
 
 def _entity(row: Row) -> dict[str, Any]:
@@ -259,9 +273,3 @@ def _entity(row: Row) -> dict[str, Any]:
 def _row(entity: Any) -> Row:
     values = {key: value for key, value in entity.items() if key not in ("PartitionKey", "RowKey")}
     return Row(entity["PartitionKey"], entity["RowKey"], values, entity.metadata["etag"])
-
-
-def _inbox_row(entity: Any) -> dict[str, Any]:
-    """Keep the row's time as the service wrote it: a datetime would lose its seventh digit."""
-    stamp = entity.metadata["timestamp"]
-    return {**entity, "Timestamp": getattr(stamp, "tables_service_value", None) or stamp.isoformat()}

@@ -5,22 +5,25 @@ Everything is told from stored state, once, grouped by destination and hour; `le
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from leads import log
-from leads.alerts import REMINDER, Alert, due, send
+from leads.alerts import REMINDER, Alert, due, send, told
 from leads.app import App
 from leads.delivery import is_claimed
 from leads.lead import Delivery, Outcome, State
 from leads.ledger import QUARANTINE
-from leads.rows import time_read
+from leads.rows import time_read, time_text
 from leads.store import Changed, Value
 
 WATCH_SILENT = timedelta(minutes=15)
 DAYS_LISTED = 14
 """The most days back that a listing of blobs goes."""
+
+_HELP = {"dead": "replay --dead --destination {}", "misconfigured": "check"}
 
 Troubles = Mapping[tuple[str, str], Sequence[Delivery]]
 """Deliveries in trouble by kind of trouble and destination."""
@@ -47,10 +50,10 @@ def tell_deliveries(app: App, troubles: Troubles, now: datetime) -> None:
             kind=kind,
             subject=destination,
             count=len(deliveries),
-            since=min(d.attempts[0].at for d in deliveries if d.attempts),
+            since=min((d.attempts[0].at for d in deliveries if d.attempts), default=now),
             cause=last.cause if last else "",
             remedy=last.remedy if last else "",
-            command=f"python -m leads replay --dead --destination {destination}" if kind == "dead" else "",
+            command=f"python -m leads {_HELP[kind].format(destination)}",
         )
         if send(app, alert, broken):
             for delivery in fresh:
@@ -69,29 +72,40 @@ def _mark(app: App, delivery: Delivery, now: datetime) -> None:
 
 
 def tell_quarantine(app: App, since: datetime, now: datetime) -> None:
-    """Tell of bytes that came into quarantine. `since` is when this was last looked at."""
+    """Tell of bytes that came into quarantine. `since` is when this was last looked at.
+
+    What nobody took yet is remembered with the time since when it waits, however long notifications are broken.
+    """
+    note = app.ledger.note("quarantine")
+    since = min(time_read(note.values.get("waits_since")) or since, since)
     days = [f"{day:%Y/%m/%d}" for day in days_since(since, now)]
     counts = {day: sum(1 for _ in app.store.blobs(QUARANTINE, f"{day}/")) for day in days}
-    told = app.ledger.note("quarantine")
-    known = {day: int(told.values.get(f"d{day.replace('/', '')}", 0)) for day in counts}
-    fresh = sum(max(0, counts[day] - known[day]) for day in counts)
-    if not fresh or not due(app, "quarantine", "intake", now):
-        return
-    alert = Alert(
-        kind="quarantine",
-        subject="intake",
-        count=fresh,
-        since=now,
-        cause="Bytes arrived that could not be read as a lead.",
-        remedy="Look at them with `python -m leads list --quarantined`; what is a lead after all can be replayed.",
-        command="python -m leads list --quarantined",
-    )
-    if send(app, alert):
-        values: dict[str, Value] = {f"d{day.replace('/', '')}": count for day, count in counts.items()}
-        try:
-            app.ledger.write_note(replace(told, values=values))
-        except Changed:
-            return
+    # What was replayed or forgotten no longer counts as told, so that what comes in its place is.
+    known = {day: min(int(note.values.get(_day(day), 0)), counts[day]) for day in days}
+    fresh = sum(counts.values()) - sum(known.values())
+    taken = False
+    if fresh and due(app, "quarantine", "intake", now):
+        alert = Alert(
+            kind="quarantine",
+            subject="intake",
+            count=fresh,
+            since=since,
+            cause="Bytes arrived that could not be read as a lead.",
+            remedy="Look at them with `python -m leads list --quarantined`; what is a lead after all can be replayed.",
+            command="python -m leads list --quarantined",
+        )
+        taken = send(app, alert)
+    values: dict[str, Value] = {_day(day): n for day, n in (counts if taken else known).items() if n}
+    if fresh and not taken:
+        values["waits_since"] = time_text(since)
+    if values != note.values:
+        with contextlib.suppress(Changed):
+            app.ledger.write_note(replace(note, values=values))
+
+
+def _day(day: str) -> str:
+    """The name of the field with the count of a day: names of properties have no slash and begin with a letter."""
+    return f"d{day.replace('/', '')}"
 
 
 def tell_watch(app: App, first: datetime, now: datetime) -> None:
@@ -99,7 +113,10 @@ def tell_watch(app: App, first: datetime, now: datetime) -> None:
     for table in app.settings.inbox_tables:
         note = app.ledger.note(f"watch:{table.lower()}")
         ran_at = time_read(note.values.get("ran_at")) or first
-        if now - ran_at <= WATCH_SILENT or not due(app, "watch_silent", table.lower(), now, again_after=REMINDER):
+        about = time_text(ran_at)
+        if now - ran_at <= WATCH_SILENT or not due(
+            app, "watch_silent", table.lower(), now, again_after=REMINDER, about=about
+        ):
             continue
         alert = Alert(
             kind="watch_silent",
@@ -110,13 +127,15 @@ def tell_watch(app: App, first: datetime, now: datetime) -> None:
             remedy="See why watch_tables fails in the logs; check LEADS_INBOX. Leads wait in the table meanwhile.",
             command="python -m leads check",
         )
-        send(app, alert)
+        if send(app, alert):
+            told(app, "watch_silent", table.lower(), now, about)
 
 
 def tell_settings(app: App, now: datetime) -> None:
-    """Tell of all wrong settings at once, daily while they last."""
+    """Tell of all wrong settings at once, daily while they last, and when others are wrong than were told."""
     problems = app.settings.problems
-    if not problems or not due(app, "settings", "app", now, again_after=REMINDER):
+    about = ",".join(sorted({problem.setting for problem in problems}))
+    if not problems or not due(app, "settings", "app", now, again_after=REMINDER, about=about):
         return
     for problem in problems:
         log.event("settings_problem", setting=problem.setting, cause=problem.cause, remedy=problem.remedy)
@@ -129,7 +148,8 @@ def tell_settings(app: App, now: datetime) -> None:
         remedy=" ".join(f"{problem.setting}: {problem.remedy}" for problem in problems),
         command="python -m leads check",
     )
-    send(app, alert)
+    if send(app, alert):
+        told(app, "settings", "app", now, about)
 
 
 def days_since(since: datetime, now: datetime) -> list[datetime]:

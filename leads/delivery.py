@@ -7,6 +7,7 @@ schedule.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
 from dataclasses import replace
@@ -35,8 +36,21 @@ EARLY = timedelta(seconds=60)
 def deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
     """Look at one delivery and make the attempt that is due, if one is."""
     claimed = _claim(app, lead_id, destination, now)
-    case = app.ledger.case(lead_id) if claimed else None
-    if claimed is None or case is None:
+    if claimed is None:
+        return
+    try:
+        _attempt(app, claimed, now)
+    except Exception:
+        # The host may give the message up at once, and then `recover` must not find somebody at this delivery.
+        with contextlib.suppress(Exception):
+            app.ledger.save(replace(claimed, claimed_until=None))
+        raise
+
+
+def _attempt(app: App, claimed: Delivery, now: datetime) -> None:
+    lead_id, destination = claimed.lead_id, claimed.destination
+    case = app.ledger.case(lead_id)
+    if case is None:
         return
     started = time.monotonic()
     try:
@@ -144,8 +158,9 @@ def _reason_to_skip(app: App, lead: Lead, module: Destination) -> str:
 
 
 def _step(app: App, lead: Lead, delivery: Delivery, now: datetime) -> Step:
-    others = [case for case in app.ledger.history(lead.customer) if case.lead.id != lead.id]
-    others.sort(key=lambda case: _order(case.lead))
+    history = app.ledger.history(lead.customer)
+    own = next((case for case in history if case.lead.id == lead.id), None)
+    others = sorted((case for case in history if case is not own), key=lambda case: _order(case.lead))
     return Step(
         now=now,
         deadline=Deadline.after(SEND_SECONDS),
@@ -153,13 +168,20 @@ def _step(app: App, lead: Lead, delivery: Delivery, now: datetime) -> Step:
         later=tuple(_other(case, delivery) for case in others if _order(case.lead) > _order(lead)),
         remote_id=delivery.remote_id,
         replayed=delivery.replayed,
+        elsewhere=_elsewhere(own, delivery) if own else {},
     )
 
 
 def _other(case: Case, delivery: Delivery) -> Earlier:
     """Another lead of the customer, as the delivery's destination knows it."""
     found = next((one for one in case.deliveries if one.destination == delivery.destination), None)
-    return Earlier(case.lead, found.state if found else None, found.remote_id if found else "")
+    remote_id = found.remote_id if found else ""
+    return Earlier(case.lead, found.state if found else None, remote_id, _elsewhere(case, delivery))
+
+
+def _elsewhere(case: Case, delivery: Delivery) -> dict[str, str]:
+    others = (one for one in case.deliveries if one.destination != delivery.destination)
+    return {other.destination: other.remote_id for other in others if other.remote_id}
 
 
 def _order(lead: Lead) -> tuple[datetime, datetime, str]:

@@ -17,7 +17,7 @@ from leads.transport import SEND_SECONDS, Deadline
 HOUR = 7
 """The hour of the local day at which yesterday's digest becomes due."""
 ROW_LIMIT = 80
-"""Leads that a digest lists; more are counted. Gmail cuts mails at 102 KB, and a row takes about 1 KB."""
+"""Leads that a digest lists, the keenest first; more are counted. Gmail cuts mails at 102 KB; a row is about 1 KB."""
 
 _ORDER = (Stage.ACTIVE, Stage.TRIAL, Stage.INITIAL_INTEREST, Stage.UNKNOWN, Stage.DO_NOT_CONTACT)
 
@@ -115,7 +115,7 @@ def compose(leads: Iterable[Lead], day: date, zone: tzinfo, language: Language) 
     if not found:
         return None
     say, written = language.say, language.day(day)
-    listed = found[:ROW_LIMIT]
+    listed = sorted(found, key=lambda lead: _ORDER.index(lead.stage))[:ROW_LIMIT]
     notes = (say("digest.more", n=len(found) - len(listed)),) if len(found) > len(listed) else ()
     return Digest(
         subject=say("digest.subject", date=written, n=len(found)),

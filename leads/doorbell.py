@@ -51,6 +51,9 @@ class QueueDoorbell:
             "connection_timeout": 5,
             "read_timeout": 10,
             "retry_total": 1,
+            # Left to itself the library waits a quarter of a minute, and so does the caller who waits for 202.
+            "initial_backoff": 1,
+            "random_jitter_range": 1,
         }
         if self._account.connection_string:
             return QueueClient.from_connection_string(self._account.connection_string, QUEUE, **options)

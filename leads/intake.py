@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
-from leads import log, normalize, payload
+from leads import log, normalize, payload, purge
 from leads.app import App
 from leads.lead import Lead, Via
 from leads.ledger import ACCEPTED, BACKFILLED, GONE, QUARANTINE, RAW, Line, Seen
@@ -110,9 +110,16 @@ def accept(
         return _go_on(app, event, raw, via, body, now, now)
     if via != Via.TABLE:
         log.event("lead_repeated", lead=seen.lead_id or event, via=via)
-    if seen.fate == ACCEPTED and app.ledger.open_line(seen.lead_id) is not None:
+    if seen.fate == ACCEPTED and _is_unfinished(app, seen.lead_id):
         redo(app, seen.raw, now)
     return Receipt(seen.lead_id or event, repeated=True)
+
+
+def _is_unfinished(app: App, lead_id: str) -> bool:
+    """Whether an intake stopped between the open line and the lead. The line of a whole lead is left to the sweep,
+    which closes it only as it read it: a row that is looked at each minute would keep its lead open.
+    """
+    return app.ledger.open_line(lead_id) is not None and app.ledger.case(lead_id) is None
 
 
 def redo(app: App, raw: str, now: datetime) -> Receipt | None:
@@ -126,6 +133,8 @@ def redo(app: App, raw: str, now: datetime) -> Receipt | None:
 
 
 def _go_on(app: App, event: str, raw: str, via: Via, body: bytes, arrived_at: datetime, now: datetime) -> Receipt:
+    # Read before: a storage that fails or a lost id key is no fault of these bytes.
+    _ = app.identity
     try:
         lead = _lead(app, event, raw, via, body, arrived_at)
     except Exception as error:  # noqa: BLE001 - a bug of ours in reading must not cost the lead: its bytes are kept
@@ -141,15 +150,24 @@ def _go_on(app: App, event: str, raw: str, via: Via, body: bytes, arrived_at: da
         app.store.delete_blob(RAW, raw)
     if seen.fate == GONE:
         app.ledger.drop_open_line(lead.id)
-        return Receipt(seen.lead_id, repeated=True)
+        return Receipt(event, repeated=True)
     if seen.lead_id != lead.id:
         app.ledger.open(replace(line, lead_id=seen.lead_id, raw=seen.raw))
         app.ledger.drop_open_line(lead.id)
     lead = replace(lead, id=seen.lead_id, raw=seen.raw)
-    added = app.ledger.add(lead, app.settings.destinations, now)
-    if added:
-        _tell(app, lead)
-    return Receipt(lead.id, repeated=not added)
+    if not app.ledger.add(lead, app.settings.destinations, now):
+        return Receipt(lead.id, repeated=True)
+    if _is_gone(app, event):
+        # Its customer was forgotten between the event and the lead, and nobody else would find this lead.
+        purge.erase(app, lead.id, f"{arrived_at:%Y-%m-%d}", lead.raw, now)
+        return Receipt(event, repeated=True)
+    _tell(app, lead)
+    return Receipt(lead.id)
+
+
+def _is_gone(app: App, event: str) -> bool:
+    seen = app.ledger.seen(event)
+    return seen is not None and seen.fate == GONE
 
 
 def _lead(app: App, event: str, raw: str, via: Via, body: bytes, arrived_at: datetime) -> Lead:

@@ -19,6 +19,10 @@ class NotALead(Exception):
         self.reason = reason
 
 
+class TooDeep(Exception):
+    """The body begins as a JSON object that is nested deeper than is read; whether it ends as one is not known."""
+
+
 class Pairs(tuple[tuple[str, Any], ...]):
     """A JSON object as its keys and values, in order."""
 
@@ -60,14 +64,16 @@ def decode(body: bytes) -> str:
 
 
 def read_object(body: bytes) -> Pairs:
-    """The JSON object that `body` is. Raises NotALead for anything else."""
+    """The JSON object that `body` is. Raises NotALead for anything else, TooDeep beyond `DEPTH_LIMIT`."""
     text = decode(body)
     if not text.strip():
         raise NotALead("The body is empty.")
     try:
         value = parse(text)
     except RecursionError:
-        raise NotALead(f"The body is not JSON that can be read: it is nested over {DEPTH_LIMIT} levels deep.") from None
+        if text.lstrip().startswith("{"):
+            raise TooDeep from None
+        raise NotALead("The body is not a JSON object.") from None
     except ValueError:
         raise NotALead("The body is not JSON.") from None
     if not isinstance(value, Pairs):
@@ -89,20 +95,16 @@ def parse(text: str, *, strict: bool = True) -> Any:
         parse_float=_float,
         parse_constant=str,
     )
-    level, depth = _containers([value]), 0
-    while level:
-        depth += 1
-        if depth > DEPTH_LIMIT:
-            raise RecursionError
-        level = _containers(child for node in level for child in _children(node))
+    _check_depth(value)
     return value
 
 
 def canonical(body: bytes) -> bytes:
     """The content of a POST for its event hash: equal for equal JSON, whatever its key order, spacing and encoding.
 
-    Where equality is in doubt (a repeated key, NaN, a number that Python would print differently) or the bytes are no
-    JSON it is the body itself, so that two different leads never look like one. Never raises.
+    Where equality is in doubt (a repeated key, NaN, a number that Python would print differently, a nesting deeper
+    than `DEPTH_LIMIT`) or the bytes are no JSON it is the body itself, so that two different leads never look like
+    one. Never raises.
     """
     try:
         value = json.loads(
@@ -112,17 +114,31 @@ def canonical(body: bytes) -> bytes:
             parse_float=_exact_float,
             parse_constant=_exact_integer,
         )
+        # How deep Python itself reads depends on its version and on who calls; the same bytes must not.
+        _check_depth(value)
         return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
     except (ValueError, RecursionError, NotALead):
         return body
 
 
-def _containers(values: Iterable[Any]) -> list[Pairs | list[Any]]:
-    return [value for value in values if isinstance(value, Pairs | list)]
+def _check_depth(value: Any) -> None:
+    """Raise RecursionError for a value that is nested deeper than `DEPTH_LIMIT`."""
+    level, depth = _containers([value]), 0
+    while level:
+        depth += 1
+        if depth > DEPTH_LIMIT:
+            raise RecursionError
+        level = _containers(child for node in level for child in _children(node))
 
 
-def _children(node: Pairs | list[Any]) -> list[Any]:
-    return [value for _, value in node] if isinstance(node, Pairs) else node
+def _containers(values: Iterable[Any]) -> list[Pairs | dict[str, Any] | list[Any]]:
+    return [value for value in values if isinstance(value, Pairs | dict | list)]
+
+
+def _children(node: Pairs | dict[str, Any] | list[Any]) -> Iterable[Any]:
+    if isinstance(node, Pairs):
+        return [value for _, value in node]
+    return node.values() if isinstance(node, dict) else node
 
 
 def _integer(literal: str) -> int | str:

@@ -118,6 +118,11 @@ class Ledger:
             return False
         return True
 
+    def holds(self, lead_id: str) -> bool:
+        """Whether the lead is there, and so all of its deliveries."""
+        customer, _, event = lead_id.partition("-")
+        return self.store.get(LEADS, customer, event) is not None
+
     def case(self, lead_id: str) -> Case | None:
         """A lead and its deliveries."""
         customer, _, event = lead_id.partition("-")

@@ -22,10 +22,14 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "watch_ran": ("table", "rows", "accepted", "repeated", "quarantined", "backfilled", "full_scan"),
     "watch_failed": ("table", "error"),
     "sweep_ran": ("open", "oldest_open_seconds", "redone", "rung", "closed", "dead"),
+    "sweep_failed": ("part", "error"),
     "purge_ran": ("purged",),
     "settings_problem": ("setting", "cause", "remedy"),
     "lead_stuck": ("lead", "reason"),
     "page_failed": ("error",),
+    "operation_failed": ("operation", "error"),
+    "replayed": ("lead", "destination"),
+    "forgotten": ("leads", "quarantined"),
     "digest_failed": ("cause", "remedy"),
     "alert_failed": ("kind", "destination", "cause"),
     "alert": ("kind", "subject", "count", "since", "cause", "remedy"),
@@ -40,6 +44,8 @@ _INFORMATION = frozenset(
         "watch_ran",
         "sweep_ran",
         "purge_ran",
+        "replayed",
+        "forgotten",
     }
 )
 _logger = logging.getLogger("leads")

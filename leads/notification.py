@@ -6,12 +6,13 @@ The result is plain text in parts, already free of tricks (`leads.plain`). How i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from urllib.parse import quote
 
 from leads import languages
+from leads.destinations import Step
 from leads.languages import Language
 from leads.lead import Lead, Stage
 from leads.message import Button, Fact, Message, Tone
@@ -49,14 +50,18 @@ _TONES = {
 }
 
 
+Told = Sequence[tuple[Lead, str]]
+"""Leads of a customer with the CRM's ids for them: the one that a message is about first, then the newest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Voice:
     """How messages speak: their language, the clocks they go by, and where the CRM's records are."""
 
     language: Language
     zone: tzinfo
-    record_url: Callable[[Lead], str] | None = None
-    """The address of a lead's record in the CRM, if there is one."""
+    record_url: Callable[[Lead, Told], str] | None = None
+    """The address of a lead's record in the CRM; empty where it cannot be told."""
 
     @classmethod
     def read(cls, reader: Reader) -> Voice:
@@ -70,14 +75,14 @@ class Voice:
         return voice
 
 
-def _dynamics(reader: Reader) -> Callable[[Lead], str] | None:
+def _dynamics(reader: Reader) -> Callable[[Lead, Told], str] | None:
     if "dynamics" not in (name.lower() for name in reader.items("LEADS_DESTINATIONS")):
         return None
     from leads.destinations import dynamics
 
     # Its problems are told when Dynamics itself is checked.
     settings = dynamics.Settings.read(Reader(reader.environ))
-    return lambda lead: dynamics.record_url(settings, dynamics.record_id(lead))
+    return lambda lead, told: dynamics.record_url(settings, dynamics.likely_record(lead, told, settings))
 
 
 def deed(lead: Lead) -> str:
@@ -117,7 +122,17 @@ def reply_to(lead: Lead) -> str:
     return lead.contact.email if is_address(lead.contact.email) else ""
 
 
-def compose(lead: Lead, earlier: Iterable[Lead], now: datetime, voice: Voice, *, later: Iterable[Lead] = ()) -> Message:
+def of_step(lead: Lead, step: Step, voice: Voice) -> Message:
+    """The message about `lead` with all that a destination knows besides."""
+    told = [(lead, step.elsewhere.get("dynamics", ""))]
+    told += [(other.lead, other.elsewhere.get("dynamics", "")) for other in reversed((*step.earlier, *step.later))]
+    earlier, later = [before.lead for before in step.earlier], [after.lead for after in step.later]
+    return compose(lead, earlier, step.now, voice, later=later, told=told)
+
+
+def compose(
+    lead: Lead, earlier: Iterable[Lead], now: datetime, voice: Voice, *, later: Iterable[Lead] = (), told: Told = ()
+) -> Message:
     """The message about `lead` as read at `now`, with what the customer did before and since, oldest first."""
     say = voice.language.say
     kind = deed(lead)
@@ -144,7 +159,7 @@ def compose(lead: Lead, earlier: Iterable[Lead], now: datetime, voice: Voice, *,
         next_title=say(f"{advice}.next"),
         next_text=say(f"{advice}.advice"),
         facts=tuple(fact for fact in _facts(lead, kind, now, voice) if fact.value),
-        buttons=_buttons(lead, kind, voice),
+        buttons=_buttons(lead, kind, voice, told),
         quote_title=say("label.message"),
         quote="" if lead.is_test else block(lead.message, MESSAGE_LIMIT),
         earlier_title=say("step.earlier"),
@@ -204,7 +219,7 @@ def _campaign(lead: Lead) -> str:
     return line("; ".join(pairs), 400)
 
 
-def _buttons(lead: Lead, kind: str, voice: Voice) -> tuple[Button, ...]:
+def _buttons(lead: Lead, kind: str, voice: Voice, told: Told) -> tuple[Button, ...]:
     say = voice.language.say
     buttons = []
     address = reply_to(lead)
@@ -212,7 +227,7 @@ def _buttons(lead: Lead, kind: str, voice: Voice) -> tuple[Button, ...]:
         buttons.append(Button(say("button.email"), _mailto(address)))
     if kind not in {"test", "do_not_contact"} and _PHONE.fullmatch(lead.contact.phone):
         buttons.append(Button(say("button.phone"), f"tel:{lead.contact.phone}"))
-    record = voice.record_url(lead) if voice.record_url and kind != "test" else ""
+    record = voice.record_url(lead, told) if voice.record_url and kind != "test" else ""
     if record.startswith("https://"):
         buttons.append(Button(say("button.record"), record))
     return tuple(buttons)

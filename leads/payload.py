@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from leads.jsontext import Kept, NotALead, Pairs, canonical, parse, plain, read_object
+from leads.jsontext import Kept, NotALead, Pairs, TooDeep, canonical, parse, plain, read_object
 
 __all__ = ["Fields", "NotALead", "canonical", "read", "read_row", "read_row_bytes", "row_bytes"]
 
@@ -76,9 +76,13 @@ class Fields:
 def read(body: bytes) -> Fields:
     """Read the body of a POST: a JSON object in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
-    Raises NotALead for anything else, also for an object nested more than 100 levels deep.
+    An object nested more than 100 levels deep gives Fields with an issue and nothing else. Raises NotALead for
+    anything else.
     """
-    return _fields(read_object(body))
+    try:
+        return _fields(read_object(body))
+    except TooDeep:
+        return Fields(issues=("body: nested too deep to be read; see raw",), contact_unread=True)
 
 
 def read_row(row: Mapping[str, object]) -> Fields:

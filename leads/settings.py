@@ -13,6 +13,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from leads.lead import Stage
+from leads.ncrontab import is_schedule
 
 STAGES: Mapping[str, Stage] = MappingProxyType(
     {
@@ -29,6 +30,8 @@ RETRY_SCHEDULE = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 """Seconds before each attempt; together 75 h 35 m, a weekend and more (Standard Webhooks 1.0.0)."""
 
 TEST_LEADS = ("notify", "deliver", "ignore")
+
+_QUOTABLE = re.compile(r"[\w .,:-]{1,30}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,11 @@ def account(reader: Reader, prefix: str) -> Account | None:
             endpoints[service] = uri or f"https://{name}.{service}.core.windows.net"
     if not endpoints:
         return None
-    first = urlsplit(next(iter(endpoints.values()))).hostname or ""
+    # The host asks for blobServiceUri and queueServiceUri only, so the others are told from the first of them.
+    known, uri = next(iter(endpoints.items()))
+    first = urlsplit(uri).hostname or ""
+    for service in ("blob", "queue", "table"):
+        endpoints.setdefault(service, uri.replace(f".{known}.", f".{service}.", 1))
     return Account(
         name=(name or first.partition(".")[0]).lower(),
         endpoints=MappingProxyType(endpoints),
@@ -166,6 +173,7 @@ class Settings:
 
     storage: Account | None = None
     inbox: Account | None = None
+    """The app's own storage where LEADS_INBOX is not set; None where that is wrong, lest another table be read."""
     inbox_tables: tuple[str, ...] = ("MarketplaceLeads",)
     destinations: tuple[str, ...] = ("console",)
     test_leads: str = "notify"
@@ -192,9 +200,13 @@ def read(environ: Mapping[str, str]) -> Settings:
         )
     languages.read(reader)
     languages.read_zone(reader)
+    known = len(reader.problems)
+    inbox = account(reader, "LEADS_INBOX")
+    if inbox is None and len(reader.problems) == known:
+        inbox = storage
     settings = Settings(
         storage=storage,
-        inbox=account(reader, "LEADS_INBOX") or storage,
+        inbox=inbox,
         inbox_tables=_tables(reader),
         destinations=_destinations(reader),
         test_leads=reader.choice("LEADS_TEST_LEADS", "notify", TEST_LEADS),
@@ -208,16 +220,24 @@ def read(environ: Mapping[str, str]) -> Settings:
     return replace(settings, problems=tuple(reader.problems))
 
 
+def _quoted(item: str) -> str:
+    """A part of a setting as a problem may quote it: not where a secret may have been pasted into the wrong field."""
+    return repr(item) if _QUOTABLE.fullmatch(item) else "What stands there"
+
+
 def _tables(reader: Reader) -> tuple[str, ...]:
-    tables = reader.items("LEADS_INBOX_TABLES", "MarketplaceLeads")
-    for table in tables:
-        if not (3 <= len(table) <= 63 and table.isascii() and table.isalnum() and table[0].isalpha()):
+    """What cannot be a table is left out, since names of tables are logged: it may be a connection string."""
+    tables = []
+    for item in reader.items("LEADS_INBOX_TABLES", "MarketplaceLeads"):
+        if 3 <= len(item) <= 63 and item.isascii() and item.isalnum() and item[0].isalpha():
+            tables.append(item)
+        else:
             reader.problem(
                 "LEADS_INBOX_TABLES",
-                f"{table!r} cannot be the name of an Azure table.",
-                "Names have 3 to 63 letters and digits and start with a letter.",
+                f"{_quoted(item)} cannot be the name of an Azure table.",
+                "Names have 3 to 63 letters and digits and start with a letter; this one is not read.",
             )
-    return tables
+    return tuple(tables) or ("MarketplaceLeads",)
 
 
 def _destinations(reader: Reader) -> tuple[str, ...]:
@@ -228,7 +248,7 @@ def _destinations(reader: Reader) -> tuple[str, ...]:
         if name != item.lower() or not name[:1].isalpha():
             reader.problem(
                 "LEADS_DESTINATIONS",
-                f"{item[:40]!r} cannot be the name of a destination.",
+                f"{_quoted(item)} cannot be the name of a destination.",
                 "Separate the names by commas, for example console,dynamics.",
             )
         names.append(name if name[:1].isalpha() else f"x_{name}"[:40])
@@ -246,7 +266,7 @@ def _stages(reader: Reader) -> Mapping[str, Stage]:
         else:
             reader.problem(
                 "LEADS_STAGES",
-                f"{item!r} is not of the form CODE:stage.",
+                f"{_quoted(item)} is not of the form CODE:stage.",
                 f"The stages are {', '.join(Stage)}.",
             )
     return MappingProxyType(stages)
@@ -254,11 +274,11 @@ def _stages(reader: Reader) -> Mapping[str, Stage]:
 
 def _schedule(reader: Reader, name: str, default: str) -> str:
     value = reader.text(name, default)
-    if len(value.split()) == 6:
+    if is_schedule(value):
         return value
     reader.problem(
         name,
-        "It has not the six fields of an NCRONTAB schedule.",
+        "It has not the six fields of an NCRONTAB schedule, or a number is out of its range.",
         f"Put the seconds first, as in '{default}', which is used until then.",
     )
     return default

@@ -7,9 +7,10 @@ stored state only.
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import islice
 from pathlib import PurePosixPath
 
 from leads import concerns, intake, log, purge
@@ -24,9 +25,17 @@ from leads.store import Changed, Value
 OVERDUE = timedelta(minutes=2)
 RING_AGAIN = timedelta(hours=1)
 LIST_RAW = timedelta(hours=1)
+LIST_ALL_RAW = timedelta(days=1)
 PURGE = timedelta(days=1)
 LINES_PER_RUN = 2000
 """Open lines that one run looks at; the next run goes on behind them."""
+RAWS_PER_RUN = 5000
+"""Blobs of raw that one run looks up; the next run goes on behind them."""
+STUCK_PER_RUN = 5
+"""Leads that cannot be looked at before a run takes it that the storage is broken."""
+LOOK_SECONDS, LIST_SECONDS, CLOSE_SECONDS = 60.0, 100.0, 180.0
+"""Seconds since its start after which a run ends each of these, however much is left: the host ends it at 300. What
+comes behind closing is not begun after that, either."""
 
 
 @dataclass
@@ -39,36 +48,42 @@ class _Tally:
     dead: int = 0
     finished: list[tuple[Line, Case]] = field(default_factory=list)
     trouble: dict[tuple[str, str], list[Delivery]] = field(default_factory=dict)
+    stuck: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def late(self, seconds: float) -> bool:
+        """Whether the run is at work for longer than that."""
+        return time.monotonic() - self.began > seconds
 
 
 def sweep(app: App, now: datetime) -> None:
-    """Look at the open leads once; redo, ring, alert, close, and do the hourly and the daily work when it is due."""
+    """Look at the open leads once; redo, ring, alert, close, and do the hourly and the daily work when it is due.
+
+    A lead or a part of the work that fails does not keep the rest waiting. Raises RuntimeError at the end if any did.
+    """
     note = app.ledger.note("sweep")
     values = dict(note.values)
     tally = _Tally()
-    start = str(values.get("cursor", ""))
-    lines = list(islice(app.ledger.open_lines(start), LINES_PER_RUN))
-    for line in lines:
-        _look(app, line, now, tally)
-    values["cursor"] = f"{lines[-1].lead_id}0" if len(lines) == LINES_PER_RUN else ""
-    if _due(values, "raw_listed_at", now, LIST_RAW):
-        daily = _due(values, "purged_at", now, PURGE)
-        since = now - timedelta(days=concerns.DAYS_LISTED) if daily else time_read(values.get("raw_listed_at")) or now
-        tally.redone += _list_raw(app, since, now)
-        values["raw_listed_at"] = time_text(now)
-    concerns.tell_deliveries(app, tally.trouble, now)
-    concerns.tell_quarantine(app, time_read(values.get("ran_at")) or now, now)
-    concerns.tell_watch(app, time_read(values.get("first_ran_at")) or now, now)
-    concerns.tell_settings(app, now)
-    for line, case in tally.finished:
-        _close(app, line, case, tally)
-    if _due(values, "purged_at", now, PURGE):
-        log.event("purge_ran", purged=purge.purge(app, now))
-        values["purged_at"] = time_text(now)
-    _send_digest(app, now)
-    values |= {"ran_at": time_text(now), "first_ran_at": values.get("first_ran_at") or time_text(now)}
+    looked_at: set[str] = set()
+    failed = [
+        name
+        for name, work in (
+            ("lines", lambda: _look_at_lines(app, values, now, tally, looked_at)),
+            ("raw", lambda: _list_raw(app, values, now, tally)),
+            ("deliveries", lambda: concerns.tell_deliveries(app, tally.trouble, now)),
+            ("quarantine", lambda: concerns.tell_quarantine(app, time_read(values.get("ran_at")) or now, now)),
+            ("watch", lambda: concerns.tell_watch(app, time_read(values.get("first_ran_at")) or now, now)),
+            ("settings", lambda: concerns.tell_settings(app, now)),
+            ("closing", lambda: _close_finished(app, tally)),
+            ("purge", lambda: _purge(app, values, now)),
+        )
+        if tally.late(CLOSE_SECONDS) or not _done(name, work)
+    ]
+    values |= {"first_ran_at": values.get("first_ran_at") or time_text(now)}
+    if not failed:
+        values["ran_at"] = time_text(now)
     values |= {"open": tally.open - tally.closed, "oldest_open_at": time_text(tally.oldest) if tally.oldest else ""}
-    values["dead"] = _count_dead(app, {line.lead_id for line in lines}, tally, now)
+    values["dead"] = _count_dead(app, looked_at, tally, now)
     values["misconfigured"] = ", ".join(sorted(name for kind, name in tally.trouble if kind == "misconfigured"))
     try:
         app.ledger.write_note(replace(note, values=values))
@@ -83,6 +98,48 @@ def sweep(app: App, now: datetime) -> None:
         closed=tally.closed,
         dead=tally.dead,
     )
+    _send_digest(app, now)
+    if failed or tally.stuck:
+        raise RuntimeError(f"The sweep could not end all of its work: {tally.stuck} leads; {', '.join(failed)}.")
+
+
+def _look_at_lines(app: App, values: dict[str, Value], now: datetime, tally: _Tally, looked_at: set[str]) -> None:
+    """Look at open lines from where the last run stopped, and note which they were."""
+    start, values["cursor"] = str(values.get("cursor", "")), ""
+    for line in app.ledger.open_lines(start):
+        looked_at.add(line.lead_id)
+        try:
+            _look(app, line, now, tally)
+        except Exception as error:  # noqa: BLE001 - told below, after the other leads had their turn
+            _stuck(tally, line.lead_id, error)
+            tally.oldest = min(tally.oldest or line.arrived_at, line.arrived_at)
+        if len(looked_at) == LINES_PER_RUN or tally.stuck == STUCK_PER_RUN or tally.late(LOOK_SECONDS):
+            values["cursor"] = f"{line.lead_id}0"
+            return
+
+
+def _stuck(tally: _Tally, lead_id: str, error: Exception) -> None:
+    tally.stuck += 1
+    log.event("lead_stuck", lead=lead_id, reason=f"it could not be looked at ({type(error).__name__})")
+
+
+def _done(name: str, work: Callable[[], object]) -> bool:
+    """Do a part of the work; whether it ended well."""
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - told by the caller, after the other parts had their turn
+        log.event("sweep_failed", part=name, error=type(error).__name__)
+        return False
+    return True
+
+
+def _purge(app: App, values: dict[str, Value], now: datetime) -> None:
+    if not _due(values, "purged_at", now, PURGE):
+        return
+    purged = purge.purge(app, now)
+    log.event("purge_ran", purged=purged)
+    if purged < purge.LEADS_PER_RUN:
+        values["purged_at"] = time_text(now)
 
 
 def _send_digest(app: App, now: datetime) -> None:
@@ -153,7 +210,8 @@ def _redo(app: App, line: Line, now: datetime, tally: _Tally) -> None:
         tally.closed += 1
         return
     tally.oldest = min(tally.oldest or line.arrived_at, line.arrived_at)
-    if intake.redo(app, line.raw, now) is None:
+    # The line may name bytes that gave way to those of the event, when two intakes of one event met midnight.
+    if intake.redo(app, (seen.raw if seen else "") or line.raw, now) is None:
         log.event("lead_stuck", lead=line.lead_id, reason="its bytes are no longer in raw")
         return
     tally.redone += 1
@@ -168,18 +226,57 @@ def _overdue(delivery: Delivery, now: datetime) -> bool:
     )
 
 
-def _list_raw(app: App, since: datetime, now: datetime) -> int:
-    """Accept raw bytes that never became an event: the intake stopped right behind the first step."""
-    redone = 0
-    for day in concerns.days_since(since, now):
+def _list_raw(app: App, values: dict[str, Value], now: datetime, tally: _Tally) -> None:
+    """Accept raw bytes that never became an event: the intake stopped right behind the first step.
+
+    The bytes since the last listing are listed hourly, those of two weeks daily. What is too long for one run goes on
+    in the next, behind the name where it stopped.
+    """
+    cursor = str(values.get("raw_cursor", ""))
+    if not cursor:
+        if not _due(values, "raw_listed_at", now, LIST_RAW):
+            return
+        values["raw_since"] = str(values.get("raw_listed_at", "")) or time_text(now)
+        if _due(values, "all_raw_listed_at", now, LIST_ALL_RAW):
+            values["raw_since"] = time_text(now - timedelta(days=concerns.DAYS_LISTED))
+            values["all_raw_listed_at"] = time_text(now)
+        values["raw_began_at"] = time_text(now)
+    looked_up = 0
+    for day in concerns.days_since(time_read(values.get("raw_since")) or now, now):
+        if f"{day:%Y/%m/%d}" < cursor[:10]:
+            continue
         for name, _ in app.store.blobs(RAW, f"{day:%Y/%m/%d}/"):
-            seen = app.ledger.seen(PurePosixPath(name).stem)
-            if seen is None or seen.fate == BACKFILLED:
-                intake.redo(app, name, now)
-                redone += 1
-            elif seen.raw != name or seen.fate == GONE:
-                app.store.delete_blob(RAW, name)
-    return redone
+            if name <= cursor:
+                continue
+            try:
+                tally.redone += _look_up(app, name, now)
+            except Exception as error:  # noqa: BLE001 - told by the caller, after the other bytes had their turn
+                _stuck(tally, PurePosixPath(name).stem, error)
+            looked_up += 1
+            if looked_up == RAWS_PER_RUN or tally.stuck >= STUCK_PER_RUN or tally.late(LIST_SECONDS):
+                values["raw_cursor"] = name
+                return
+    values["raw_cursor"] = ""
+    values["raw_listed_at"] = str(values.get("raw_began_at", "")) or time_text(now)
+
+
+def _look_up(app: App, name: str, now: datetime) -> bool:
+    """Accept the bytes of this name if their event is not known, and say so; delete those of a lead that is gone."""
+    seen = app.ledger.seen(PurePosixPath(name).stem)
+    if seen is None or seen.fate == BACKFILLED:
+        intake.redo(app, name, now)
+        return True
+    if seen.raw != name or seen.fate == GONE:
+        app.store.delete_blob(RAW, name)
+    return False
+
+
+def _close_finished(app: App, tally: _Tally) -> None:
+    """Close what is finished, as far as the time goes; the rest is found again by the next run."""
+    for line, case in tally.finished:
+        if tally.late(CLOSE_SECONDS):
+            return
+        _close(app, line, case, tally)
 
 
 def _close(app: App, line: Line, case: Case, tally: _Tally) -> None:

@@ -9,9 +9,11 @@ and notes where the next one goes on.
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,6 +28,11 @@ FULL_SCAN = timedelta(days=1)
 FULL_SCAN_OF_STRANGE_KEYS = timedelta(minutes=15)
 ROWS_PER_RUN = 5000
 """Rows of a full scan that one run works off; the next run goes on where it stopped."""
+
+RUN_SECONDS = 90.0
+"""Seconds after which a run begins no further page: the host ends it at 300, and a page of new rows may take 60."""
+FAILURES_PER_RUN = 10
+"""Rows that cannot be taken before a run takes it that the storage is broken."""
 
 _DAY_KEY = re.compile(r"(\d{1,2}):2[Ff](\d{1,2}):2[Ff](\d{4})")
 
@@ -48,14 +55,24 @@ class _Run:
     newest: str = ""
     """The `Timestamp` of the newest row read."""
     newest_is_day: bool = False
+    failed: list[str] = field(default_factory=list)
+    """What kept rows from being taken."""
+    stop_at: float = math.inf
+    """When to begin no further page, by the monotonic clock."""
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the time for this run is used up."""
+        return time.monotonic() >= self.stop_at
 
 
 def watch(app: App, now: datetime) -> None:
     """Look at every watched table once. A table that fails does not keep the others waiting; its error is raised."""
     failed = []
+    stop_at = time.monotonic() + RUN_SECONDS
     for table in app.settings.inbox_tables:
         try:
-            watch_table(app, table, now)
+            _watch_table(app, table, now, stop_at)
         except Exception as error:  # noqa: BLE001 - told below, after the other tables had their turn
             log.event("watch_failed", table=table, error=type(error).__name__)
             failed.append(f"{table} ({type(error).__name__})")
@@ -63,15 +80,21 @@ def watch(app: App, now: datetime) -> None:
         raise RuntimeError(f"These tables could not be read to the end: {', '.join(failed)}. The next run goes on.")
 
 
-def watch_table(app: App, table: str, now: datetime) -> None:
+def _watch_table(app: App, table: str, now: datetime, stop_at: float) -> None:
     """Look at one table: the partitions of the last days, then a stretch of the full scan if one is due."""
     note = app.ledger.note(f"watch:{table.lower()}")
-    first_run_at = time_read(note.values.get("first_run_at")) or now
-    oldest = first_run_at - timedelta(days=app.settings.backfill_days)
-    run = _Run(app, table, now, time_text(oldest))
-    note = _advance(app, note, {"first_run_at": time_text(first_run_at)} | _read_days(run, note, oldest))
+    if note.values.get("account") != app.inbox.account:
+        # Noted before anything is read: what comes while the first runs fail is not older than the app. Watermarks say
+        # nothing of another account.
+        first_run_at = str(note.values.get("first_run_at", "")) or time_text(now)
+        blank = replace(note, values={})
+        note = _advance(app, blank, {"first_run_at": first_run_at, "account": app.inbox.account})
+    oldest = (time_read(note.values.get("first_run_at")) or now) - timedelta(days=app.settings.backfill_days)
+    run = _Run(app, table, now, time_text(oldest), stop_at=stop_at)
+    note = _advance(app, note, _read_days(run, note, oldest))
     scan = _scan(run, note)
-    _advance(app, note, {"ran_at": time_text(now)} | scan | _newest(run, note))
+    ran: dict[str, Value] = {} if run.failed else {"ran_at": time_text(now)}
+    _advance(app, note, ran | scan | _newest(run, note))
     log.event(
         "watch_ran",
         table=table,
@@ -82,6 +105,8 @@ def watch_table(app: App, table: str, now: datetime) -> None:
         backfilled=run.backfilled,
         full_scan=bool(scan),
     )
+    if run.failed:
+        raise RuntimeError(f"{len(run.failed)} rows could not be taken: {', '.join(sorted(set(run.failed)))}.")
 
 
 def day_key(day: datetime) -> str:
@@ -110,7 +135,8 @@ def _since(moment: datetime) -> str:
 def _read_days(run: _Run, note: Row, oldest: datetime) -> dict[str, Value]:
     """Read the partitions of the days since the watermark; what the note should say afterwards.
 
-    The watermark moves only when every row is durable. A pass that is too long for one run goes on where it stopped.
+    The watermark moves only when every row is durable. A pass that is too long for one run goes on where it stopped;
+    one in which a row could not be taken begins again.
     """
     values = note.values
     # A clock that once ran ahead must not make this one skip anything.
@@ -123,8 +149,10 @@ def _read_days(run: _Run, note: Row, oldest: datetime) -> dict[str, Value]:
         condition = f"PartitionKey eq '{day_key(day)}' and {_since(watermark - OVERLAP)}"
         stop = _work_off(run, condition, token if f"{day:%Y-%m-%d}" == stopped_on else "")
         if stop:
-            return {"pass_began_at": began, "pass_day": f"{day:%Y-%m-%d}", "pass_token": stop}
-    return {"watermark": began, "pass_began_at": "", "pass_day": "", "pass_token": ""}
+            under_way: dict[str, Value] = {"pass_began_at": began, "pass_day": f"{day:%Y-%m-%d}", "pass_token": stop}
+            return under_way | {"pass_failed": bool(run.failed) or values.get("pass_failed") is True}
+    done: dict[str, Value] = {"pass_began_at": "", "pass_day": "", "pass_token": "", "pass_failed": False}
+    return done if run.failed or values.get("pass_failed") is True else done | {"watermark": began}
 
 
 def _scan(run: _Run, note: Row) -> dict[str, Value]:
@@ -138,6 +166,8 @@ def _scan(run: _Run, note: Row) -> dict[str, Value]:
     watermark = str(values.get("scan_watermark", ""))
     began, cursor = str(values.get("scan_began_at", "")), str(values.get("scan_cursor", ""))
     following = str(values.get("scan_following", ""))
+    if run.is_late:
+        return {}
     if not began:
         last = time_read(values.get("scanned_at"))
         every = FULL_SCAN if values.get("keys_are_days") is True else FULL_SCAN_OF_STRANGE_KEYS
@@ -145,21 +175,30 @@ def _scan(run: _Run, note: Row) -> dict[str, Value]:
             return {}
         began, cursor = time_text(run.now), ""
         following = max(str(values.get("last_row_at", "")), run.newest)
-    since = time_read(watermark)
+    since, failed_before = time_read(watermark), len(run.failed)
     stop = _work_off(run, _since(since - OVERLAP) if since else "", cursor)
+    failed = len(run.failed) > failed_before or values.get("scan_failed") is True
     if stop:
-        return {"scan_began_at": began, "scan_cursor": stop, "scan_following": following}
-    done: dict[str, Value] = {"scan_began_at": "", "scan_cursor": "", "scan_following": ""}
-    return done | {"scanned_at": began, "scan_watermark": max(watermark, following)}
+        return {"scan_began_at": began, "scan_cursor": stop, "scan_following": following, "scan_failed": failed}
+    done: dict[str, Value] = {"scan_began_at": "", "scan_cursor": "", "scan_following": "", "scan_failed": False}
+    return done if failed else done | {"scanned_at": began, "scan_watermark": max(watermark, following)}
 
 
 def _work_off(run: _Run, condition: str, token: str) -> str:
-    """Take all rows that meet the condition; where the budget of rows ends first, the token to go on from."""
+    """Take all rows that meet the condition; where the budget of rows or of time ends first, the token to go on from.
+
+    A row that cannot be taken does not keep the others waiting, unless there are many: then its error is raised.
+    """
     for page in run.app.inbox.pages(run.table, condition, token):
         for row in page.rows:
-            _take(run, row)
+            try:
+                _take(run, row)
+            except Exception as error:
+                run.failed.append(type(error).__name__)
+                if len(run.failed) == FAILURES_PER_RUN:
+                    raise
         run.budget -= len(page.rows)
-        if page.token and run.budget <= 0:
+        if page.token and (run.budget <= 0 or run.is_late):
             return page.token
     return ""
 

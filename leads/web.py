@@ -8,7 +8,7 @@ from datetime import datetime
 
 import azure.functions as func
 
-from leads import __version__, intake, log, ops
+from leads import __version__, intake, log
 from leads.app import App
 
 ALIVE = (
@@ -40,6 +40,8 @@ def receive_lead(app: App, request: func.HttpRequest, now: datetime) -> func.Htt
 
 def health(app: App, now: datetime) -> func.HttpResponse:
     """Say whether all is well, from a few stored rows: 200 when it is, else 503 with the reasons."""
+    from leads import ops
+
     try:
         state = ops.health(app, now)
     except Exception as error:  # noqa: BLE001 - health has to answer whatever is broken

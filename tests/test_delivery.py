@@ -261,3 +261,17 @@ def test_a_claim_outlived_is_not_recorded_over_another(w: World, monkeypatch: py
     assert stored(w).remote_id == "by another worker"
     with pytest.raises(Changed):
         w.app.ledger.save(replace(stored(w), etag='W/"old"'))
+
+
+def test_a_destination_is_told_what_others_call_the_customers_leads() -> None:
+    with world(crm=FakeDestination(), other=FakeDestination()) as w:
+        w.places["other"].failures = [failing(Transient)]
+        intake.receive(w.app, post(), w.now)
+        w.live(minutes=1)
+        intake.receive(w.app, post(actionCode="PLT"), w.now)
+        w.drain()
+        crm = {one: found.remote_id for one in w.ids() if (found := w.app.ledger.delivery(one, "crm"))}
+        first, second = (step for lead, step in w.places["other"].got[1:])
+        lead_ids = [lead.id for lead, _ in w.places["other"].got[1:]]
+        assert first.elsewhere == {"crm": crm[lead_ids[0]]}
+        assert [one.elsewhere for one in second.earlier] == [{"crm": crm[lead_ids[0]]}]

@@ -110,7 +110,7 @@ def many() -> list[Lead]:
     )
     leads = []
     for number, (kind, (name, company)) in enumerate(zip(sorted(SAMPLES), cycle(people), strict=False)):
-        lead = replace(sample(kind), arrived_at=at(8 + number), id=f"{number:016x}-{number:016x}")
+        lead = replace(sample(kind), arrived_at=at(8 + number), id=f"{number % 6:016x}-{number:016x}")
         if not (lead.is_test or lead.contact_withheld):
             lead = replace(lead, contact=replace(lead.contact, first_name=name, last_name="", company=company))
         leads.append(replace(lead, offer_title="Contoso Approvals") if number % 3 == 0 else lead)
@@ -149,6 +149,18 @@ def test_a_long_day_is_listed_in_part_and_counted_whole() -> None:
     ]
     assert str(digest.ROW_LIMIT + 51) in composed.subject
     assert len(rendered(composed, "digest.html").encode()) < 100_000
+
+
+def test_a_long_day_lists_the_keenest_wherever_they_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digest, "ROW_LIMIT", 2)
+    early = [replace(sample("unknown"), arrived_at=at(8, minute)) for minute in range(5)]
+    composed = compose([*early, replace(sample("contact_me"), arrived_at=at(22))], DAY, ROME, ENGLISH)
+    assert composed
+    assert [(group.stage, group.total, [row.clock for row in group.rows]) for group in composed.groups] == [
+        ("Active", 1, ["22:00"]),
+        ("Unknown", 5, ["08:00"]),
+    ]
+    assert composed.notes == ("Not listed here: 4",)
 
 
 @pytest.mark.parametrize("value", HOSTILE)

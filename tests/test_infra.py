@@ -15,6 +15,9 @@ from tree_sitter import Node
 
 from dev import check_bicep as bicep
 from leads import destinations, doorbell, ledger, log, settings
+from leads.errors import Rejected
+from leads.intake import receive
+from tests.world import FakeDestination, failing, post, world
 
 ROOT = Path(__file__).resolve().parent.parent
 INFRA = ROOT / "infra"
@@ -85,6 +88,18 @@ class TestTheCheck:
             ("modules/app.bicep", "instanceCount: alwaysReadyHttp", "instanceCount: alwaysReady", "is not declared"),
             ("modules/app.bicep", "  serverFarmId: plan.id", "  serverFarmId: plan.id\n    hostNames: []", "read-only"),
             ("modules/app.bicep", "sites@2024-11-01", "sites@2022-03-01", "is compared with version 2024-11-01"),
+            (
+                "modules/app.bicep",
+                "instanceCount: always",
+                "instances: always",
+                "alwaysReady[] has no property instances",
+            ),
+            (
+                "modules/app.bicep",
+                "value: setting.value",
+                "secret: setting.value",
+                "appSettings[] has no property secret",
+            ),
             ("modules/state.bicep", "kind: 'StorageV2'", "kind: 'StorageV7'", "storageAccounts.kind is none of"),
             ("modules/state.bicep", "  location: location\n", "", "storageAccounts needs location"),
             ("modules/state.bicep", "sku: {\n    name: sku", "sku: {\n    tier: sku", "storageAccounts.sku needs name"),
@@ -349,6 +364,19 @@ def workbook() -> list[dict[str, Any]]:
 QUERIES = alert_queries() | {f"workbook: {item['name']}": item["content"]["query"] for item in workbook()}
 
 
+def emitted() -> dict[str, set[str]]:
+    """The fields that the code really logs with each event: a query never finds what is in the vocabulary alone."""
+    found: dict[str, set[str]] = {}
+    for file in (ROOT / "leads").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "log.event":
+                name = node.args[0]
+                assert isinstance(name, ast.Constant), f"{file.name}: the name of an event is not computed"
+                assert isinstance(name.value, str)
+                found.setdefault(name.value, set()).update(keyword.arg or "" for keyword in node.keywords)
+    return found
+
+
 class TestQueries:
     @pytest.mark.parametrize("name", QUERIES)
     def test_it_asks_for_events_and_fields_that_the_code_logs(self, name: str) -> None:
@@ -361,6 +389,9 @@ class TestQueries:
         fields = set(re.findall(r"\be\.(\w+)", query)) | set(re.findall(r"\be\['(\w+)'\]", query))
         known = set().union(*(log.EVENTS[event] for event in events))
         assert fields - {"event"} <= known
+        logged = emitted()
+        assert events <= logged.keys()
+        assert fields - {"event"} <= set().union(*(logged[event] for event in events))
 
     @pytest.mark.parametrize("name", QUERIES)
     def test_its_brackets_and_quotes_match(self, name: str) -> None:
@@ -409,6 +440,9 @@ class TestQueries:
         rules = {rule["name"]: rule for rule in variable(bicep.parse(INFRA / "modules" / "alerts.bicep"), "watches")}
         assert rules["oldest-open"]["threshold"] == "3600"
         assert rules["oldest-open"]["operator"] == "GreaterThan"
+        silent = re.search(r"iff\(failures >= runs, ([\d.]+), coalesce\(oldest", rules["oldest-open"]["query"])
+        assert silent
+        assert float(silent[1]) > 3600, "a sweep that does not run is no sign that all is well"
         assert rules["watch-silent"]["window"] == "watchSilence"
         assert (rules["watch-silent"]["operator"], rules["watch-silent"]["threshold"]) == ("LessThan", "1")
         default = bicep.text(bicep.declarations(MAIN, "parameter")["watchSilence"])
@@ -424,6 +458,23 @@ class TestQueries:
         rules = [found[name] for name in ("reportRules", "watchRules", "refused")]
         assert all(rule["properties"]["actions"] == {"actionGroups": ["people.id"]} for rule in rules)
         assert found["people"]["properties"]["emailReceivers"][0]["emailAddress"] == "email"
+
+    def test_why_a_delivery_is_dead_is_asked_where_it_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("INFO")
+        with world(crm=FakeDestination(failures=[failing(Rejected)])) as made:
+            receive(made.app, post(), made.now)
+            made.drain()
+        logged = [json.loads(message) for message in caplog.messages if message.startswith('{"event"')]
+        (attempt,) = [e for e in logged if e["event"] == "delivery_attempt"]
+        (finished,) = [e for e in logged if e["event"] == "delivery_finished"]
+        assert finished["state"] == "dead"
+        asked = set(re.findall(r"\be\.(\w+)", QUERIES["workbook: dead"])) - {"event"}
+        assert [field for field in asked if not attempt.get(field) and not finished.get(field)] == []
+
+    def test_rules_can_be_made_before_the_first_log(self) -> None:
+        found = resources("alerts")
+        rules = [found[name] for name in ("reportRules", "watchRules", "refused")]
+        assert all(rule["properties"]["skipQueryValidation"] == "true" for rule in rules)
 
     def test_the_workbook_shows_what_was_promised(self) -> None:
         names = {item["name"] for item in workbook()}
@@ -491,6 +542,14 @@ class TestDocuments:
             if not link.startswith("http"):
                 target = (file.parent / link).resolve()
                 assert target.exists() or target in PROMISED, f"{name}: {link}"
+
+    def test_a_lock_keeps_data_and_not_old_keys(self) -> None:
+        source = re.sub(r"\\\n\s*", " ", page("docs/upgrade.md"))
+        locks = re.findall(r"^az lock (create|delete) .*--resource <(\w+)>$", source, re.MULTILINE)
+        assert sorted(locks) == [
+            (verb, f"{name}Account") for verb in ("create", "delete") for name in ("inbox", "state")
+        ]
+        assert source.count("\naz lock ") == len(locks)
 
 
 PROMISED = {

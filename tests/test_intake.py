@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from leads import intake, normalize
+from leads import intake, normalize, purge
 from leads.errors import Misconfigured
-from leads.lead import Via
+from leads.lead import Lead, Via
 from leads.ledger import Seen
+from leads.store import Row
 from tests.world import PERSON, FakeDestination, World, post, row, world
 
 
@@ -132,10 +135,18 @@ def test_without_the_id_key_leads_are_refused_rather_than_counted_twice(w: World
         intake.receive(w.app, post(), w.now)
 
 
-def test_two_first_instances_agree_on_one_id_key(w: World) -> None:
-    first = w.app.identity
+def test_two_first_instances_agree_on_one_id_key(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    insert = w.store.insert
+
+    def beaten(table: str, row: Row) -> str:
+        insert(table, replace(row, values={"key": "ab" * 32}))
+        return insert(table, row)
+
+    monkeypatch.setattr(w.store, "insert", beaten)
+    assert w.app.identity.key == bytes.fromhex("ab" * 32)
+    monkeypatch.undo()
     w.restart()
-    assert w.app.identity == first
+    assert w.app.identity.key == bytes.fromhex("ab" * 32)
 
 
 def test_the_first_lead_id_of_an_event_stands(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,3 +180,31 @@ def test_the_way_in_is_kept(w: World) -> None:
     case = w.app.ledger.case(receipt.id)
     assert case
     assert case.lead.via == Via.HTTPS
+
+
+def test_a_lost_id_key_puts_no_lead_into_quarantine(w: World) -> None:
+    intake.receive(w.app, post(), w.now)
+    _, raw = intake._event_of_post(w.app, post(offerTitle="b"), w.now)
+    w.app.ledger.keep_raw(raw, post(offerTitle="b"), Via.HTTPS, w.now)
+    w.store.delete("state", "state", "id-key")
+    w.restart()
+    with pytest.raises(Misconfigured):
+        intake.redo(w.app, raw, w.now)
+    assert "quarantine" not in w.store.containers
+
+
+def test_a_customer_forgotten_between_the_event_and_the_lead_stays_forgotten(
+    w: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = w.app.ledger.add
+
+    def forgotten_first(lead: Lead, *given: Any) -> bool:
+        purge.erase(w.app, lead.id, "2026-11-21", lead.raw, w.now)
+        return add(lead, *given)
+
+    monkeypatch.setattr(w.app.ledger, "add", forgotten_first)
+    receipt = intake.receive(w.app, post(), w.now)
+    assert (w.ids(), w.states(), w.bell.waiting) == ([], {}, [])
+    assert w.store.containers["raw"] == {}
+    assert receipt.id, "the caller is told an id all the same"
+    assert intake.receive(w.app, post(), w.now).id == receipt.id

@@ -13,6 +13,7 @@ from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import hypothesis
 import pytest
@@ -21,11 +22,12 @@ from hypothesis import strategies as st
 
 from leads import alerts_text, languages, templating
 from leads.alerts import Alert
-from leads.destinations import _teams_card, dynamics
-from leads.lead import Contact, Stage
+from leads.destinations import Earlier, Step, _teams_card, dynamics
+from leads.lead import Contact, Stage, State
 from leads.message import Message, Tone
-from leads.notification import EARLIER_LIMIT, MESSAGE_LIMIT, Voice, compose, deed
+from leads.notification import EARLIER_LIMIT, MESSAGE_LIMIT, Voice, compose, deed, of_step
 from leads.settings import Reader
+from leads.transport import Deadline
 from tests.message_samples import HOSTILE, NOW, SAMPLES, VOICE, earlier, hostile_lead, sample
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -50,7 +52,7 @@ def same(name: str, text: str) -> None:
 
 def message_of(kind: str, code: str = "en") -> Message:
     voice = replace(
-        VOICE, language=languages.load(code), record_url=lambda lead: f"https://crm.example/{lead.customer}"
+        VOICE, language=languages.load(code), record_url=lambda lead, _: f"https://crm.example/{lead.customer}"
     )
     return compose(sample(kind), earlier(kind), NOW, voice)
 
@@ -151,15 +153,39 @@ def test_the_record_in_dynamics_is_linked_only_where_leads_go_there() -> None:
     voice = Voice.read(Reader(environ | {"LEADS_DESTINATIONS": "email, Dynamics"}))
     lead = sample("contact_me")
     assert voice.record_url
-    assert voice.record_url(lead).startswith("https://contoso.crm4.dynamics.com/main.aspx?")
-    assert dynamics.record_id(lead) in voice.record_url(lead)
+    assert voice.record_url(lead, ()).startswith("https://contoso.crm4.dynamics.com/main.aspx?")
+    assert dynamics.record_id(lead) in voice.record_url(lead, ())
     urls = [button.url for button in compose(lead, [], NOW, voice).buttons]
-    assert urls[-1] == voice.record_url(lead)
+    assert urls[-1] == voice.record_url(lead, ())
     assert compose(sample("test"), [], NOW, voice).buttons == ()
 
 
+def test_the_link_leads_to_the_record_that_dynamics_is_known_to_have_taken() -> None:
+    environ = {"DYNAMICS_URL": "https://contoso.crm4.dynamics.com", "LEADS_DESTINATIONS": "email,dynamics"}
+    voice, lead = Voice.read(Reader(environ)), sample("third_step")
+    first, second = (
+        Earlier(one, State.DELIVERED, "", {"dynamics": str(UUID(int=number))})
+        for number, one in enumerate(earlier("third_step"), 1)
+    )
+    other_offer = replace(second, lead=replace(second.lead, offer="contoso.other", offer_title="Other"))
+
+    def linked(voice: Voice, *before: Earlier, own: str = "") -> str:
+        step = Step(NOW, Deadline.after(20), before, elsewhere={"dynamics": own} if own else {})
+        return "".join(button.url[-36:] for button in of_step(lead, step, voice).buttons if "main.aspx" in button.url)
+
+    assert linked(voice) == dynamics.record_id(lead)
+    assert linked(voice, first, second) == str(UUID(int=2))
+    assert linked(voice, first, other_offer) == str(UUID(int=1))
+    assert linked(voice, first, second, own=f"{UUID(int=3)}/note") == str(UUID(int=3))
+    assert linked(voice, first, second, own=f"{UUID(int=3)}/record") == str(UUID(int=2))
+    # Where the first step may be on a record of another system, a link would be a guess.
+    matching = Voice.read(Reader(environ | {"DYNAMICS_MATCH": "email"}))
+    assert linked(matching) == ""
+    assert linked(matching, first) == str(UUID(int=1))
+
+
 def test_a_record_that_is_not_https_is_not_linked() -> None:
-    voice = replace(VOICE, record_url=lambda _: "javascript:alert(1)")
+    voice = replace(VOICE, record_url=lambda *_: "javascript:alert(1)")
     assert all(not button.url.startswith("javascript") for button in compose(SAMPLES["create"], [], NOW, voice).buttons)
 
 

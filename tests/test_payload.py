@@ -78,9 +78,8 @@ def test_reads_every_encoding_that_json_ever_had(encoding: str) -> None:
         (b'{"a": "\xff"}', "The body is not JSON: its bytes are no text in UTF-8, UTF-16 or UTF-32."),
         (b'{"a": "\xed\xa0\x80"}', "The body is not JSON: its bytes are no text in UTF-8, UTF-16 or UTF-32."),
         (b"\xff\xfe{\x00}", "The body is not JSON: its bytes are no text in UTF-8, UTF-16 or UTF-32."),
-        (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "nested over 100 levels deep"),
-        (b'{"a":' + b"[" * 100 + b"]" * 100 + b"}", "nested over 100 levels deep"),
-        (b"[" * 100_000, "nested over 100 levels deep"),
+        (b"[" * 100_000, "The body is not a JSON object."),
+        (b"[" * 200 + b"]" * 200, "The body is not a JSON object."),
         ((FIXTURES / "https" / "test_lead_broken.txt").read_bytes(), "The body is not JSON."),
     ],
 )
@@ -94,6 +93,23 @@ def test_says_why_the_bytes_are_no_lead(data: bytes, reason: str) -> None:
 def test_a_hundred_levels_are_read() -> None:
     data = b'{"a":' + b"[" * 99 + b"]" * 99 + b"}"
     assert json.dumps(payload.read(data).extra).encode() == data.replace(b":", b": ")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"a":' + b"[" * 100 + b"]" * 100 + b"}",
+        b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+        b' \r\n{"email": "a@b.co", "a":' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+        ('{"a":' * 5_000 + "1" + "}" * 5_000).encode("utf-16"),
+        b'\xef\xbb\xbf{"a":' + b"[" * 120_000,
+    ],
+    ids=["a hundred and one levels", "10,000 levels", "beside a contact", "UTF-16", "without an end"],
+)
+def test_an_object_too_deep_to_be_read_is_a_lead_without_fields(data: bytes) -> None:
+    fields = payload.read(data)
+    assert fields == Fields(issues=("body: nested too deep to be read; see raw",), contact_unread=True)
+    assert payload.canonical(data) == data
 
 
 def test_an_empty_object_is_a_lead() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,10 +79,7 @@ def test_an_account_reached_by_managed_identity_is_read() -> None:
     assert made.client_id == "id"
     only_tables = account(Reader({"A__tableServiceUri": "https://inbox.table.core.windows.net"}), "A")
     assert only_tables
-    assert (only_tables.name, dict(only_tables.endpoints)) == (
-        "inbox",
-        {"table": "https://inbox.table.core.windows.net"},
-    )
+    assert (only_tables.name, only_tables.endpoints["table"]) == ("inbox", "https://inbox.table.core.windows.net")
 
 
 def test_an_unresolved_key_vault_reference_says_so_without_its_address() -> None:
@@ -122,3 +120,31 @@ def test_a_retry_schedule_of_ones_own() -> None:
 def test_destinations_are_found_by_their_file_names_without_being_imported() -> None:
     assert {"console", "dynamics", "email", "teams"} <= set(destinations.names())
     assert not any(name.startswith("_") for name in destinations.names())
+
+
+def test_the_services_that_the_host_does_not_ask_for_are_told_from_those_that_it_does() -> None:
+    made = read(
+        {
+            "AzureWebJobsStorage__blobServiceUri": "https://contoso.blob.core.usgovcloudapi.net",
+            "AzureWebJobsStorage__queueServiceUri": "https://contoso.queue.core.usgovcloudapi.net",
+        }
+    )
+    assert made.storage
+    assert made.storage.endpoints["table"] == "https://contoso.table.core.usgovcloudapi.net"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "good"),
+    [
+        ("*/5 * * * * *", True),
+        ("0 0,30 9-17 * * MON-FRI", True),
+        ("0 0 0 1 Jan 0", True),
+        ("a b c d e f", False),
+        ("61 * * * * *", False),
+        ("0 * * * * 7", False),
+        ("0 */0 * * * *", False),
+        ("* * * * *", False),
+    ],
+)
+def test_a_schedule_that_the_host_would_refuse_is_told(schedule: str, good: bool) -> None:
+    assert problems(LEADS_WATCH_SCHEDULE=schedule) == ([] if good else ["LEADS_WATCH_SCHEDULE"])

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from leads import doorbell
-from leads.azure_store import AzureInbox, AzureStore
+from leads.azure_inbox import AzureInbox
+from leads.azure_store import AzureStore
 from leads.doorbell import QueueDoorbell
 from leads.ledger import Ledger
 from leads.memory import MemoryDoorbell, MemoryInbox, MemoryStore

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
-from leads import intake, purge, watch
+from leads import digest, intake, purge, settings, watch
 from leads.alerts import Alert
 from leads.destinations import Kind, email
 from leads.errors import Failure, Misconfigured, Rejected, Transient
-from leads.lead import Via
-from leads.ledger import GONE, Line
+from leads.lead import Lead, Via
+from leads.ledger import GONE, Line, Seen
 from tests.world import FakeDestination, World, failing, post, world
 
 
@@ -189,10 +190,13 @@ def test_wrong_settings_are_told_together() -> None:
 
 def test_the_digest_is_sent_once_a_day_with_the_leads_of_the_day_before(monkeypatch: pytest.MonkeyPatch) -> None:
     days: list[tuple[date, int]] = []
-    monkeypatch.setattr(
-        email, "send_digest", lambda leads, day, *_: days.append((day, len(leads))) or bool(leads), raising=True
-    )
-    settings = {
+
+    def noting(leads: tuple[Lead, ...], day: date, *_: object) -> bool:
+        days.append((day, len(leads)))
+        return bool(leads)
+
+    monkeypatch.setattr(email, "send_digest", noting)
+    environ = {
         "LEADS_DESTINATIONS": "crm,email",
         "EMAIL_DIGEST": "daily",
         "EMAIL_TO": "sales@contoso.com",
@@ -200,7 +204,7 @@ def test_the_digest_is_sent_once_a_day_with_the_leads_of_the_day_before(monkeypa
         "EMAIL_SMTP_URL": "smtp://localhost:25",
     }
     monkeypatch.setattr(email, "send", lambda *_: "sent")
-    with world(crm=FakeDestination(), environ=settings) as w:
+    with world(crm=FakeDestination(), environ=environ) as w:
         intake.receive(w.app, post(), w.now)
         w.live(hours=6)
         intake.receive(w.app, post(offerTitle="Viewer"), w.now)
@@ -269,3 +273,158 @@ def test_bytes_that_came_back_after_forgetting_are_deleted_again(w: World) -> No
     w.live(minutes=70)
     assert w.store.containers["raw"] == {}
     assert w.ids() == []
+
+
+def test_an_alert_that_nobody_took_is_told_again_in_the_next_hour(w: World) -> None:
+    mail = w.places["mail"]
+    assert isinstance(mail, Pager)
+    mail.refuse = failing(Transient)
+    w.forward(minutes=20)
+    w.sweep()
+    mail.refuse = None
+    for _ in range(24):
+        w.forward(minutes=10)
+        w.sweep()
+    assert [a.kind for a in alerts(w)] == ["watch_silent"]
+
+
+def test_a_second_silence_of_the_watch_within_a_day_is_told_too(w: World) -> None:
+    w.forward(minutes=20)
+    w.sweep()
+    w.live(hours=2)
+    w.forward(hours=3)
+    w.sweep()
+    assert [a.kind for a in alerts(w)] == ["watch_silent"] * 2
+
+
+def test_other_wrong_settings_are_told_without_waiting_for_the_reminder() -> None:
+    with world(mail=Pager(), environ={"LEADS_BACKFILL_DAYS": "x"}) as w:
+        w.live(hours=3)
+        w.app.settings = settings.read({**w.app.environ, "LEADS_BACKFILL_DAYS": "1", "LEADS_TEST_LEADS": "y"})
+        w.live(hours=3)
+        assert [a.cause.partition(":")[0] for a in alerts(w)] == ["LEADS_BACKFILL_DAYS", "LEADS_TEST_LEADS"]
+
+
+def test_what_comes_into_quarantine_where_something_was_taken_out_is_told(w: World) -> None:
+    with pytest.raises(intake.NotALead):
+        intake.receive(w.app, b"{", w.now)
+    w.live(hours=2)
+    (name,) = w.store.containers["quarantine"]
+    w.store.delete_blob("quarantine", name)
+    w.live(hours=2)
+    with pytest.raises(intake.NotALead):
+        intake.receive(w.app, b"[", w.now)
+    w.live(hours=2)
+    assert [(a.kind, a.count) for a in alerts(w)] == [("quarantine", 1)] * 2
+
+
+def test_quarantine_is_told_after_a_weekend_in_which_nobody_took_alerts(w: World) -> None:
+    mail = w.places["mail"]
+    assert isinstance(mail, Pager)
+    w.live(hours=1)
+    mail.refuse = failing(Transient)
+    with pytest.raises(intake.NotALead):
+        intake.receive(w.app, b"{", w.now)
+    w.live(hours=63)
+    mail.refuse = None
+    w.live(hours=3)
+    assert [(a.kind, a.count) for a in alerts(w)] == [("quarantine", 1)]
+
+
+def test_a_lead_that_cannot_be_read_keeps_no_other_waiting(w: World) -> None:
+    w.places["crm"].always = failing(Rejected)
+    ids = sorted(intake.receive(w.app, post(offerTitle=offer), w.now).id for offer in "abcde")
+    w.drain()
+    row = w.store.get("leads", ids[0][:16], f"{ids[0][17:]}:crm")
+    assert row
+    w.store.upsert("leads", replace(row, values={**row.values, "state": "of a later version"}))
+    with pytest.raises(RuntimeError, match="1 leads"):
+        w.sweep()
+    assert [line.lead_id for line in w.app.ledger.open_lines()] == [ids[0]]
+    assert [(a.kind, a.count) for a in alerts(w)] == [("dead", 4)]
+    assert w.app.ledger.note("sweep").values["oldest_open_at"], "health tells of it"
+
+
+@pytest.mark.parametrize("broken", ["blobs", "digest"])
+def test_a_part_that_fails_keeps_no_other_waiting(w: World, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    def fail(*_: object) -> None:
+        raise ConnectionError
+
+    w.places["crm"].always = failing(Rejected)
+    intake.receive(w.app, post(), w.now)
+    w.drain()
+    if broken == "blobs":
+        monkeypatch.setattr(w.store, "blobs", fail)
+    else:
+        w.app.environ = {**w.app.environ, "EMAIL_DIGEST": "daily"}
+        monkeypatch.setattr(digest, "run", fail)
+    with pytest.raises((RuntimeError, ConnectionError)):
+        w.sweep()
+    assert [a.kind for a in alerts(w)] == ["dead"]
+    assert open_lines(w) == 0
+    assert w.app.ledger.note("sweep").values["misconfigured"] == "", "the note is written"
+
+
+def test_more_raw_than_one_run_looks_up_is_all_looked_up(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leads.sweep.RAWS_PER_RUN", 3)
+    for number in range(10):
+        body = post(offerTitle=str(number))
+        _, raw = intake._event_of_post(w.app, body, w.now - timedelta(days=number))
+        w.app.ledger.keep_raw(raw, body, Via.HTTPS, w.now)
+    looked_up: list[str] = []
+    seen = w.app.ledger.seen
+
+    def noting(event: str) -> Seen | None:
+        looked_up.append(event)
+        return seen(event)
+
+    monkeypatch.setattr(w.app.ledger, "seen", noting)
+    for _ in range(4):
+        w.sweep()
+    assert len(w.ids()) == 10
+    assert len(set(looked_up)) == 10
+    assert w.app.ledger.note("sweep").values["raw_cursor"] == ""
+
+
+def test_a_run_without_time_still_goes_on_where_the_last_one_stopped(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leads.sweep.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("leads.sweep.LIST_SECONDS", 0.0)
+    for number in range(5):
+        intake.receive(w.app, post(offerTitle=str(number)), w.now)
+    w.drain()
+    for _ in range(5):
+        w.sweep()
+    assert open_lines(w) == 0
+
+
+def test_purge_goes_on_until_all_that_is_old_is_gone(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purge, "LEADS_PER_RUN", 3)
+    for number in range(9):
+        intake.receive(w.app, post(offerTitle=str(number)), w.now)
+    w.live(minutes=10)
+    w.forward(days=367)
+    for _ in range(4):
+        w.sweep()
+        w.forward(minutes=5)
+    assert w.ids() == []
+
+
+def test_the_bytes_of_the_event_count_where_its_line_names_others(w: World) -> None:
+    event, raw = intake._event_of_post(w.app, post(), w.now)
+    w.app.ledger.keep_raw(raw, post(), Via.HTTPS, w.now)
+    lead = intake._lead(w.app, event, raw, Via.HTTPS, post(), w.now)
+    w.app.ledger.open(Line(lead.id, f"2026/11/22/{event}.json", w.now))
+    w.app.ledger.remember(event, Seen(lead.id, raw), w.now)
+    w.sweep()
+    assert w.ids() == [lead.id]
+
+
+def test_a_destination_that_cannot_be_loaded_keeps_no_other_from_telling() -> None:
+    class Broken(Pager):
+        @property
+        def Settings(self) -> Any:
+            raise ImportError("no module named x")
+
+    with world(a=Broken(), mail=Pager(), environ={"LEADS_BACKFILL_DAYS": "x"}) as w:
+        w.sweep()
+        assert [a.kind for a in alerts(w)] == ["settings"]

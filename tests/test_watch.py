@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from leads import watch
+from leads import settings, watch
 from leads.memory import MemoryInbox
 from leads.store import Page
 from tests.world import NOON, World, row, world
@@ -302,3 +302,124 @@ def test_the_shared_shape_of_rows_is_what_microsoft_writes(w: World) -> None:
     sample: Mapping[str, Any] = row("a", NOON)
     assert sample["PartitionKey"] == "11:2F21:2F2026"
     assert json.loads(sample["CustomerInfo"])["Email"] == "a@contoso.com"
+
+
+def test_a_row_that_cannot_be_taken_keeps_no_other_waiting(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    look(w)
+    before = dict(w.app.ledger.note("watch:marketplaceleads").values)
+    put(w, *(row(key, w.now) for key in "abc"))
+    insert_all = w.store.insert_all
+
+    def refusing(table: str, rows: Any) -> None:
+        if rows[0].values["email"] == "a@contoso.com":
+            raise ValueError("a@contoso.com")
+        insert_all(table, rows)
+
+    monkeypatch.setattr(w.store, "insert_all", refusing)
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match=r"^These tables could not be read to the end: MarketplaceLeads"):
+            look(w)
+    assert keys(w) == {"b", "c"}
+    after = w.app.ledger.note("watch:marketplaceleads").values
+    assert [after[name] for name in ("watermark", "ran_at")] == [before[name] for name in ("watermark", "ran_at")]
+    monkeypatch.undo()
+    look(w)
+    assert keys(w) == {"a", "b", "c"}
+
+
+def test_a_row_that_cannot_be_taken_is_scanned_again(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "ROWS_PER_RUN", 10)
+    w.inbox.page = 10
+    put(w, *(row(f"k{number:02}", w.now, partition="strange") for number in range(30)))
+    insert_all = w.store.insert_all
+    refused: list[int] = []
+
+    def refusing(table: str, rows: Any) -> None:
+        if rows[0].values["email"] == "k05@contoso.com" and not refused:
+            refused.append(1)
+            raise ConnectionError
+        insert_all(table, rows)
+
+    monkeypatch.setattr(w.store, "insert_all", refusing)
+    for _ in range(7):
+        with contextlib.suppress(RuntimeError):
+            watch.watch(w.app, w.now)
+        w.forward(minutes=1)
+    assert len(keys(w)) == 30
+
+
+def test_a_storage_that_refuses_every_row_ends_the_run_early(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(w, *(row(f"k{number:02}", w.now) for number in range(100)))
+    asked: list[int] = []
+
+    def fail(*_: object) -> None:
+        asked.append(1)
+        raise ConnectionError
+
+    monkeypatch.setattr(w.store, "insert_all", fail)
+    with pytest.raises(RuntimeError):
+        look(w)
+    assert len(asked) == watch.FAILURES_PER_RUN
+
+
+def test_a_run_without_time_still_goes_on_where_the_last_one_stopped(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "RUN_SECONDS", 0.0)
+    w.inbox.page = 10
+    put(w, *(row(f"k{number:02}", w.now) for number in range(30)))
+    look(w)
+    assert len(keys(w)) == 10
+    look(w, 3)
+    assert len(keys(w)) == 30
+
+
+def test_what_comes_while_the_first_runs_fail_is_not_older_than_the_app(
+    w: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(w, row("a", w.now))
+    with monkeypatch.context() as patch:
+        patch.setattr(w.store, "put_blob", lambda *_: 1 / 0)
+        with pytest.raises(RuntimeError):
+            look(w)
+    w.forward(days=10)
+    look(w)
+    assert keys(w) == {"a"}
+
+
+def test_a_row_that_is_a_whole_lead_already_costs_two_reads(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(w, *(row(str(number), w.now) for number in range(100)))
+    look(w)
+    calls: list[str] = []
+
+    def counting(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any) -> Any:
+            calls.append(name)
+            return real(*given)
+
+        return call
+
+    for name in ("insert", "insert_all", "upsert", "replace", "get", "delete", "put_blob", "get_blob"):
+        monkeypatch.setattr(w.store, name, counting(name, getattr(w.store, name)))
+    look(w)
+    assert calls.count("get") < 210
+    assert len(calls) < 220
+
+
+def test_another_account_is_read_from_its_beginning(w: World) -> None:
+    put(w, row("a", w.now))
+    look(w, 120)
+    w.app.inbox = w.inbox = MemoryInbox(account="another")
+    put(w, row("b", w.now - timedelta(hours=1)))
+    look(w)
+    assert keys(w) == {"a", "b"}
+
+
+def test_an_inbox_that_is_wrong_is_not_taken_for_an_empty_one(w: World) -> None:
+    look(w)
+    before = w.app.ledger.note("watch:marketplaceleads").values
+    made = settings.read({**w.app.environ, "LEADS_INBOX": "@Microsoft.KeyVault(SecretUri=https://vault/x)"})
+    assert made.inbox is None
+    del w.app.inbox
+    w.app.settings = made
+    with pytest.raises(RuntimeError, match="Misconfigured"):
+        look(w)
+    assert w.app.ledger.note("watch:marketplaceleads").values == before

@@ -51,7 +51,12 @@ param instanceMemory int
 @description('Instances that are always ready to answer HTTPS.')
 param alwaysReadyHttp int
 
-var givenSettings = toObject(filter(items(settings), item => !empty(item.value)), item => item.key, item => item.value)
+// Somebody may write 7 for '7': what is no text becomes one.
+var givenSettings = toObject(
+  filter(items(settings), item => !empty(string(item.value))),
+  item => item.key,
+  item => string(item.value)
+)
 
 // Without a version: a new value of the secret is taken up within 24 hours, or at once after a change of settings.
 var secretReferences = toObject(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, cast
@@ -32,6 +33,8 @@ class Earlier:
     state: State | None
     """None where the lead never had a delivery to this destination."""
     remote_id: str
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """What other destinations call it, by their names, as far as it has arrived there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Step:
     """What an earlier attempt of this very delivery left at the destination, if anything."""
     replayed: bool = False
     """True when an operator asked for this delivery again."""
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """What other destinations call this lead, by their names, as far as it has arrived there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,7 +198,14 @@ def private(lead: Lead) -> tuple[str, ...]:
         *(word for value in contact for word in value.split()),
         lead.message,
         *lead.campaign.values(),
+        *_texts(lead.extra),
     )
+
+
+def _texts(value: Any) -> list[str]:
+    """All text in a JSON value, keys aside."""
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return [value] if isinstance(value, str) else [text for part in parts for text in _texts(part)]
 
 
 def sentence(lead: Lead) -> str:

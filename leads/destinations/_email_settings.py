@@ -13,6 +13,8 @@ from leads.notification import Voice
 from leads.plain import is_address
 from leads.settings import Reader
 
+MOST_RECIPIENTS = 50
+"""Azure Communication Services takes no more for one mail, and a delivery's record has room to mark that many."""
 GRAPH = "https://graph.microsoft.com"
 AUTHORITY = "https://login.microsoftonline.com"
 
@@ -131,6 +133,12 @@ def _recipients(reader: Reader) -> tuple[Mailbox, ...]:
             found.setdefault(mailbox.address.lower(), mailbox)
         else:
             reader.problem("EMAIL_TO", f"Entry {number} is no e-mail address.", "Separate addresses by commas.")
+    if len(found) > MOST_RECIPIENTS:
+        reader.problem(
+            "EMAIL_TO",
+            f"It names {len(found)} recipients; {MOST_RECIPIENTS} is the most.",
+            "Make a distribution group and name that one.",
+        )
     if not reader.text("EMAIL_TO", required=True) or found:
         return tuple(found.values())
     return ()

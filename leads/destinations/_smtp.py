@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import re
 import smtplib
+import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import Timer
+from typing import Any
 
 from leads.destinations._email_settings import Server
 from leads.errors import Failure, Misconfigured, Rejected, Throttled, Transient
-from leads.transport import Deadline
+from leads.transport import SEND_SECONDS, Deadline
 
 STEP_SECONDS = 10.0
-"""What the server may take for one command."""
+"""What the server may take for one command, the mail itself excepted."""
 
 _ENHANCED = re.compile(rb"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 _AGAIN = "Nothing to do if it passes: it is tried again."
@@ -56,7 +59,8 @@ def send(server: Server, sender: str, recipients: Sequence[str], mail: bytes, de
         refused = _address(client, server, sender, recipients, deadline)
         if len(refused) == len(recipients):
             raise refused_recipients(server, tuple(refused.values()), len(recipients))
-        _tick(client, deadline)
+        # Servers look a mail through before they say that they took it; who gives up meanwhile sends it twice.
+        _tick(client, deadline, SEND_SECONDS)
         _expect(client.data(mail), server, "mail")
         return refused
 
@@ -86,6 +90,32 @@ def _address(
     return refused
 
 
+class _Client(smtplib.SMTP):
+    """A client whose connection ends with the deadline: its timeout starts anew with each byte that a server sends."""
+
+    def __init__(self, deadline: Deadline, **where: Any) -> None:
+        # A second later, so that where a timeout ends at the same moment, it has its say.
+        self._end = Timer(deadline.remaining() + 1, self._shut)
+        self._end.daemon = True
+        self._end.start()
+        super().__init__(**where)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._end.cancel()
+        super().close()
+
+    def _shut(self) -> None:
+        if self.sock:
+            with suppress(OSError):
+                # Not TLS's own goodbye, which would wait for the server's.
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+
+class _TlsClient(_Client, smtplib.SMTP_SSL):
+    """The same with TLS from the first byte."""
+
+
 @contextmanager
 def _session(server: Server, sender: str, deadline: Deadline) -> Iterator[smtplib.SMTP]:
     """A connection that is encrypted and signed in. What goes wrong in it becomes a `leads.errors.Failure`."""
@@ -113,6 +143,7 @@ def _session(server: Server, sender: str, deadline: Deadline) -> Iterator[smtpli
             "Check the host name in EMAIL_SMTP_URL; it has to be one that the server's certificate names.",
         ) from None
     except ssl.SSLError:
+        deadline.remaining()
         raise Misconfigured(
             f"{server.host} does not speak TLS as asked on port {server.port}.",
             "Use smtp:// for STARTTLS (mostly port 587) and smtps:// for TLS from the start (mostly port 465).",
@@ -124,12 +155,12 @@ def _session(server: Server, sender: str, deadline: Deadline) -> Iterator[smtpli
 
 
 def _connect(server: Server, name: str, deadline: Deadline) -> smtplib.SMTP:
-    # The name is given because smtplib would look up this machine's own, which can take long.
     seconds = min(STEP_SECONDS, deadline.remaining())
+    # The name is given because smtplib would look up this machine's own, which can take long.
+    where: dict[str, Any] = {"host": server.host, "port": server.port, "local_hostname": name, "timeout": seconds}
     if server.implicit_tls:
-        context = ssl.create_default_context()
-        return smtplib.SMTP_SSL(server.host, server.port, local_hostname=name, timeout=seconds, context=context)
-    return smtplib.SMTP(server.host, server.port, local_hostname=name, timeout=seconds)
+        return _TlsClient(deadline, context=ssl.create_default_context(), **where)
+    return _Client(deadline, **where)
 
 
 def _ready(client: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
@@ -156,8 +187,8 @@ def _ready(client: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
     _tick(client, deadline)
 
 
-def _tick(client: smtplib.SMTP, deadline: Deadline) -> None:
-    seconds = min(STEP_SECONDS, deadline.remaining())
+def _tick(client: smtplib.SMTP, deadline: Deadline, most: float = STEP_SECONDS) -> None:
+    seconds = min(most, deadline.remaining())
     if client.sock:
         client.sock.settimeout(seconds)
 

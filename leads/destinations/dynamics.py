@@ -8,6 +8,7 @@ a follow-up task is one more.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
@@ -24,7 +25,7 @@ from leads.errors import Failure, Misconfigured, Rejected, Transient
 from leads.lead import Lead
 from leads.transport import Response
 
-__all__ = ["KIND", "Settings", "check", "record_id", "record_url", "send"]
+__all__ = ["KIND", "Settings", "check", "likely_record", "record_id", "record_url", "send"]
 
 KIND = Kind.CRM
 
@@ -43,6 +44,18 @@ Found = dict[str, Any] | None
 def record_id(lead: Lead, generation: int = 0) -> str:
     """The GUID of the record that the lead's customer has for its offer, in lower case."""
     return str(uuid5(NAMESPACE, f"lead:{lead.customer}:{_offer(lead)}:{generation}"))
+
+
+def likely_record(lead: Lead, told: Iterable[tuple[Lead, str]], settings: Settings) -> str:
+    """The GUID of the lead's record as far as it can be told without asking Dynamics; empty where it cannot.
+
+    `told` are leads of the customer with their remote ids: this one first, then the others, newest first.
+    """
+    for other, remote_id in told:
+        guid, todo = _parse(remote_id)
+        if guid and todo != _ASKED and (other.id == lead.id or _same_offer(lead, other)):
+            return guid
+    return "" if settings.match == "email" else record_id(lead)
 
 
 def record_url(settings: Settings, remote_id: str) -> str:
@@ -118,12 +131,12 @@ class _Visit:
 
     def _record(self) -> str:
         """The open record that a new step belongs to, made if there is none."""
-        known = self._known()
-        newest = max((_generation(self.lead, guid) for guid in known), default=-1)
-        others = [guid for guid in known if _generation(self.lead, guid) < 0]
-        for guid in ([record_id(self.lead, newest)] if newest >= 0 else []) + others:
+        known = {guid: _generation(self.lead, guid) for guid in self._known()}
+        # All of them: a person may have deleted the newest as a duplicate and have opened an older one again.
+        for guid in sorted(known, key=lambda guid: known[guid], reverse=True):
             if found := self._open(guid, self._look(guid)):
                 return found
+        newest = max(known.values(), default=-1)
         if found := self._matched():
             return found
         for generation in range(newest + 1, GENERATIONS):

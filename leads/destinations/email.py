@@ -8,6 +8,7 @@ after a partial refusal by marks of those who got the mail, so that the next att
 from __future__ import annotations
 
 import hashlib
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime
@@ -36,6 +37,8 @@ __all__ = ["KIND", "Settings", "alert", "check", "send", "send_digest"]
 KIND = Kind.NOTIFICATION
 
 _GOT = " got "
+_MARK = 4
+"""Characters of a recipient's mark: short, so that those of all recipients have room in a remote id."""
 
 
 def send(lead: Lead, step: Step, settings: Settings) -> str:
@@ -49,19 +52,18 @@ def send(lead: Lead, step: Step, settings: Settings) -> str:
         mail_id = f"{lead.id}.{step.now:%Y%m%d%H}@{settings.sender.domain}"
     elif known:
         return known
-    earlier, later = [before.lead for before in step.earlier], [after.lead for after in step.later]
-    message = notification.compose(lead, earlier, step.now, settings.voice, later=later)
+    message = notification.of_step(lead, step, settings.voice)
     reply_to = notification.reply_to(lead)
     if reply_to:
         message = replace(message, notes=(*message.notes, settings.language.say("note.reply")))
     mail = _mail(message, settings, mail_id, step.now)
     if reply_to:
         mail["Reply-To"] = Address(_name(lead.contact.name), addr_spec=reply_to)
-    if earlier:
-        first = f"<{earlier[0].id}@{settings.sender.domain}>"
+    if step.earlier:
+        first = f"<{step.earlier[0].lead.id}@{settings.sender.domain}>"
         mail["In-Reply-To"] = first
         mail["References"] = first
-    got = set(marks.split(",")) if partly else set()
+    got = {marks[at : at + _MARK] for at in range(0, len(marks), _MARK)} if partly else set()
     waiting = [address for address in settings.addresses if _mark(address) not in got]
     if not waiting:
         return mail_id
@@ -71,7 +73,7 @@ def send(lead: Lead, step: Step, settings: Settings) -> str:
         if refused and settings.server:
             raise _smtp.refused_recipients(settings.server, tuple(refused.values()), len(settings.to))
     except Failure as failure:
-        failure.remote_id = f"{mail_id}{_GOT}{','.join(sorted(got))}" if got else ""
+        failure.remote_id = f"{mail_id}{_GOT}{''.join(sorted(got))}" if got else ""
         raise
     return mail_id
 
@@ -167,7 +169,7 @@ def _policy() -> Any:
 
 
 def _mark(address: str) -> str:
-    return hashlib.sha256(address.lower().encode()).hexdigest()[:8]
+    return urlsafe_b64encode(hashlib.sha256(address.lower().encode()).digest()).decode()[:_MARK]
 
 
 def _post(

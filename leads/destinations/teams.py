@@ -66,8 +66,7 @@ def send(lead: Lead, step: Step, settings: Settings) -> str:
     """Post the card about `lead`, unless the workflow took it already, and return that it was accepted."""
     if step.remote_id and not step.replayed:
         return step.remote_id
-    earlier, later = [before.lead for before in step.earlier], [after.lead for after in step.later]
-    message = notification.compose(lead, earlier, step.now, settings.voice, later=later)
+    message = notification.of_step(lead, step, settings.voice)
     return _post(message, step.deadline, settings, step.now)
 
 

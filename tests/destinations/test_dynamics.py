@@ -232,6 +232,18 @@ def test_a_new_step_on_a_closed_record_makes_the_next_one(crm: StandIn, qualifie
     assert len(crm.leads) == 2
 
 
+def test_an_older_record_that_a_person_opened_again_takes_the_step(crm: StandIn) -> None:
+    one, two, three = lead("INS"), lead("PLT", event=2), lead("PLT", event=3)
+    older = dynamics.send(one, step(), settings(crm))
+    crm.leads[older]["statecode"] = 2
+    newer = dynamics.send(two, step((one, older)), settings(crm))
+    assert newer != older
+    del crm.leads[newer]
+    crm.leads[older]["statecode"] = 0
+    assert dynamics.send(three, step((one, older), (two, newer)), settings(crm)) == older
+    assert list(crm.leads) == [older]
+
+
 def test_a_closed_record_that_the_app_forgot_makes_the_next_one(crm: StandIn) -> None:
     first, second = lead("INS"), lead("PLT", event=2)
     guid = dynamics.send(first, step(), settings(crm))

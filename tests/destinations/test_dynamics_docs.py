@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 from leads.destinations import _dynamics_check, _dynamics_columns, _dynamics_errors, _dynamics_settings
 from leads.entra_errors import _HELP
 
-PAGE = (Path(__file__).parents[2] / "docs/destinations/dynamics.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/destinations/dynamics.md").read_text(encoding="utf-8")
 CODE = Path(_dynamics_settings.__file__).read_text(encoding="utf-8")
 
 
@@ -32,6 +34,16 @@ def test_there_are_at_most_twelve_commands_and_they_are_counted() -> None:
     lines = re.sub(r"\\\n", "", script).splitlines()
     assert len([line for line in lines if line and not line.startswith("#")]) == len(numbers)
     assert "Eleven commands" in PAGE
+
+
+def test_what_is_sent_at_the_same_time_is_below_the_limit() -> None:
+    queues = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))["extensions"]["queues"]
+    found = re.search(
+        r"^param maximumInstances int = (\d+)$", (ROOT / "infra/main.bicep").read_text("utf-8"), re.MULTILINE
+    )
+    assert found
+    assert f"at most {found[1]} instances" in PAGE
+    assert (queues["batchSize"] + queues["newBatchThreshold"]) * int(found[1]) < 52
 
 
 def test_the_eight_errors_are_told_as_the_app_tells_them() -> None:

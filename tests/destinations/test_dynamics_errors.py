@@ -362,6 +362,16 @@ def test_what_the_customer_told_is_not_repeated(text: str, private: list[str]) -
     assert not any(value.strip() in told for value in private if len(value.strip()) >= 3 and value.isascii())
 
 
+def test_fields_that_this_app_does_not_know_are_not_repeated(crm: StandIn) -> None:
+    told = lead(extra={"Notes": "ask for Zenobia", "More": {"people": ["Hypatia"]}, "Seats": 5})
+    crm.fail(400, "0x80040265", "The plug-in wants no 'ask for Zenobia' and no Hypatia.")
+    with pytest.raises(Rejected) as refused:
+        dynamics.send(told, step(), settings(crm))
+    assert "The plug-in wants no" in refused.value.cause
+    assert "Zenobia" not in refused.value.cause
+    assert "Hypatia" not in refused.value.cause
+
+
 @pytest.mark.parametrize(
     "message",
     [

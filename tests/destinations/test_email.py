@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import re
+import smtplib
 import socket
+import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -20,10 +23,11 @@ from dev.server import Answer, Failure
 from dev.standin import CLIENT_ID, StandIn
 from leads import errors, oauth
 from leads.alerts import Alert
-from leads.destinations import Earlier, Step, email
-from leads.destinations._email_settings import Settings
+from leads.destinations import Earlier, Step, _smtp, email
+from leads.destinations._email_settings import MOST_RECIPIENTS, Mailbox, Settings
 from leads.destinations._smtp import Refusal
-from leads.lead import Contact
+from leads.lead import Contact, Delivery, State
+from leads.rows import delivery_row, read_delivery
 from leads.settings import Reader
 from leads.transport import Deadline
 from tests.destinations.harness_email import (
@@ -228,6 +232,21 @@ def test_whoever_got_the_mail_does_not_get_it_again(smtp: tuple[Postbox, Setting
     assert remote_id == f"{sample('contact_me').id}@contoso.com"
 
 
+def test_as_many_recipients_as_there_may_be_get_the_mail_once(smtp: tuple[Postbox, Settings]) -> None:
+    postbox, settings = smtp
+    many = ",".join(f"person{number}@contoso.com" for number in range(MOST_RECIPIENTS))
+    postbox.answers = {"RCPT person7@contoso.com": "550 5.1.1 unknown"}
+    settings = replace(settings, to=read(EMAIL_SMTP_URL="smtp://localhost", EMAIL_TO=many).to)
+    settings = replace(settings, sender=Mailbox(f"leads@{'notifications.' * 7}contoso.com"))
+    remote_id = ""
+    for _ in range(2):
+        with pytest.raises(errors.Misconfigured) as caught:
+            email.send(sample("contact_me"), step(remote_id=remote_id), settings)
+        stored = Delivery(sample("contact_me").id, "email", State.OPEN, NOW, remote_id=caught.value.remote_id)
+        remote_id = read_delivery(delivery_row(stored)).remote_id
+    assert [len(mail.recipients) for mail in postbox.mails] == [MOST_RECIPIENTS - 1]
+
+
 def test_a_corrected_address_gets_what_the_wrong_one_missed(smtp: tuple[Postbox, Settings]) -> None:
     postbox, settings = smtp
     postbox.answers = {"RCPT bo@contoso.com": "550 5.1.1 unknown"}
@@ -270,6 +289,53 @@ def test_nobody_listening_and_a_server_that_says_nothing_are_transient() -> None
                 email.send(sample("create"), Step(now=NOW, deadline=Deadline.after(0.2)), silent_too)
     with pytest.raises(errors.Transient, match="No connection"):
         email.send(sample("create"), step(), settings)
+
+
+def test_a_server_may_look_a_mail_through_for_as_long_as_there_is(
+    smtp: tuple[Postbox, Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who gives up after the mail was sent and before it was taken sends it a second time."""
+    _, settings = smtp
+    patience = []
+    data = smtplib.SMTP.data
+
+    def watched(client: smtplib.SMTP, mail: bytes) -> tuple[int, bytes]:
+        assert client.sock
+        patience.append(client.sock.gettimeout())
+        return data(client, mail)
+
+    monkeypatch.setattr(smtplib.SMTP, "data", watched)
+    email.send(sample("create"), step(), settings)
+    assert patience[0] is not None
+    assert patience[0] > _smtp.STEP_SECONDS
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+def test_a_server_that_dribbles_does_not_outlast_the_deadline(directory: Path, trusted: None, scheme: str) -> None:
+    over = threading.Event()
+
+    def dribble() -> None:
+        plain, _ = listener.accept()
+        with suppress(OSError), plain:
+            connection = tls.wrap_socket(plain, server_side=True) if scheme == "smtps" else plain
+            for _ in range(60):
+                connection.sendall(b"220-wait\r\n")
+                over.wait(0.1)
+
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(server_files(directory)[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        thread = threading.Thread(target=dribble)
+        thread.start()
+        settings = read(EMAIL_SMTP_URL=f"{scheme}://localhost:{listener.getsockname()[1]}")
+        began = time.monotonic()
+        with pytest.raises(errors.Transient):
+            email.send(sample("create"), Step(now=NOW, deadline=Deadline.after(0.5)), settings)
+        assert time.monotonic() - began < 4
+        over.set()
+        thread.join()
 
 
 @pytest.mark.parametrize(
@@ -622,6 +688,7 @@ def test_settings_are_read_and_show_no_secret() -> None:
         ({"EMAIL_SMTP_URL": "smtp://h", "EMAIL_TO": ""}, ["EMAIL_TO"]),
         ({"EMAIL_SMTP_URL": "smtp://h", "EMAIL_TO": "ada@contoso.com, nobody"}, ["EMAIL_TO"]),
         ({"EMAIL_SMTP_URL": "smtp://h", "EMAIL_TO": "a@b.c\r\nBcc: d@e.f"}, ["EMAIL_TO"]),
+        ({"EMAIL_SMTP_URL": "smtp://h", "EMAIL_TO": ",".join(f"a{n}@b.c" for n in range(51))}, ["EMAIL_TO"]),
         ({"EMAIL_SMTP_URL": "smtp://h", "EMAIL_FROM": ""}, ["EMAIL_FROM"]),
         ({"EMAIL_SMTP_URL": "smtp://h", "EMAIL_FROM": "leads"}, ["EMAIL_FROM"]),
         ({"EMAIL_SMTP_URL": "https://h"}, ["EMAIL_SMTP_URL"]),

@@ -248,8 +248,8 @@ class FaultWorld:
             assert set(by_lead.get(lead_id, {})) == {"dynamics", "pager"}, "a lead that was accepted is gone"
             raws = [blob for name, blob in self.store.containers["raw"].items() if lead_id[17:] in name]
             assert [raw.data for raw in raws] == [body], "raw is not what arrived, or not there once"
-        for lead_id, found in by_lead.items():
-            for one in found.values():
+        for lead_id, mine in by_lead.items():
+            for one in mine.values():
                 assert one.state != State.OPEN, f"a delivery was left open: {lead_id} {one.destination}"
         assert self.open_lines() == [], "a lead was never closed"
         days = [key for partition, key in self.store.tables.get("journal", {}) if partition != "open"]

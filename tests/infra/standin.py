@@ -1,4 +1,4 @@
-"""Stands in for `az` and `curl`: records every call, keeps what it was told to create, and fails when it is asked to.
+"""Stands in for `az`, `pac` and `curl`: records every call, keeps what it was told to create, fails when asked to.
 
 It is run as `python standin.py NAME ARGUMENTS...`; `STANDIN_HOME` is the folder with `calls.jsonl` and `azure.json`.
 `STANDIN_FAIL` is `WORDS:N`: the first N calls whose command line has these words fail, as Azure's do, with exit code 1.
@@ -36,6 +36,8 @@ def az(arguments: list[str], azure: dict[str, Any]) -> int:
         print("Subscription    User\n--------------  ----\nContoso         a@b.c")
     elif line.startswith("group exists"):
         print(json.dumps("group" in azure))
+    elif line.startswith("functionapp list-flexconsumption-locations"):
+        print("northeurope\nwesteurope")
     elif line.startswith("group create"):
         azure["group"] = options["--location"]
     elif line.startswith("deployment group create"):
@@ -46,9 +48,13 @@ def az(arguments: list[str], azure: dict[str, Any]) -> int:
     elif line.startswith("deployment group list"):
         print(OUTPUTS["functionApp"] if "deployed" in azure else "")
     elif line.startswith("functionapp config appsettings list"):
+        if "settings" not in azure:
+            print("ERROR: (ResourceNotFound) The app was not found.", file=sys.stderr)
+            return 3
         assert options["--query"] == "[].name", "values of settings are nobody's business"
         print("\n".join(azure["settings"]))
     elif line.startswith("rest --method post"):
+        assert "published" in azure, "a role takes minutes until it is known, and secrets are read with it"
         assert "/sites/leads-abc/config/configreferences/appsettings/refresh?" in options["--url"]
     elif line.startswith("functionapp deployment source config-zip"):
         assert "deployed" in azure, "published to an app that does not exist"
@@ -95,7 +101,11 @@ def main() -> int:
         file.write_text(json.dumps(azure), encoding="utf-8")
         print("ERROR: (Conflict) Azure is not amused.", file=sys.stderr)
         return 1
-    code = az(arguments, azure) if name == "az" else curl(arguments, config, azure)
+    code = 0
+    if name == "az":
+        code = az(arguments, azure)
+    elif name == "curl":
+        code = curl(arguments, config, azure)
     file.write_text(json.dumps(azure), encoding="utf-8")
     return code
 

@@ -1,4 +1,4 @@
-"""infra/deploy.sh against stand-ins for `az` and `curl`: order, second run, failure in the middle, secrets, asking."""
+"""infra/deploy.sh against stand-ins for `az`, `pac` and `curl`: order, second run, failure midway, secrets, asking."""
 
 from __future__ import annotations
 
@@ -26,25 +26,30 @@ SECRET = "hush-hush-client-secret"
 STEPS = (
     "account show",
     "group exists",
+    "functionapp list-flexconsumption-locations",
     "group create",
     "deployment group create",
     "functionapp config appsettings list",
-    "rest",
     "functionapp deployment source config-zip",
+    "rest",
     "functionapp function show",
     "functionapp function keys list",
     "functionapp function keys set",
     "functionapp function keys list",
 )
 
+MAY_FAIL = ("functionapp list-flexconsumption-locations", "rest")
+"""Steps whose failure stops nothing."""
+
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="deploy.sh needs bash")
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine on which `az` and `curl` are stand-ins."""
+    """A machine on which `az`, `pac` and `curl` are stand-ins."""
 
     home: Path
+    script: Path = SCRIPT
 
     def deploy(
         self, *arguments: str, fail: str = "", answer: str | None = None, secret: str = SECRET
@@ -58,7 +63,7 @@ class Machine:
             "DYNAMICS_CLIENT_SECRET": secret,
             "TMPDIR": str(self.home / "tmp"),
         }
-        command = ["bash", str(SCRIPT), *arguments]
+        command = ["bash", str(self.script), *arguments]
         if answer is None:
             return subprocess.run(
                 command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
@@ -91,7 +96,7 @@ class Machine:
 def machine(tmp_path: Path) -> Machine:
     (tmp_path / "bin").mkdir()
     (tmp_path / "tmp").mkdir()
-    commands = {"az": f"{standin.__file__} az", "curl": f"{standin.__file__} curl", "python3": ""}
+    commands = {name: f"{standin.__file__} {name}" for name in ("az", "pac", "curl")} | {"python3": ""}
     for name, command in commands.items():
         program = tmp_path / "bin" / name
         program.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {command} "$@"\n')
@@ -113,7 +118,7 @@ def test_a_first_run_does_every_step_in_order_and_ends_with_the_url(machine: Mac
 
 def test_every_step_works_on_the_same_group(machine: Machine) -> None:
     machine.deploy("--yes", "contoso-leads", "westeurope")
-    for call in machine.calls()[2:]:
+    for call in machine.calls()[3:]:
         assert any("contoso-leads" in word for word in call)
 
 
@@ -149,7 +154,7 @@ def test_settings_that_the_app_does_not_know_are_reported(machine: Machine) -> N
     assert "CHANGELOG.md: DYNAMICS_URI LEADS_WATCH_SCHEDULES\n" in done.stderr
 
 
-@pytest.mark.parametrize("step", [step for step in dict.fromkeys(STEPS) if step != "rest"])
+@pytest.mark.parametrize("step", [step for step in dict.fromkeys(STEPS) if step not in MAY_FAIL])
 def test_after_a_failure_in_the_middle_the_same_command_goes_on(machine: Machine, step: str) -> None:
     failed = machine.deploy("--yes", "contoso-leads", "westeurope", fail=f"az {step}:99")
     assert failed.returncode == 1
@@ -162,11 +167,102 @@ def test_after_a_failure_in_the_middle_the_same_command_goes_on(machine: Machine
     assert f"?code={standin.KEY}" in again.stdout
 
 
-@pytest.mark.parametrize("step", ["functionapp deployment source config-zip", "functionapp function show"])
-def test_what_takes_azure_some_minutes_is_tried_again(machine: Machine, step: str) -> None:
+@pytest.mark.parametrize(
+    ("step", "calls"),
+    [
+        ("functionapp deployment source config-zip", 3),
+        ("functionapp function show", 3),
+        ("functionapp function keys list", 5),  # two that fail, none, the new one, that of the operators
+        ("functionapp function keys set", 3),
+    ],
+)
+def test_what_takes_azure_some_minutes_is_tried_again(machine: Machine, step: str, calls: int) -> None:
     done = machine.deploy("--yes", "contoso-leads", "westeurope", fail=f"az {step}:2")
     assert done.returncode == 0, done.stderr
-    assert machine.commands().count(step) == 3
+    assert machine.commands().count(step) == calls
+    assert f"?code={standin.KEY}" in done.stdout
+
+
+def test_without_the_operators_key_the_url_is_shown_all_the_same(machine: Machine) -> None:
+    done = machine.deploy("--yes", "contoso-leads", "westeurope", fail="--function-name ops:99")
+    assert done.returncode == 0, done.stderr
+    assert "on its way" in done.stdout
+    assert f"?code={standin.KEY}" in done.stdout
+
+
+def test_an_app_that_was_deleted_is_made_anew(machine: Machine) -> None:
+    (machine.home / "azure.json").write_text(json.dumps({"group": "westeurope", "deployed": True}))
+    done = machine.deploy("--yes", "contoso-leads")
+    assert done.returncode == 0, done.stderr
+    assert "It has arrived:" in done.stdout
+
+
+@pytest.mark.parametrize("location", ["westeurope", "West Europe"])
+def test_a_place_with_flex_consumption_is_taken(machine: Machine, location: str) -> None:
+    done = machine.deploy("--yes", "contoso-leads", location)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_place_without_flex_consumption_is_refused_before_anything_is_made(machine: Machine) -> None:
+    done = machine.deploy("--yes", "contoso-leads", "europe")
+    assert done.returncode == 2
+    assert "Choose one of these: northeurope westeurope" in done.stderr
+    assert "group create" not in machine.commands()
+
+
+def test_places_that_cannot_be_asked_for_stop_nothing(machine: Machine) -> None:
+    done = machine.deploy("--yes", "contoso-leads", "westeurope", fail="az functionapp list-flex:99")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_file_named_like_the_group_goes_before_the_common_one(machine: Machine) -> None:
+    clone = machine.home / "a clone"
+    for folder in ("infra", "leads"):
+        shutil.copytree(ROOT / folder, clone / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("function_app.py", "host.json", "requirements.txt"):
+        shutil.copy(ROOT / name, clone)
+    own = clone / "infra" / "contoso-leads.bicepparam"
+    shutil.copy(clone / "infra" / "main.bicepparam", own)
+    there = Machine(machine.home, clone / "infra" / "deploy.sh")
+    for arguments, file in (
+        (["contoso-leads"], own),
+        (["fabrikam-leads"], own.with_name("main.bicepparam")),
+        (["--parameters", str(own), "fabrikam-leads"], own),
+    ):
+        there.deploy("--yes", "--no-test-lead", *arguments, "westeurope")
+        (call,) = [call for call in there.calls() if call[:3] == ["deployment", "group", "create"]]
+        assert call[call.index("--parameters") + 1] == str(file)
+        there.forget_calls()
+
+
+class TestDynamics:
+    URL = "https://contoso.crm4.dynamics.com"
+
+    def test_the_app_becomes_a_user_of_it(self, machine: Machine) -> None:
+        done = machine.deploy("--yes", "--dynamics", self.URL, "contoso-leads", "westeurope")
+        assert done.returncode == 0, done.stderr
+        (call,) = machine.calls("pac")
+        assert call[:4] == ["admin", "assign-user", "--environment", self.URL]
+        assert call[call.index("--user") + 1] == standin.OUTPUTS["identityClientId"]
+        assert call[call.index("--role") + 1] == "Marketplace leads"
+        assert "--application-user" in call
+        assert f"The app is a user of {self.URL}" in done.stdout
+
+    def test_a_failure_stops_nothing_and_is_told(self, machine: Machine) -> None:
+        done = machine.deploy("--yes", "--dynamics", self.URL, "contoso-leads", "westeurope", fail="pac:99")
+        assert done.returncode == 0, done.stderr
+        assert "not a user of Dynamics yet" in done.stderr
+        assert "New app user" in done.stdout
+
+    def test_without_pac_nothing_is_done(self, machine: Machine) -> None:
+        (machine.home / "bin" / "pac").unlink()
+        done = machine.deploy("--yes", "--dynamics", self.URL, "contoso-leads", "westeurope")
+        assert done.returncode == 2
+        assert "Power Platform CLI" in done.stderr
+        assert machine.calls() == []
+
+    def test_the_documentation_makes_that_role(self) -> None:
+        assert '--role "Marketplace leads"' in (ROOT / "docs" / "destinations" / "dynamics.md").read_text()
 
 
 def test_secrets_that_cannot_be_read_anew_stop_nothing(machine: Machine) -> None:
@@ -225,7 +321,7 @@ def test_without_a_person_to_ask_nothing_is_created(machine: Machine) -> None:
     done = machine.deploy("contoso-leads", "westeurope")
     assert done.returncode == 2
     assert "--yes" in done.stderr
-    assert machine.commands() == ["account show", "group exists"]
+    assert machine.commands() == list(STEPS[:3])
 
 
 @pytest.mark.parametrize("answer", ["", "n", "no", "what?"])
@@ -234,7 +330,7 @@ def test_it_asks_before_it_spends(machine: Machine, answer: str) -> None:
     assert done.returncode == 2
     assert "docs/cost.md" in done.stdout
     assert "Nothing was created." in done.stderr
-    assert machine.commands() == ["account show", "group exists"]
+    assert machine.commands() == list(STEPS[:3])
 
 
 def test_it_goes_on_after_a_yes(machine: Machine) -> None:
@@ -250,7 +346,17 @@ def test_a_new_group_needs_a_location(machine: Machine) -> None:
     assert "group create" not in machine.commands()
 
 
-@pytest.mark.parametrize("arguments", [[], ["--what"], ["a", "b", "c"], ["--parameters", "no/such.bicepparam", "a"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--what"],
+        ["a", "b", "c"],
+        ["a", "--parameters"],
+        ["a", "--dynamics"],
+        ["--parameters", "no/such.bicepparam", "a"],
+    ],
+)
 def test_wrong_use_does_nothing(machine: Machine, arguments: list[str]) -> None:
     done = machine.deploy(*arguments)
     assert done.returncode == 2

@@ -1,0 +1,259 @@
+"""The dependency audit, `make audit`: what can be told offline, and what the advisory databases know.
+
+Offline: every pin is exact, everything that a pin brings is pinned too, what is installed is what is pinned, the npm
+lock file holds a hash and no address for each package, and the license of each is listed. Online: pip-audit asks PyPI,
+npm asks its registry. The exit code is 0 when nothing was found, 1 for a finding, and 2 when nothing was found but not
+everything could be asked, since this machine is offline or its registry has no advisories.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+PINS = ("requirements.txt", "requirements-dev.txt", "dev/requirements-audit.txt")
+AUDITOR = ROOT / ".local" / "audit"
+"""The virtual environment of pip-audit."""
+SECONDS = 300
+"""How long one auditor may take."""
+_EXACT = re.compile(r"\d[\w.!+-]*")
+_COPYLEFT = re.compile(r"\bA?GPL|Affero|(?<!Lesser )General Public License", re.IGNORECASE)
+
+
+@dataclass
+class Report:
+    """What was found, what could not be asked, and what is good to know."""
+
+    findings: list[str] = field(default_factory=list)
+    unasked: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        return 1 if self.findings else 2 if self.unasked else 0
+
+    def text(self) -> str:
+        """The report as it is printed, with its verdict in the last line."""
+        lines = [
+            *self.notes,
+            *(f"FINDING: {finding}" for finding in self.findings),
+            *(f"NOT ASKED: {reason}" for reason in self.unasked),
+        ]
+        verdict = {
+            0: "Nothing was found.",
+            1: f"Findings: {len(self.findings)}.",
+            2: "Nothing was found, but not everything was asked: run it again where the advisories can be reached.",
+        }
+        return "\n".join([*lines, verdict[self.code]])
+
+
+def pins(text: str) -> tuple[list[Requirement], list[str]]:
+    """The requirements of a requirements file, and what in it is no exact pin. Lines with `-r` name another file."""
+    found, wrong = [], []
+    for raw in text.splitlines():
+        line = raw.partition(" #")[0].strip()
+        if not line or line.startswith(("#", "-r ")):
+            continue
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            wrong.append(f"{line.split()[0]} is no pin")
+            continue
+        specifiers = list(requirement.specifier)
+        exact = len(specifiers) == 1 and specifiers[0].operator == "==" and _EXACT.fullmatch(specifiers[0].version)
+        if not exact or requirement.url:
+            wrong.append(f"{requirement.name} is not pinned to one version")
+        found.append(requirement)
+    return found, wrong
+
+
+def audit_pins(files: Mapping[str, str], report: Report) -> list[Requirement]:
+    """Look at the requirements files, by name, and return the pins that hold for this Python."""
+    every: list[Requirement] = []
+    for name, text in files.items():
+        found, wrong = pins(text)
+        report.findings += [f"{name}: {what}." for what in wrong]
+        every += [each for each in found if each.marker is None or each.marker.evaluate()]
+    versions: dict[str, set[str]] = {}
+    for each in every:
+        versions.setdefault(canonicalize_name(each.name), set()).add(str(each.specifier))
+    report.findings += [
+        f"{name} is pinned to {' and '.join(sorted(pinned))}."
+        for name, pinned in sorted(versions.items())
+        if len(pinned) > 1
+    ]
+    report.notes.append(f"Python: {len(versions)} pins in {', '.join(files)}.")
+    return every
+
+
+def audit_installed(pinned: Iterable[Requirement], report: Report) -> None:
+    """Hold what is installed here against the pins, and list licenses. What is not installed is passed over."""
+    known = {canonicalize_name(each.name): each for each in pinned}
+    licenses: dict[str, str] = {}
+    for name, requirement in sorted(known.items()):
+        try:
+            found = metadata.distribution(requirement.name)
+        except metadata.PackageNotFoundError:
+            continue
+        if not requirement.specifier.contains(found.version, prereleases=True):
+            report.findings.append(f"{name} {found.version} is installed, and {requirement.specifier} is pinned.")
+        for line in found.requires or ():
+            brought = Requirement(line)
+            if brought.marker and not any(
+                brought.marker.evaluate({"extra": extra}) for extra in ("", *requirement.extras)
+            ):
+                continue
+            if canonicalize_name(brought.name) not in known:
+                report.findings.append(f"{name} brings {brought.name}, which is not pinned.")
+        licenses[name] = license_of(found.metadata)
+    _note_licenses("Python", licenses, report)
+
+
+def license_of(about: metadata.PackageMetadata) -> str:
+    """The license that a distribution declares; empty where it declares none."""
+    fields: Any = about
+    classified = [
+        value.rpartition(" :: ")[2] for value in fields.get_all("Classifier") or () if value.startswith("License ::")
+    ]
+    told = str(fields.get("License-Expression") or fields.get("License") or "").strip()
+    # Some put the whole text of the license there.
+    return told if told and len(told) < 60 and "\n" not in told else " or ".join(classified)
+
+
+def audit_npm(package: Mapping[str, Any], lock: Mapping[str, Any], report: Report) -> None:
+    """Look at `package.json` and `package-lock.json`."""
+    for kind in ("dependencies", "devDependencies", "optionalDependencies"):
+        for name, version in package.get(kind, {}).items():
+            if not _EXACT.fullmatch(version):
+                report.findings.append(f"dev/package.json: {name} is not pinned to one version.")
+    licenses = {}
+    for path, entry in lock.get("packages", {}).items():
+        if not path:
+            continue
+        name = path.rpartition("node_modules/")[2]
+        if "resolved" in entry:
+            report.findings.append(f"dev/package-lock.json: {name} has an address to download from.")
+        if not str(entry.get("integrity", "")).startswith("sha512-"):
+            report.findings.append(f"dev/package-lock.json: {name} has no SHA-512 hash.")
+        licenses[name] = str(entry.get("license", ""))
+    _note_licenses("npm, for development only", licenses, report)
+
+
+def _note_licenses(what: str, licenses: Mapping[str, str], report: Report) -> None:
+    by_license: dict[str, list[str]] = {}
+    for name, told in licenses.items():
+        by_license.setdefault(told or "not declared", []).append(name)
+    report.notes.append(f"Licenses, {what}:")
+    for told, names in sorted(by_license.items(), key=lambda item: (-len(item[1]), item[0])):
+        shown = ", ".join(names) if len(names) <= 40 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+        report.notes.append(f"  {told}: {shown}")
+        if _COPYLEFT.search(told) and not re.search("LGPL|Lesser", told):
+            report.findings.append(f"{', '.join(names)}: the license {told} would bind this project's users.")
+
+
+def read_pip_audit(output: str, report: Report) -> None:
+    """Take in what pip-audit says in JSON. A package it knows nothing of was not audited, whatever its exit code."""
+    try:
+        dependencies = json.loads(output)["dependencies"]
+    except (ValueError, KeyError, TypeError):
+        report.unasked.append("PyPI's advisories, for all Python packages: they could not be reached.")
+        return
+    skipped = [each["name"] for each in dependencies if "skip_reason" in each]
+    for each in dependencies:
+        for advisory in each.get("vulns", ()):
+            mended = ", ".join(advisory["fix_versions"]) or "no version yet"
+            report.findings.append(f"{each['name']} {each['version']}: {advisory['id']}, mended in {mended}.")
+    report.notes.append(f"PyPI's advisories: {len(dependencies) - len(skipped)} packages audited.")
+    if skipped:
+        some = f"{', '.join(skipped[:3])}{', …' if len(skipped) > 3 else ''}"
+        report.unasked.append(
+            f"PyPI's advisories, for {len(skipped)} packages ({some}): there was no answer about them."
+        )
+
+
+def read_npm_audit(output: str, report: Report) -> None:
+    """Take in what `npm audit --json` says."""
+    try:
+        answer = json.loads(output)
+        found, total = answer["vulnerabilities"], answer["metadata"]["dependencies"]["total"]
+    except (ValueError, KeyError, TypeError):
+        report.unasked.append("npm's advisories, for all packages of dev/package-lock.json: they could not be reached.")
+        return
+    report.notes.append(f"npm's advisories: {total} packages audited.")
+    for name, entry in found.items():
+        titles = [cause["title"] for cause in entry["via"] if isinstance(cause, dict)]
+        if titles:
+            report.findings.append(f"{name} (npm, {entry['severity']}): {'; '.join(titles)}.")
+
+
+def _ask_pip(report: Report) -> None:
+    python = AUDITOR / "bin" / "python"
+    pinned = ROOT / PINS[-1]
+    mark = AUDITOR / "installed.txt"
+    if not (mark.exists() and mark.read_bytes() == pinned.read_bytes()):
+        print(f"Installing pip-audit into {AUDITOR.relative_to(ROOT)}", flush=True)
+        venv.create(AUDITOR, with_pip=True, clear=True)
+        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]
+        if subprocess.run([*command, str(pinned)], check=False, timeout=SECONDS).returncode:
+            report.unasked.append("PyPI's advisories: pip-audit could not be installed; pip's reason stands above.")
+            return
+        mark.write_bytes(pinned.read_bytes())
+    command = [str(python), "-m", "pip_audit", "--disable-pip", "--no-deps", "--progress-spinner=off", "--format=json"]
+    for name in PINS:
+        command += ["-r", str(ROOT / name)]
+    read_pip_audit(_output(command), report)
+
+
+def _ask_npm(report: Report) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        report.unasked.append("npm's advisories: npm was not found. It comes with Node.js.")
+        return
+    read_npm_audit(_output([npm, "audit", "--json", "--package-lock-only", "--prefix", str(ROOT / "dev")]), report)
+
+
+def _output(command: list[str]) -> str:
+    """What the command prints. Both auditors say what is wrong in it, whatever their exit code."""
+    try:
+        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=SECONDS).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def offline(root: Path = ROOT) -> Report:
+    """The part that needs no network."""
+    report = Report()
+    files = {name: (root / name).read_text(encoding="utf-8") for name in PINS}
+    pinned = audit_pins(files, report)
+    own = [each for name in PINS[:-1] for each in pins(files[name])[0]]
+    audit_installed([each for each in pinned if str(each) in set(map(str, own))], report)
+    package, lock = ((root / "dev" / name).read_text("utf-8") for name in ("package.json", "package-lock.json"))
+    audit_npm(json.loads(package), json.loads(lock), report)
+    return report
+
+
+def main() -> int:
+    """Audit, print the report and return the exit code."""
+    report = offline()
+    _ask_pip(report)
+    _ask_npm(report)
+    print(report.text())
+    return report.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

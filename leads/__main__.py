@@ -1,0 +1,226 @@
+"""The command line: `python -m leads`. docs/cli.md tells of each command.
+
+Exit codes: 0 fine, 1 a finding, 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from leads import __version__, cli_look, cli_order, operations
+from leads.cli_look import FINDING, WRONG_USE, Call
+from leads.cli_screen import Screen
+from leads.errors import Failure, Misconfigured
+from leads.sample import STEPS
+from leads.transport import LONGEST_WAIT
+
+SETTINGS_FILE = "local.settings.json"
+RUNNING_FILE, RUNNING_LOCK = ".local/settings.json", ".local/run.lock"
+"""What `make run` works with, and the lock that it holds as long as it runs."""
+CERTIFICATES = "REQUESTS_CA_BUNDLE"
+
+_AGO = re.compile(r"(\d{1,4})\s*([mhdw])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class SettingsFile(Exception):
+    """A file of settings cannot be read."""
+
+
+def environment(environ: Mapping[str, str], root: Path) -> dict[str, str]:
+    """The settings as the local host reads them: `environ` over what `make run` started over `local.settings.json`.
+
+    Raises SettingsFile where a file is no JSON object with an object `Values`.
+    """
+    merged: dict[str, str] = {}
+    certificates: dict[str, str] = {}
+    for name in (SETTINGS_FILE, RUNNING_FILE):
+        path = root / name
+        if not path.is_file() or (name == RUNNING_FILE and not _is_held(root / RUNNING_LOCK)):
+            continue
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))["Values"]
+            merged |= {str(key): str(value) for key, value in values.items()}
+            if name == RUNNING_FILE and CERTIFICATES in merged:
+                # The stand-in's certificate, which a bundle of the shell's own would not have.
+                certificates = {CERTIFICATES: merged[CERTIFICATES]}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise SettingsFile(f"{name} is no JSON object with an object 'Values'. Mend it, or delete it.") from None
+    return merged | dict(environ) | certificates
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether somebody holds a lock. A run that was killed leaves its file behind, and not its lock."""
+    try:
+        import fcntl
+
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):
+        return False
+    return False
+
+
+def past(text: str) -> datetime:
+    """A time as people give it: `30m`, `12h`, `7d`, `2w` ago, or a date or time in ISO 8601 (UTC without an offset)."""
+    ago = _AGO.fullmatch(text.strip())
+    if ago:
+        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise argparse.ArgumentTypeError("give 30m, 12h, 7d, 2w, or a date such as 2026-11-21") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _limit(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= operations.LIST_LIMIT:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"give a number from 1 to {operations.LIST_LIMIT}")
+
+
+def _wait(text: str) -> int:
+    if text.isdecimal() and int(text) <= LONGEST_WAIT:
+        return int(text)
+    raise argparse.ArgumentTypeError("give a number of seconds")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of all commands."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="answer in JSON")
+    common.add_argument(
+        "--url", default=argparse.SUPPRESS, help="work at a deployed app: https://NAME.azurewebsites.net"
+    )
+    common.add_argument("--key", default=argparse.SUPPRESS, help="key of its function ops; better in LEADS_OPS_KEY")
+    root = argparse.ArgumentParser(prog="python -m leads", description="Where is my lead?", parents=[common])
+    root.add_argument("--version", action="version", version=__version__)
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=summary, description=summary, parents=[common])
+        made.set_defaults(run=run)
+        return made
+
+    command("check", cli_look.check, "ask every part a harmless question and tell what to mend")
+    made = command("send-test", cli_order.send_test, "send a test lead and follow it")
+    made.add_argument(
+        "--step", choices=STEPS, help="what the customer did; goes to CRMs as well (default: a test lead)"
+    )
+    made.add_argument("--email", help="the address of that customer")
+    made.add_argument("--address", help="POST it to the URL that stands in Partner Center, with its ?code=")
+    made.add_argument("--wait", type=_wait, default=60, help="seconds to follow it (default 60)")
+
+    made = command("list", cli_look.list_leads, "list the newest leads, personal data masked")
+    _add_filters(made)
+    made.add_argument("--quarantined", action="store_true", help="what could not be read as a lead")
+    made.add_argument("--limit", type=_limit, default=50)
+    made.add_argument("--reveal", action="store_true", help="show names and addresses")
+    made = command("show", cli_look.show, "tell the whole story of a lead, with its personal data")
+    made.add_argument("id", metavar="ID", help="a lead id, its second half, or the name of an entry of the quarantine")
+
+    made = command("replay", cli_order.replay, "send leads again")
+    made.add_argument("ids", metavar="ID", nargs="*", help="a lead, or an entry of the quarantine")
+    _add_filters(made)
+    made.add_argument("--destination", help="only to this one; also leads that were never on their way there")
+    made.add_argument("--quarantined", action="store_true", help="read again what is in quarantine")
+    made.add_argument("--yes", action="store_true", help="do not ask")
+
+    for name, run, summary in (
+        ("forget", cli_order.forget, "erase all that is kept of a customer (GDPR)"),
+        ("export", cli_look.export, "write all that is kept of a customer as JSON (GDPR)"),
+    ):
+        made = command(name, run, summary)
+        made.add_argument("who", metavar="EMAIL", help="the customer's address, or a lead id")
+        if name == "forget":
+            made.add_argument("--yes", action="store_true", help="do not ask")
+        else:
+            made.add_argument("--output", type=Path, metavar="FILE", help="write it there")
+
+    made = command("import", cli_order.import_leads, "bring leads in from a CSV file or from old rows of the table")
+    made.add_argument("file", metavar="FILE.csv", nargs="?", type=Path)
+    made.add_argument(
+        "--table", metavar="NAME", help="bring in the rows of this watched table that are older than the app"
+    )
+    made.add_argument(
+        "--force", action="store_true", help="also what has customer, offer and day of a lead that is there"
+    )
+    made.add_argument("--yes", action="store_true", help="do not only show it, do it")
+    return root
+
+
+def _add_filters(made: argparse.ArgumentParser) -> None:
+    states = made.add_mutually_exclusive_group()
+    for state in ("open", "dead", "delivered", "skipped"):
+        states.add_argument(f"--{state}", action="store_const", const=state, dest="state")
+    made.add_argument("--offer", help="a part of the offer's title or id")
+    made.add_argument("--since", type=past, help="arrived since: 12h, 7d, 2026-11-21")
+    made.add_argument("--customer", metavar="EMAIL")
+
+
+def caller(options: argparse.Namespace, environ: Mapping[str, str]) -> Call:
+    """What performs operations: the app in this process, or a deployed one where there is `--url`."""
+    if options.url:
+        from leads.remote import Remote
+
+        return Remote(options.url, options.key or environ.get("LEADS_OPS_KEY", ""))
+    from leads import settings
+    from leads.app import App
+
+    # Libraries read theirs from the process, as under the host: certificates, the managed identity.
+    os.environ.update(environ)
+    app = App(settings.read(environ), environ)
+
+    def call(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        if app.settings.storage is None and name not in ("checks", "check"):
+            raise Misconfigured(
+                "No storage account is known here.",
+                "Run it beside `make run`, set AzureWebJobsStorage, or work at a deployed app with --url.",
+            )
+        return operations.perform(app, name, arguments, datetime.now(UTC))
+
+    return call
+
+
+def main(arguments: Sequence[str] | None = None, root: Path | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = parser().parse_args(arguments, argparse.Namespace(json=False, url=None, key=None))
+    screen = Screen(as_json=options.json)
+    # What is logged is for the operators of a deployed app; here the screen tells it.
+    logging.getLogger("leads").addHandler(logging.NullHandler())
+    for chatty in ("azure", "urllib3", "msal"):
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
+    try:
+        code: int = options.run(caller(options, environment(os.environ, root or Path.cwd())), options, screen)
+    except (operations.WrongUse, SettingsFile) as error:
+        screen.trouble(str(error))
+        return WRONG_USE
+    except Failure as failure:
+        screen.trouble(failure.cause, failure.remedy)
+        return FINDING
+    except KeyboardInterrupt:
+        return FINDING
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FINDING
+    except Exception as error:  # noqa: BLE001 - its text may quote a lead or a connection string
+        from leads.check import explained
+
+        screen.trouble(*explained(error))
+        return FINDING
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

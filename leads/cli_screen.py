@@ -1,0 +1,106 @@
+"""What the CLI shows: plain lines on any output, color and progress on a terminal only."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TextIO, TypeVar
+
+_T = TypeVar("_T")
+
+_COLORS = {"good": "32", "bad": "31", "wait": "33", "soft": "2", "strong": "1"}
+_MOODS = {
+    "delivered": "good",
+    "ok": "good",
+    "dead": "bad",
+    "rejected": "bad",
+    "misconfigured": "bad",
+    "open": "wait",
+    "transient": "wait",
+    "throttled": "wait",
+    "skipped": "soft",
+}
+
+
+class Screen:
+    """Where a command writes. With `as_json` lines are not shown, and the one answer is JSON."""
+
+    def __init__(self, *, as_json: bool = False, out: TextIO | None = None, err: TextIO | None = None) -> None:
+        self.as_json = as_json
+        self._out = out or sys.stdout
+        self._err = err or sys.stderr
+        self._colored = self._out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    def paint(self, text: str, mood: str) -> str:
+        """The text in the color of a mood (`good`, `bad`, `wait`, `soft`, `strong`), where there are colors."""
+        return f"\033[{_COLORS[mood]}m{text}\033[0m" if self._colored and mood in _COLORS and text else text
+
+    def state(self, state: str, width: int = 0) -> str:
+        """A state or an outcome in its color."""
+        return self.paint(state.ljust(width), _MOODS.get(state, ""))
+
+    def line(self, text: str = "") -> None:
+        """Show a line, unless the answer is JSON."""
+        if not self.as_json:
+            print(text, file=self._out, flush=True)
+
+    def answer(self, content: Mapping[str, Any]) -> None:
+        """Give the answer in JSON, if it is asked for."""
+        if self.as_json:
+            print(json.dumps(content, ensure_ascii=False, indent=2), file=self._out, flush=True)
+
+    def trouble(self, cause: str, remedy: str = "") -> None:
+        """Tell what went wrong, and what to do, on the error output."""
+        print(f"{printable(cause)} {printable(remedy)}".rstrip(), file=self._err, flush=True)
+
+    def confirmed(self, question: str, *, yes: bool) -> bool:
+        """Whether to go on: `yes` was given, or whoever sits at the terminal says so."""
+        if yes:
+            return True
+        if self.as_json or not (sys.stdin.isatty() and self._out.isatty()):
+            self.line("Nothing was changed. Add --yes to do it.")
+            return False
+        try:
+            return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+        except EOFError:
+            return False
+
+    def progress(self, items: Sequence[_T], what: str) -> Iterator[_T]:
+        """Go through the items with a bar on a terminal, and silently elsewhere."""
+        shown = self._err.isatty() and not self.as_json and len(items) > 1
+        for done, item in enumerate(items, 1):
+            yield item
+            if shown:
+                full = 30 * done // len(items)
+                end = "\n" if done == len(items) else ""
+                print(
+                    f"\r  {'█' * full}{'░' * (30 - full)} {done} of {len(items)} {what}",
+                    end=end,
+                    file=self._err,
+                    flush=True,
+                )
+
+
+def printable(text: object) -> str:
+    """Text from outside as one line that does nothing to a terminal: no escape codes, no text that runs backwards."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(text))
+
+
+def some(count: int, one: str, many: str = "") -> str:
+    """A number with its noun: `1 lead`, `2 leads`."""
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
+
+
+def block(text: str, indent: str) -> Iterator[str]:
+    """Text from outside as lines that do nothing to a terminal."""
+    for each in text.splitlines():
+        yield f"{indent}{printable(each)}"
+
+
+def aligned(rows: Iterable[Sequence[str]]) -> list[list[str]]:
+    """Cells padded so that the columns stand below each other; the last one is left as it is."""
+    table = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in table]

@@ -1,0 +1,143 @@
+"""The dependency audit: what it calls a finding, and that it never says «nothing» when nobody could be asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dev import audit
+from dev.audit import Report
+
+
+def test_this_project_has_no_offline_finding() -> None:
+    report = audit.offline()
+    assert report.findings == []
+    assert report.code == 0
+    assert any("azure-core" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "requests",
+        "requests>=2",
+        "requests==2.*",
+        "requests==2.34.2,!=2.34.3",
+        "requests @ https://example.com/requests.whl",
+        "https://example.com/requests.whl",
+        "git+https://example.com/requests",
+        "-e .",
+        "--index-url https://example.com/simple",
+        "--extra-index-url=https://example.com/simple",
+    ],
+)
+def test_what_is_no_exact_pin_is_a_finding(line: str) -> None:
+    assert audit.pins(line)[1]
+
+
+def test_exact_pins_comments_and_markers_are_fine() -> None:
+    text = '# why\n-r requirements.txt\n\na==1.2.3\nb==2026.1.post1; python_version < "3"  # why\nc[x]==1!2.0+local\n'
+    found, wrong = audit.pins(text)
+    assert [each.name for each in found] == ["a", "b", "c"]
+    assert wrong == []
+
+
+def test_two_pins_of_one_package_are_a_finding() -> None:
+    report = Report()
+    audit.audit_pins({"one": "Some_Thing==1", "two": "some-thing==2"}, report)
+    assert report.findings == ["some-thing is pinned to ==1 and ==2."]
+
+
+def test_what_a_pin_brings_has_to_be_pinned_and_installed_as_pinned() -> None:
+    report = Report()
+    pinned, _ = audit.pins("pytest==0.1")
+    audit.audit_installed(pinned, report)
+    assert any("is installed, and ==0.1 is pinned" in finding for finding in report.findings)
+    assert "pytest brings pluggy, which is not pinned." in report.findings
+
+
+def test_an_address_a_missing_hash_and_a_range_in_the_npm_files_are_findings() -> None:
+    report = Report()
+    lock = {
+        "packages": {
+            "": {"name": "dev"},
+            "node_modules/a": {"integrity": "sha512-x", "license": "MIT", "resolved": "https://example.com/a.tgz"},
+            "node_modules/a/node_modules/@s/b": {"integrity": "sha1-x", "license": "GPL-3.0-only"},
+        }
+    }
+    audit.audit_npm({"devDependencies": {"a": "^1.0.0", "b": "1.0.0"}}, lock, report)
+    assert report.findings == [
+        "dev/package.json: a is not pinned to one version.",
+        "dev/package-lock.json: a has an address to download from.",
+        "dev/package-lock.json: @s/b has no SHA-512 hash.",
+        "@s/b: the license GPL-3.0-only would bind this project's users.",
+    ]
+
+
+def test_a_vulnerability_is_a_finding() -> None:
+    report = Report()
+    audit.read_pip_audit(
+        json.dumps(
+            {
+                "dependencies": [
+                    {"name": "good", "version": "1", "vulns": []},
+                    {"name": "bad", "version": "1", "vulns": [{"id": "PYSEC-1", "fix_versions": ["2"]}]},
+                    {"name": "worse", "version": "1", "vulns": [{"id": "PYSEC-2", "fix_versions": []}]},
+                ]
+            }
+        ),
+        report,
+    )
+    via = [{"title": "It can be stopped by one header"}]
+    audit.read_npm_audit(
+        json.dumps(
+            {
+                "vulnerabilities": {
+                    "bad": {"severity": "high", "via": via},
+                    "above": {"severity": "high", "via": ["bad"]},
+                },
+                "metadata": {"dependencies": {"total": 9}},
+            }
+        ),
+        report,
+    )
+    assert report.findings == [
+        "bad 1: PYSEC-1, mended in 2.",
+        "worse 1: PYSEC-2, mended in no version yet.",
+        "bad (npm, high): It can be stopped by one header.",
+    ]
+    assert report.code == 1
+
+
+@pytest.mark.parametrize("output", ["", "null", "[]", "{}", "Traceback", '{"message": "405", "statusCode": 405}'])
+def test_an_auditor_that_could_not_ask_never_looks_like_a_good_result(output: str) -> None:
+    pip, npm = Report(), Report()
+    audit.read_pip_audit(output, pip)
+    audit.read_npm_audit(output, npm)
+    for report in (pip, npm):
+        assert report.code == 2
+        assert "could not be reached" in report.text()
+        assert report.text().endswith("run it again where the advisories can be reached.")
+
+
+def test_a_package_that_the_advisories_do_not_know_was_not_audited() -> None:
+    """pip-audit itself answers exit code 0 and «No known vulnerabilities found» then."""
+    report = Report()
+    audit.read_pip_audit(json.dumps({"dependencies": [{"name": "a", "skip_reason": "not found"}]}), report)
+    assert report.code == 2
+    assert "NOT ASKED: PyPI's advisories, for 1 packages (a)" in report.text()
+
+
+def test_a_finding_counts_more_than_what_was_not_asked() -> None:
+    assert Report(findings=["x"], unasked=["y"]).code == 1
+
+
+def test_the_auditor_and_what_it_brings_is_pinned_and_no_part_of_the_app() -> None:
+    app = (audit.ROOT / "requirements.txt").read_text("utf-8")
+    own = (audit.ROOT / audit.PINS[-1]).read_text("utf-8")
+    assert "pip_audit==" in own
+    assert "pip_audit" not in app
+    assert audit.AUDITOR.is_relative_to(audit.ROOT / ".local")
+    assert Path(".local/") in {Path(line) for line in (audit.ROOT / ".gitignore").read_text("utf-8").split()}

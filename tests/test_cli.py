@@ -1,0 +1,711 @@
+"""The command line, in this process and against a deployed app: answers, exit codes, and what is masked."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import azure.functions as func
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leads import __main__ as cli
+from leads import cli_order, intake, operations, ops, ops_api, sample, transport
+from leads.cli_screen import Screen, block, printable
+from leads.errors import Misconfigured, Rejected, Transient
+from leads.lead import Stage, Via
+from leads.remote import Remote
+from leads.transport import Response
+from tests.world import FakeDestination, World, failing, post, row, world
+
+ROOT = Path(__file__).parent.parent
+APP = "https://contoso.azurewebsites.net"
+KEY = "the-key-of-ops"
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Settings of this checkout, and what runs in it, are nothing to the tests."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+
+
+class Shell:
+    """Runs commands over a world, as an operator would."""
+
+    def __init__(self, w: World, capsys: pytest.CaptureFixture[str], *before: str) -> None:
+        self.w = w
+        self.capsys = capsys
+        self.before = before
+        self.err = ""
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        code = cli.main([*self.before, *arguments])
+        out, self.err = self.capsys.readouterr()
+        return code, out
+
+    def json(self, *arguments: str) -> tuple[int, Any]:
+        code, out = self.run(*arguments, "--json")
+        return code, json.loads(out)
+
+
+def wait(w: World, seconds: float) -> None:
+    w.drain()
+    w.forward(seconds=seconds)
+
+
+def answer(w: World, method: str, url: str, **asked: Any) -> Response:
+    """What the deployed app would answer: the host's check of the key, then our own code."""
+    headers = {key.lower(): value for key, value in asked["headers"].items()}
+    if headers.get("x-functions-key") != KEY:
+        return Response(401, {}, b"")
+    path = urlsplit(url).path.removeprefix("/api/ops/")
+    request = func.HttpRequest(
+        method, url, headers=headers, route_params={"path": path}, body=json.dumps(asked["json"]).encode()
+    )
+    answered = ops_api.answer(w.app, request, w.now)
+    assert answered is not None
+    assert answered.headers["Cache-Control"] == "no-store"
+    return Response(answered.status_code, {}, answered.get_body())
+
+
+@pytest.fixture(params=["here", "there"])
+def shell(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Shell]:
+    """A shell in front of the app in this process, and one in front of the same app over HTTP."""
+    monkeypatch.setattr(cli_order, "POLL_SECONDS", 1.0)
+    with world(crm=FakeDestination(), mail=FakeDestination()) as w:
+        monkeypatch.setattr(cli_order, "pause", lambda seconds: wait(w, seconds))
+        if request.param == "there":
+            monkeypatch.setenv("LEADS_OPS_KEY", KEY)
+            monkeypatch.setattr(transport, "request", lambda method, url, **asked: answer(w, method, url, **asked))
+            yield Shell(w, capsys, "--url", APP)
+        else:
+            monkeypatch.setattr(
+                cli, "caller", lambda *_: lambda name, given: operations.perform(w.app, name, given, w.now)
+            )
+            yield Shell(w, capsys)
+
+
+def accept(shell: Shell, **changes: Any) -> str:
+    return intake.receive(shell.w.app, post(**changes), shell.w.now).id
+
+
+def test_an_empty_app_says_what_to_do(shell: Shell) -> None:
+    code, out = shell.run("list")
+    assert code == 0
+    assert "send-test" in out
+    assert shell.json("list") == (0, {"leads": [], "more": False})
+    assert shell.run("list", "--dead") == (0, "No lead.\n")
+
+
+def test_the_list_masks_and_reveals(shell: Shell) -> None:
+    lead_id = accept(shell)
+    code, out = shell.run("list")
+    assert code == 0
+    assert lead_id in out
+    assert "s…@contoso.com" in out
+    assert "someone@" not in out
+    assert "Some" not in out
+    assert "someone@contoso.com" in shell.run("list", "--reveal")[1]
+    (lead,) = shell.json("list")[1]["leads"]
+    assert lead["email"] == "s…@contoso.com"
+    assert lead["deliveries"] == {"crm": "open", "mail": "open"}
+    assert shell.json("list", "--reveal")[1]["leads"][0]["email"] == "someone@contoso.com"
+
+
+def test_the_list_takes_filters(shell: Shell) -> None:
+    shell.w.places["crm"].failures = [failing(Rejected)]
+    dead = accept(shell, offerTitle="Planner")
+    shell.w.drain()
+    opened = accept(shell, offerTitle="Mixer", userDetails={"email": "ada@example.com"})
+
+    def ids(*arguments: str) -> list[str]:
+        return [lead["id"] for lead in shell.json("list", *arguments)[1]["leads"]]
+
+    assert ids("--dead") == [dead]
+    assert ids("--open") == [opened]
+    assert ids("--offer", "mix") == [opened]
+    assert ids("--customer", "ADA@example.com") == [opened]
+    assert ids("--since", "2026-11-22") == []
+    assert sorted(ids("--since", "2026-11-21")) == sorted([dead, opened])
+    assert len(ids("--limit", "1")) == 1
+    text = shell.run("list", "--dead")[1]
+    assert "It did not work." in text
+    assert "Mend it." in text
+    assert "--limit" in shell.run("list", "--limit", "1")[1]
+
+
+def test_show_tells_the_whole_story(shell: Shell) -> None:
+    shell.w.places["crm"].failures = [failing(Transient)]
+    lead_id = accept(shell, description="Please call.")
+    shell.w.drain()
+    code, out = shell.run("show", lead_id)
+    assert code == 0
+    for part in (lead_id, "someone@contoso.com", "Please call.", "transient", "It did not work.", "Mend it.", "ok"):
+        assert part in out
+    assert shell.run("show", lead_id[-16:])[1] == out
+    story = shell.json("show", lead_id)[1]
+    assert story["raw"].encode() == post(description="Please call.")
+    assert story["lead"]["contact"]["email"] == "someone@contoso.com"
+    assert [attempt["outcome"] for attempt in story["deliveries"][0]["attempts"]] == ["transient"]
+
+
+def test_what_is_not_known_is_a_finding(shell: Shell) -> None:
+    code, out = shell.run("show", "nothing")
+    assert (code, out) == (1, "")
+    assert "No lead" in shell.err
+    assert shell.run("replay", "nothing")[0] == 1
+    assert shell.run("export", "nobody@example.com")[0] == 1
+    assert shell.run("forget", "nobody@example.com")[0] == 1
+
+
+def test_quarantine_is_listed_shown_and_replayed(shell: Shell) -> None:
+    with pytest.raises(intake.NotALead):
+        intake.receive(shell.w.app, b"no lead \x1b[2J", shell.w.now)
+    (entry,) = shell.json("list", "--quarantined")[1]["entries"]
+    code, out = shell.run("list", "--quarantined")
+    assert code == 0
+    assert entry["name"] in out
+    code, out = shell.run("show", entry["name"])
+    assert code == 0
+    assert "no lead" in out
+    assert "\x1b" not in out
+    assert shell.run("replay", entry["name"])[0] == 1
+    assert "not JSON" in shell.err
+    intake.quarantine(shell.w.app, post(), Via.HTTPS, "a bug of then", shell.w.now)
+    code, out = shell.run("replay", "--quarantined")
+    assert code == 0
+    assert out.startswith("1 of 2")
+    assert len(shell.w.ids()) == 1
+
+
+def test_bytes_that_are_no_text_are_shown_as_base64(shell: Shell) -> None:
+    intake.quarantine(shell.w.app, b"\xff\xfe\x00\xd8", Via.HTTPS, "a reason", shell.w.now)
+    (entry,) = ops.quarantined(shell.w.app, None, shell.w.now)
+    assert "//4A2A==" in shell.run("show", entry.name)[1]
+    assert shell.json("show", entry.name)[1]["raw_base64"] == "//4A2A=="
+
+
+def test_replay_by_id_and_by_filters(shell: Shell) -> None:
+    shell.w.places["crm"].failures = [failing(Rejected), failing(Rejected)]
+    first = accept(shell, offerTitle="one")
+    second = accept(shell, offerTitle="two")
+    shell.w.drain()
+    code, out = shell.run("replay", first)
+    assert (code, out) == (0, "1 delivery is on the way again.\n")
+    code, out = shell.run("replay", "--dead")
+    assert code == 0
+    assert "1 lead: 1 to crm" in out
+    assert "--yes" in out
+    assert shell.json("replay", "--dead")[1] == {"would_replay": [{"id": second, "destination": "crm"}]}
+    code, answered = shell.json("replay", "--dead", "--destination", "crm", "--yes")
+    assert code == 0
+    assert answered["opened"] == 1
+    assert shell.json("replay", "--dead", "--yes")[1]["opened"] == 0
+    shell.w.drain()
+    assert [row.values["state"] for row in shell.w.store.tables["leads"].values() if ":" in row.key] == [
+        "delivered"
+    ] * 4
+
+
+def test_replay_to_a_destination_leaves_out_what_arrived_there(shell: Shell) -> None:
+    shell.w.places["crm"].failures = [failing(Rejected)]
+    accept(shell, offerTitle="one")
+    accept(shell, offerTitle="two")
+    shell.w.drain()
+    assert shell.json("replay", "--destination", "crm", "--yes")[1]["opened"] == 1
+    assert shell.json("replay", "--destination", "mail", "--yes")[1]["opened"] == 0
+    assert shell.json("replay", "--destination", "mail", "--delivered", "--yes")[1]["opened"] == 2
+
+
+def test_what_waits_is_hurried(shell: Shell) -> None:
+    shell.w.places["crm"].failures = [failing(Misconfigured)]
+    accept(shell)
+    shell.w.drain()
+    assert shell.json("replay", "--open", "--destination", "crm", "--yes")[1]["opened"] == 1
+    shell.w.drain()
+    assert shell.w.states() == {"crm": "delivered", "mail": "delivered"}
+
+
+def test_leads_go_to_a_destination_that_was_added(shell: Shell) -> None:
+    accept(shell)
+    shell.w.drain()
+    w = shell.w
+    object.__setattr__(w.app.settings, "destinations", ("crm", "mail", "console"))
+    assert shell.json("replay", "--destination", "console", "--yes")[1]["opened"] == 1
+    assert shell.run("replay", "--destination", "nowhere", "--yes")[0] == 1
+    assert "LEADS_DESTINATIONS" in shell.err
+
+
+def test_a_test_lead_is_followed_to_its_end(shell: Shell) -> None:
+    code, out = shell.run("send-test")
+    assert code == 0
+    assert "crm: skipped" in out
+    assert "LEADS_TEST_LEADS" in out
+    code, story = shell.json("send-test", "--step", "contact-me", "--email", "ada@example.com")
+    assert code == 0
+    assert story["lead"]["contact"]["email"] == "ada@example.com"
+    assert {delivery["state"] for delivery in story["deliveries"]} == {"delivered"}
+
+
+def test_a_test_lead_that_fails_is_a_finding_with_its_reason(shell: Shell) -> None:
+    shell.w.places["crm"].always = failing(Rejected)
+    code, out = shell.run("send-test", "--step", "create")
+    assert code == 1
+    assert "crm: dead  rejected: It did not work. Mend it." in out
+    shell.w.places["crm"].always = failing(Transient)
+    code, _ = shell.run("send-test", "--step", "create", "--wait", "3")
+    assert code == 1
+    assert "Not finished after 3 seconds: crm." in shell.err
+
+
+@pytest.mark.parametrize(
+    ("step", "stage"),
+    [
+        ("contact-me", Stage.ACTIVE),
+        ("get-it-now", Stage.INITIAL_INTEREST),
+        ("create", Stage.ACTIVE),
+        ("test-drive", Stage.TRIAL),
+        ("dnc", Stage.DO_NOT_CONTACT),
+        ("", Stage.INITIAL_INTEREST),
+    ],
+)
+def test_each_step_is_what_the_marketplace_would_send(step: str, stage: Stage) -> None:
+    with world() as w:
+        ids = {intake.receive(w.app, sample.body(step, "", w.now), w.now).id for _ in range(2)}
+        assert len(ids) == 2
+        case = w.app.ledger.case(ids.pop())
+    assert case
+    assert case.lead.stage == stage
+    assert case.lead.issues == ()
+    assert case.lead.is_test == (step == "")
+
+
+def test_forgetting_asks_first_and_tells_what_is_left_to_do(shell: Shell) -> None:
+    lead_id = accept(shell)
+    shell.w.drain()
+    code, out = shell.run("forget", "someone@contoso.com")
+    assert code == 0
+    assert "1 lead, and 0 entries" in out
+    assert shell.w.ids() == [lead_id]
+    code, out = shell.run("forget", "SOMEONE@contoso.com", "--yes")
+    assert code == 0
+    assert f"crm: remote-{lead_id[-16:]}" in out
+    assert shell.w.ids() == []
+    code, out = shell.run("show", lead_id)
+    assert "forgotten" in out
+
+
+def test_export_is_all_that_is_kept_as_json(shell: Shell, tmp_path: Path) -> None:
+    accept(shell)
+    other = accept(shell, userDetails={"email": "ada@example.com"}, description="Ask someone@contoso.com.")
+    with pytest.raises(intake.NotALead):
+        intake.receive(shell.w.app, b"someone@contoso.com", shell.w.now)
+    code, out = shell.run("export", "someone@contoso.com")
+    assert other not in out
+    assert "1 lead of others" in shell.err
+    assert code == 0
+    content = json.loads(out)
+    assert len(content["records"]) == 2
+    assert content["records"][0]["lead"]["contact"]["phone"] == "+16175555555"
+    file = tmp_path / "out.json"
+    assert shell.run("export", "someone@contoso.com", "--output", str(file))[0] == 0
+    assert json.loads(file.read_text()) == content
+
+
+def test_import_previews_then_takes(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "export.csv"
+    rows = [f"person{n}@example.com,Contoso Planner,2026-11-0{1 + n % 9},x" for n in range(105)]
+    file.write_text("\n".join(["Contact email,Solution,Created date,Size", *rows]))
+    code, out = shell.run("import", str(file))
+    assert code == 0
+    assert "105 new" in out
+    assert "Size" in out
+    assert "--yes" in out
+    assert shell.w.ids() == []
+    code, answered = shell.json("import", str(file), "--yes")
+    assert (code, answered["imported"]) == (0, 105)
+    assert len(shell.w.ids()) == 105
+    assert shell.json("import", str(file), "--yes")[1]["imported"] == 0
+
+
+def test_import_of_a_table_brings_old_rows_in(shell: Shell) -> None:
+    shell.w.inbox.tables["MarketplaceLeads"] = [row("old", shell.w.now - timedelta(days=50))]
+    shell.w.live(minutes=6)
+    assert "1 backfilled" in shell.run("import", "--table", "MarketplaceLeads")[1]
+    code, out = shell.run("import", "--table", "MarketplaceLeads", "--yes")
+    assert code == 0
+    assert "1 row came in." in out
+    assert shell.json("import", "--table", "MarketplaceLeads", "--yes")[1]["rows"] == {"accepted": 1}
+    assert shell.run("import", "--table", "leads", "--yes")[0] == 2, "one of our own"
+    assert "LEADS_INBOX_TABLES" in shell.err
+    del shell.w.inbox.tables["MarketplaceLeads"]
+    assert "no row" in shell.run("import", "--table", "MarketplaceLeads")[1]
+
+
+def test_check_tells_each_finding_and_its_remedy(shell: Shell) -> None:
+    shell.w.live(minutes=6)
+    code, out = shell.run("check")
+    assert (code, "All is well." in out) == (0, True)
+    shell.w.places["crm"].problems = (("CRM_URL", "It is not set.", "Set it."),)
+    code, out = shell.run("check")
+    assert code == 1
+    assert "CRM_URL" in out
+    assert "→ Set it." in out
+    code, answered = shell.json("check")
+    assert code == 1
+    assert answered["ok"] is False
+    assert all({"part", "name", "ok", "cause", "remedy", "seconds"} == set(result) for result in answered["results"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nothing"],
+        ["list", "--since", "yesterday"],
+        ["list", "--limit", "0"],
+        ["list", "--limit", "100000"],
+        ["list", "--open", "--dead"],
+        ["send-test", "--step", "dance"],
+        ["show"],
+        ["replay"],
+        ["import"],
+        ["import", "no-such-file.csv"],
+        ["import", "file.csv", "--table", "Name"],
+        ["--url", "http://contoso.azurewebsites.net", "list"],
+        ["--url", "https://", "list"],
+        ["--url", "https://[", "list"],
+    ],
+)
+def test_wrong_use_is_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code: object = cli.main(arguments)
+    except SystemExit as error:
+        code = error.code
+    assert code == 2
+    assert capsys.readouterr().err
+
+
+def test_a_file_that_is_no_table_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("nothing,known\n1,2\n")
+    assert cli.main(["import", str(file)]) == 2
+    assert "headers" in capsys.readouterr().err
+
+
+def test_the_key_never_goes_over_plain_http_nor_into_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, Mapping[str, str]]] = []
+
+    def request(_: str, url: str, *, headers: Mapping[str, str], **__: Any) -> Response:
+        asked.append((url, headers))
+        return Response(200, {}, b"{}")
+
+    monkeypatch.setattr(transport, "request", request)
+    Remote(f"{APP}/api/leads?code=pasted", KEY)("health", {})
+    Remote("contoso.azurewebsites.net", KEY)("health", {})
+    Remote("http://localhost:7071", "")("health", {})
+    assert [url for url, _ in asked] == [
+        f"{APP}/api/ops/api/health",
+        f"{APP}/api/ops/api/health",
+        "http://localhost:7071/api/ops/api/health",
+    ]
+    assert [headers.get("x-functions-key") for _, headers in asked] == [KEY, KEY, None]
+    assert all(headers["X-Leads-Request"] == "1" for _, headers in asked)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (401, b"", "LEADS_OPS_KEY"),
+        (403, b"<html>", "LEADS_OPS_KEY"),
+        (404, b"", "same version"),
+        (409, b'{"detail": "Broken.", "remedy": "Mend it."}', "Broken"),
+        (400, b'{"detail": "Wrong."}', "Wrong"),
+        (500, b"", "answered 500"),
+        (200, b"[]", "answered 200"),
+        (302, b"", "answered 302"),
+    ],
+)
+def test_every_answer_of_a_deployed_app_is_explained(
+    status: int, body: bytes, error: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(transport, "request", lambda *_, **__: Response(status, {}, body))
+    code = cli.main(["--url", APP, "--key", "wrong", "list"])
+    assert code == (2 if status == 400 else 1)
+    assert error in capsys.readouterr().err
+
+
+def request(method: str = "POST", path: str = "api/list", body: bytes = b"{}", **headers: str) -> func.HttpRequest:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return func.HttpRequest(method, f"{APP}/api/ops/{path}", headers=named, route_params={"path": path}, body=body)
+
+
+def test_the_api_is_not_for_other_sites_nor_for_get() -> None:
+    with world() as w:
+        cases = [
+            (request(), 403),
+            (request(x_leads_request="2"), 403),
+            (request("GET", x_leads_request="1"), 405),
+            (request(x_leads_request="1", path="api/nothing"), 404),
+            (request(x_leads_request="1", path="api"), 404),
+            (request(x_leads_request="1", body=b"[]"), 400),
+            (request(x_leads_request="1", body=b"{"), 400),
+            (request(x_leads_request="1", body=b'{"limit": "many"}'), 400),
+            (request(x_leads_request="1", body=b"[" * 100_000), 400),
+            (request(x_leads_request="1", body=b""), 200),
+        ]
+        for asked, status in cases:
+            answered = ops_api.answer(w.app, asked, w.now)
+            assert answered is not None
+            assert answered.status_code == status
+            assert answered.headers["Cache-Control"] == "no-store"
+        assert ops_api.answer(w.app, request(path=""), w.now) is None
+        assert ops_api.answer(w.app, request(path="leads/x"), w.now) is None
+
+
+def test_a_failure_within_the_api_quotes_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ValueError("someone@contoso.com")
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise Misconfigured("A cause.", "A remedy.")
+
+    with world() as w:
+        monkeypatch.setattr(ops, "listing", broken)
+        answered = ops_api.answer(w.app, request(x_leads_request="1"), w.now)
+        monkeypatch.setattr(ops, "listing", refused)
+        mended = ops_api.answer(w.app, request(x_leads_request="1"), w.now)
+    assert answered is not None
+    assert answered.status_code == 503
+    assert b"someone" not in answered.get_body()
+    assert "someone" not in caplog.text
+    assert mended is not None
+    assert json.loads(mended.get_body())["remedy"] == "A remedy."
+
+
+@pytest.mark.parametrize("letter", ["\x01", "ä", "\U0001f600", "a"])
+def test_no_answer_is_larger_than_what_the_command_reads(letter: str) -> None:
+    long = letter * (200_000 // (len(json.dumps(letter, ensure_ascii=False).encode()) - 2))
+    person = dict.fromkeys(("firstName", "lastName", "company", "title"), long[:8000])
+    with world() as w:
+        for number in range(operations.LIST_LIMIT + 60):
+            who = (person if number % 10 == 0 else {}) | {"email": "a@example.com"}
+            body = json.dumps({"userDetails": who, "offerTitle": f"{number}{long[:8000]}"}, ensure_ascii=False)
+            intake.receive(w.app, body.encode(), w.now)
+        last = intake.receive(w.app, json.dumps({"description": long, "n": 1}, ensure_ascii=False).encode(), w.now).id
+        intake.quarantine(w.app, letter.encode() * 60_000, Via.HTTPS, "a reason", w.now)
+        (entry,) = ops.quarantined(w.app, None, w.now)
+        listed = [summary.lead.id for summary in ops.listing(w.app, now=w.now, customer="a@example.com", limit=1)]
+        for name, arguments in (
+            ("list", {"limit": operations.LIST_LIMIT, "reveal": True}),
+            ("show", {"id": last}),
+            ("show", {"id": listed[0]}),
+            ("show", {"id": entry.name}),
+        ):
+            asked = request(x_leads_request="1", path=f"api/{name}", body=json.dumps(arguments).encode())
+            answered = ops_api.answer(w.app, asked, w.now)
+            assert answered is not None
+            assert answered.status_code == 200
+            assert len(answered.get_body()) < transport.BODY_LIMIT, (name, arguments)
+
+
+ARGUMENTS = st.dictionaries(
+    st.sampled_from(["id", "name", "state", "since", "limit", "who", "records", "table", "token", "step", "part", "x"]),
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.lists(st.text(max_size=3), max_size=2),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(set(operations.OPERATIONS) - {"check"})), ARGUMENTS)
+def test_whatever_is_asked_of_the_api_it_answers_in_json(name: str, arguments: dict[str, Any]) -> None:
+    with world() as w:
+        intake.receive(w.app, post(), w.now)
+        asked = request(x_leads_request="1", path=f"api/{name}", body=json.dumps(arguments).encode())
+        answered = ops_api.answer(w.app, asked, w.now)
+        assert answered is not None
+        assert answered.status_code in (200, 400, 409)
+        json.loads(answered.get_body())
+
+
+@pytest.mark.parametrize(
+    ("status", "told"), [(202, ""), (401, "?code="), (403, "access"), (404, "/api/leads"), (500, "health")]
+)
+def test_a_test_lead_by_the_address_of_partner_center(
+    status: int, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with world() as w:
+
+        def request(method: str, url: str, *, data: bytes, **_: Any) -> Response:
+            assert (method, url) == ("POST", f"{APP}/api/leads?code=secret-code")
+            if status != 202:
+                return Response(status, {}, b"")
+            return Response(202, {}, json.dumps({"id": intake.receive(w.app, data, w.now).id}).encode())
+
+        monkeypatch.setattr(cli_order, "request", request)
+        monkeypatch.setattr(cli_order, "pause", lambda _: w.drain())
+        monkeypatch.setattr(cli, "caller", lambda *_: lambda name, given: operations.perform(w.app, name, given, w.now))
+        code = cli.main(["send-test", "--address", f"{APP}/api/leads?code=secret-code"])
+        said = capsys.readouterr()
+    assert code == (0 if status == 202 else 1)
+    assert told in said.err
+    assert "secret-code" not in said.out + said.err
+
+
+def test_settings_come_from_the_environment_then_from_what_runs_then_from_the_file(tmp_path: Path) -> None:
+    (tmp_path / "local.settings.json").write_text(json.dumps({"Values": {"A": "file", "B": "file", "C": "file"}}))
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local/settings.json").write_text(
+        json.dumps({"Values": {"A": "run", "B": "run", "REQUESTS_CA_BUNDLE": "run"}})
+    )
+    (tmp_path / ".local/run.lock").touch()
+    assert cli.environment({"A": "env"}, tmp_path) == {"A": "env", "B": "file", "C": "file"}, "nothing runs"
+    with (tmp_path / ".local/run.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        running = {"A": "env", "B": "run", "C": "file", "REQUESTS_CA_BUNDLE": "run"}
+        assert cli.environment({"A": "env", "REQUESTS_CA_BUNDLE": "env"}, tmp_path) == running
+    (tmp_path / "local.settings.json").write_text("[]")
+    with pytest.raises(cli.SettingsFile, match=r"local\.settings\.json"):
+        cli.environment({}, tmp_path)
+
+
+def test_times_are_given_as_people_do() -> None:
+    assert cli.past("2026-11-21") == datetime(2026, 11, 21, tzinfo=UTC)
+    assert cli.past("2026-11-21T12:00:00+02:00") == datetime(2026, 11, 21, 10, tzinfo=UTC)
+    assert timedelta(days=6, hours=23) < datetime.now(UTC) - cli.past("7d") < timedelta(days=7, hours=1)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_color_and_progress_are_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    terminal, plain = Terminal(), io.StringIO()
+    assert "\033[31m" in Screen(out=terminal).state("dead")
+    assert Screen(out=plain).state("dead") == "dead"
+    assert list(Screen(out=terminal, err=terminal).progress([1, 2, 3], "things")) == [1, 2, 3]
+    assert "3 of 3 things" in terminal.getvalue()
+    assert list(Screen(out=plain, err=plain).progress([1, 2, 3], "things")) == [1, 2, 3]
+    assert plain.getvalue() == ""
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert Screen(out=terminal).state("dead") == "dead"
+
+
+@given(st.text())
+def test_nothing_from_outside_moves_the_terminal(text: str) -> None:
+    shown = printable(text) + "".join(block(text, "  "))
+    assert all(letter.isprintable() for letter in shown)
+
+
+def test_the_command_works_on_real_storage(azurite: str, tmp_path: Path) -> None:
+    values = {"AzureWebJobsStorage": azurite, "LEADS_DESTINATIONS": "console"}
+    (tmp_path / "local.settings.json").write_text(json.dumps({"Values": values}))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("LEADS_", "AzureWebJobs"))}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "leads", *arguments],
+            cwd=tmp_path,
+            env=clean | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    sent = run("send-test", "--wait", "0")
+    assert sent.returncode == 1
+    lead_id = sent.stdout.split()[2]
+    listed = run("list", "--json")
+    assert listed.returncode == 0
+    assert lead_id in [lead["id"] for lead in json.loads(listed.stdout)["leads"]]
+    shown = run("show", lead_id)
+    assert shown.returncode == 0
+    assert "MSFT_TEST_" in shown.stdout
+    assert "\033" not in shown.stdout
+
+
+def test_without_storage_the_command_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        for name in list(os.environ):
+            if name.startswith("AzureWebJobs"):
+                patched.delenv(name)
+        assert cli.main(["list"], tmp_path) == 1
+        assert "AzureWebJobsStorage" in capsys.readouterr().err
+        assert cli.main(["check"], tmp_path) == 1
+        assert "FAIL" in capsys.readouterr().out
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    (found,) = (action for action in cli.parser()._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(found.choices)
+
+
+def options(command: argparse.ArgumentParser) -> set[str]:
+    return {option for action in command._actions for option in action.option_strings}
+
+
+def test_every_command_and_option_is_documented() -> None:
+    text = (ROOT / "docs/cli.md").read_text("utf-8")
+    for name, command in commands().items():
+        assert re.search(rf"`{name}\b", text), name
+        for option in options(command) - {"-h", "--help"}:
+            assert option in text, f"{name} {option}"
+    for name in operations.OPERATIONS:
+        assert f"`{name}`" in text
+    for step in sample.STEPS:
+        assert step in text
+
+
+def test_every_command_that_is_named_anywhere_can_be_given() -> None:
+    """In the documentation, in remedies and alerts, in the templates: what an operator is told to type exists."""
+    files = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("leads/**/*.py"), *ROOT.glob("infra/**/*.*")]
+    known = commands()
+    seen = set()
+    for path in [*files, *ROOT.glob("leads/templates/**/*.html")]:
+        text = path.read_text("utf-8", "replace")
+        for name, rest in re.findall(r"python -m leads ([a-z][a-z-]+)([^`\n#|,.;]*)", text):
+            assert name in known, f"{path.name}: {name}"
+            used = set(re.findall(r"(?<!\S)--[a-z-]+", rest))
+            assert used <= options(known[name]), f"{path.name}: {name} {used}"
+            seen.add(name)
+    assert {"list", "show", "check", "replay", "import", "forget", "export", "send-test"} <= seen
+
+
+def test_make_run_tells_the_command_its_settings_as_long_as_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dev import host, run
+
+    monkeypatch.setattr(host, "LOCAL", tmp_path / ".local")
+    hold = run.lock()
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, hold)
+        run.share(dict(os.environ) | {"LEADS_DESTINATIONS": "console", "REQUESTS_CA_BUNDLE": "of-the-stand-in"}, stack)
+        file = tmp_path / ".local/settings.json"
+        assert file.stat().st_mode & 0o077 == 0
+        found = cli.environment({"REQUESTS_CA_BUNDLE": "mine", "LEADS_TEST_LEADS": "ignore"}, tmp_path)
+        assert found["LEADS_DESTINATIONS"] == "console"
+        assert found["REQUESTS_CA_BUNDLE"] == "of-the-stand-in"
+        assert found["LEADS_TEST_LEADS"] == "ignore"
+        assert "PATH" not in json.loads(file.read_text())["Values"]
+    assert not file.exists()
