@@ -12,12 +12,12 @@ import io
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from leads import intake, normalize, payload
 from leads.app import App
-from leads.jsontext import parse
 from leads.lead import Lead, Via
 from leads.ledger import BACKFILLED, GONE
 from leads.redact import mask_email, mask_name
@@ -146,7 +146,7 @@ def take(
     `fate` is `new` or, when done, `taken`; `same` where a lead of that customer, offer and UTC day is there already and
     `force` is not given; `repeated` or `gone` where this record was imported before; or `unreadable`.
     """
-    earlier: list[Lead] = []
+    earlier: dict[str, list[Lead]] = {}
     events: set[str] = set()
     results = []
     for record in records:
@@ -157,7 +157,7 @@ def take(
             result["fate"] = "repeated"
         if result["fate"] == "new" and lead is not None:
             events.add(event)
-            earlier.append(lead)
+            earlier.setdefault(lead.customer, []).append(lead)
             if yes:
                 receipt = intake.accept(app, (event, intake.raw_name(event, now)), Via.IMPORT, body, now)
                 fate = "unreadable" if receipt.quarantined else "repeated" if receipt.repeated else "taken"
@@ -167,9 +167,15 @@ def take(
 
 
 def _look(
-    app: App, record: Mapping[str, Any], body: bytes, earlier: Sequence[Lead], now: datetime, *, force: bool
+    app: App,
+    record: Mapping[str, Any],
+    body: bytes,
+    earlier: Mapping[str, Sequence[Lead]],
+    now: datetime,
+    *,
+    force: bool,
 ) -> tuple[dict[str, Any], Lead | None]:
-    """What would become of one record, and the lead that it would be. `earlier` are the new leads of the same call."""
+    """What would become of a record, and the lead it would be. `earlier` are those of the same call, by customer."""
     result = {
         "fate": "unreadable",
         "lead": "",
@@ -184,12 +190,12 @@ def _look(
         return result, None
     event = app.identity.of_import(payload.canonical(body))
     try:
-        parse(body.decode())
         fields = payload.read(body)
-    except (payload.NotALead, ValueError, RecursionError):
+    except payload.NotALead:
         return result, None
     lead = normalize.normalize(fields, via=Via.IMPORT, arrived_at=now, stages=app.settings.stages)
     customer = app.identity.customer(normalize.email_key(lead.contact.email), event)
+    lead = replace(lead, id=f"{customer}-{event}")
     result |= {
         "fate": "new",
         "name": mask_name(lead.contact.name),
@@ -205,15 +211,11 @@ def _look(
         return result, lead
     dated = bool(record.get("createdTime"))
     there = [case.lead for case in app.ledger.history(customer)]
-    there += [other for other in earlier if _key(other) and _key(other) == _key(lead)]
+    there += earlier.get(customer, ())
     same = next((other for other in there if _is_same(lead, other, dated=dated)), None)
     if same is not None and not force:
         result |= {"fate": "same", "lead": same.id}
     return result, lead
-
-
-def _key(lead: Lead) -> str | None:
-    return normalize.email_key(lead.contact.email)
 
 
 def _is_same(lead: Lead, other: Lead, *, dated: bool) -> bool:

@@ -6,10 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from leads.lead import Attempt, Contact, Delivery, Lead, Outcome, Stage, State, Via
 from leads.store import Row, Value
+
+_Word = TypeVar("_Word", bound=StrEnum)
 
 ATTEMPTS_KEPT = 30
 CAUSE_LIMIT = 400
@@ -61,14 +64,14 @@ def read_lead(row: Row) -> Lead:
     arrived_at = time_read(value.get("arrived_at")) or datetime.fromtimestamp(0, UTC)
     return Lead(
         id=f"{row.partition}-{row.key}",
-        via=Via(_text(value, "via") or Via.HTTPS),
+        via=_known(Via, _text(value, "via"), Via.HTTPS),
         arrived_at=arrived_at,
         created_at=time_read(value.get("created_at")) or arrived_at,
         source=_text(value, "source"),
         action=_text(value, "action"),
         offer=_text(value, "offer"),
         offer_title=_text(value, "offer_title"),
-        stage=Stage(_text(value, "stage") or Stage.UNKNOWN),
+        stage=_known(Stage, _text(value, "stage"), Stage.UNKNOWN),
         contact=Contact(**{name: _text(value, name) for name in _CONTACT}),
         message=_text(value, "message"),
         campaign=json.loads(_text(value, "campaign") or "{}"),
@@ -90,8 +93,8 @@ def delivery_row(delivery: Delivery) -> Row:
         "tries": delivery.tries,
         "attempts": _attempts(delivery.attempts),
         "attempt_count": delivery.attempt_count,
-        "remote_id": delivery.remote_id[:CAUSE_LIMIT],
-        "reason": delivery.reason[:CAUSE_LIMIT],
+        "remote_id": _storable(delivery.remote_id),
+        "reason": _storable(delivery.reason),
         "replayed": delivery.replayed,
     }
     for name in ("claimed_until", "rung_at", "alerted_at", "finished_at"):
@@ -134,8 +137,8 @@ def _attempts(attempts: tuple[Attempt, ...]) -> str:
         {
             "at": time_text(attempt.at),
             "outcome": attempt.outcome,
-            "cause": attempt.cause[:CAUSE_LIMIT],
-            "remedy": attempt.remedy[:CAUSE_LIMIT],
+            "cause": _storable(attempt.cause),
+            "remedy": _storable(attempt.remedy),
             "seconds": round(attempt.seconds, 3),
         }
         for attempt in attempts[-ATTEMPTS_KEPT:]
@@ -148,11 +151,21 @@ def _attempts(attempts: tuple[Attempt, ...]) -> str:
 def _attempt(item: Mapping[str, Any]) -> Attempt:
     return Attempt(
         at=datetime.fromisoformat(item["at"]),
-        outcome=Outcome(item["outcome"]),
+        outcome=_known(Outcome, item["outcome"], Outcome.TRANSIENT),
         cause=item.get("cause", ""),
         remedy=item.get("remedy", ""),
         seconds=item.get("seconds", 0.0),
     )
+
+
+def _known(kind: type[_Word], text: str, otherwise: _Word) -> _Word:
+    """A word of the vocabulary; `otherwise` for one that only a later version knows, after a rollback."""
+    return kind(text) if text in set(kind) else otherwise
+
+
+def _storable(text: str) -> str:
+    """Words that may be a destination's own, as they can be stored: short, and without half characters."""
+    return text[:CAUSE_LIMIT].encode("utf-8", "replace").decode()
 
 
 def _json(value: Any) -> str:

@@ -112,6 +112,19 @@ def test_however_much_went_wrong_a_delivery_fits_its_row(causes: list[str]) -> N
         assert kept[-1].cause == causes[-1][:CAUSE_LIMIT], "the newest attempt is the one to keep"
 
 
+def test_half_a_character_in_a_destinations_words_does_not_keep_an_attempt_from_being_recorded() -> None:
+    tried = (Attempt(NOON, Outcome.REJECTED, "No: \ud83d", "Mend \ud83d."),)
+    delivery = Delivery("a-b", "crm", State.DEAD, NOON, attempts=tried, remote_id="\ud83d", reason="\ud83d")
+    assert read_delivery(stored(delivery_row(delivery))).attempts[0].cause == "No: ?"
+
+
+def test_words_of_a_later_version_are_read_after_a_rollback() -> None:
+    lead = read_lead(Row("a", "b", {"via": "pigeon", "stage": "enthusiastic"}))
+    assert (lead.via, lead.stage) == (Via.HTTPS, Stage.UNKNOWN)
+    attempts = '[{"at": "2026-11-21T12:00:00.000000Z", "outcome": "bored"}]'
+    assert read_delivery(Row("a", "b:c", {"attempts": attempts})).attempts[0].outcome == Outcome.TRANSIENT
+
+
 def test_the_text_of_times_is_in_the_order_of_time() -> None:
     moments = [NOON + timedelta(microseconds=step**3) for step in range(200)]
     moments += [moment.astimezone(timezone(timedelta(hours=9))) for moment in moments]
