@@ -120,7 +120,7 @@ def _send(app: App, lead: Lead, delivery: Delivery, now: datetime) -> tuple[str,
     if delivery.destination not in app.settings.destinations and app.environ.get("LEADS_DESTINATIONS", "").strip():
         return "the destination is no longer in LEADS_DESTINATIONS", ""
     module, settings = _destination(app, delivery.destination)
-    reason = _reason_to_skip(app, lead, module)
+    reason = _reason_to_skip(app, lead, module, replayed=delivery.replayed)
     if reason:
         return reason, ""
     return "", module.send(lead, _step(app, lead, delivery, now), settings)
@@ -146,13 +146,13 @@ def _destination(app: App, name: str) -> tuple[Destination, Any]:
     return module, settings
 
 
-def _reason_to_skip(app: App, lead: Lead, module: Destination) -> str:
+def _reason_to_skip(app: App, lead: Lead, module: Destination, *, replayed: bool) -> str:
     if lead.is_test and app.settings.test_leads == "ignore":
         return "a test lead, and LEADS_TEST_LEADS is ignore"
     if lead.is_test and app.settings.test_leads == "notify" and module.KIND == Kind.CRM:
         return "a test lead, and LEADS_TEST_LEADS is notify"
     age = lead.arrived_at - lead.created_at
-    if module.KIND == Kind.NOTIFICATION and age > timedelta(days=app.settings.backfill_days):
+    if module.KIND == Kind.NOTIFICATION and not replayed and age > timedelta(days=app.settings.backfill_days):
         return f"it was more than {app.settings.backfill_days} days old on arrival (LEADS_BACKFILL_DAYS)"
     return ""
 
