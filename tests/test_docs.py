@@ -108,5 +108,10 @@ def test_a_module_stays_small(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 300
 
 
+def test_the_map_of_the_package_names_modules_that_exist() -> None:
+    names = set(re.findall(r"`(\w+)`", (ROOT / "leads/__init__.py").read_text().split('"""')[1]))
+    assert {name for name in names if not list((ROOT / "leads").glob(f"{name}*"))} == set()
+
+
 def test_the_triggers_stay_thin() -> None:
     assert len((ROOT / "function_app.py").read_text().splitlines()) <= 80
