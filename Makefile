@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install run test audit check-docs bench format
+.PHONY: help install run test soak audit browser check-docs bench format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,12 @@ test: install browser ## check the code and run every test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2
+
+soak: install ## an hour of trouble: 100 kills each of host and storage, a flood of POSTs, a large backlog, 5,000 seeds
+	$(BIN)/pytest -n 2 tests/faults/test_simulation.py --seeds 5000
+	KILLS=100 STOPS=10 FUZZ=3000 $(BIN)/pytest -s tests/integration/test_kill.py \
+	  tests/integration/test_storage_faults.py tests/integration/test_fuzz_http.py
+	$(BIN)/python -m tests.integration.soak
 
 audit: $(VENV)/.installed ## look for known weaknesses in everything that is installed; says so when it is offline
 	@$(BIN)/python -m dev.audit

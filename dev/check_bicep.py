@@ -145,11 +145,8 @@ def check_names(root: Node, *, used_elsewhere: bool) -> Iterator[tuple[Node, str
     declared = {name: n for kind in ("parameter", "variable") for name, n in declarations(root, kind).items()}
     known = {*declared, *declarations(root, "resource"), *declarations(root, "module"), *FUNCTIONS}
     local = {text(n) for n in walk(root) if n.type in ("loop_variable", "loop_enumerator")}
-    for node in walk(root):
-        if node.type == "for_statement":
-            local.add(text(node.children[2]))
-        elif node.type == "lambda_expression":
-            local.add(text(node.children[0]))
+    local |= {text(n.children[2]) for n in walk(root) if n.type == "for_statement"}
+    local |= {text(n.children[0]) for n in walk(root) if n.type == "lambda_expression"}
     used = set()
     for node in walk(root):
         parent = node.parent
@@ -202,8 +199,7 @@ def check(file: Path, schemas: Schemas) -> list[str]:
         wanted = declarations(parse(file.with_suffix(".bicep")), "parameter")
         given = declarations(root, "variable")
         found += [(node, f"there is no parameter {name}") for name, node in given.items() if name not in wanted]
-    name = os.path.relpath(file, ROOT)
-    return [f"{name}:{node.start_point[0] + 1}: {what}" for node, what in found]
+    return [f"{os.path.relpath(file, ROOT)}:{node.start_point[0] + 1}: {what}" for node, what in found]
 
 
 def files() -> list[Path]:
@@ -236,9 +232,8 @@ def refresh(azmcp: str) -> None:
         check(file, schemas)
     for kind, schema in schemas.known.items():
         schema["types"] = {name: schema["types"][name] for name in sorted(schemas.seen.get(kind, ()))}
-    lines = json.dumps(schemas.known, indent=1, sort_keys=True)
-    written = re.sub(r"\[\s+(\".*\"),\s+(\".*\")\s+\]", r"[\1, \2]", lines)
-    SCHEMAS.write_text(written + "\n", encoding="utf-8")
+    lines = json.dumps(schemas.known, indent=1, sort_keys=True) + "\n"
+    SCHEMAS.write_text(re.sub(r"\[\s+(\".*\"),\s+(\".*\")\s+\]", r"[\1, \2]", lines), encoding="utf-8")
 
 
 def _ask(azmcp: str, kind: str) -> dict[str, Any] | None:

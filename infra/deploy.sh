@@ -5,11 +5,13 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: infra/deploy.sh [--yes] [--no-test-lead] [--dynamics URL] [--parameters FILE] RESOURCE_GROUP [LOCATION]
+usage: infra/deploy.sh [--yes] [--drop-settings] [--no-test-lead] [--dynamics URL] [--parameters FILE]
+                       RESOURCE_GROUP [LOCATION]
 
   RESOURCE_GROUP     where everything goes; it is created if it does not exist
   LOCATION           such as westeurope; needed once, for a new resource group
   --yes              do not ask before anything is created that costs money
+  --drop-settings    go on where an app that is there would lose settings or destinations
   --no-test-lead     do not send a test lead at the end
   --dynamics URL     make the app a user of this environment, such as https://contoso.crm4.dynamics.com, with the
                      role "Marketplace leads" (docs/destinations/dynamics.md); needs pac, signed in
@@ -38,6 +40,15 @@ run() {
   done
   printf '\n' >&2
   "$@"
+}
+
+# Asks a person, who is not there with --yes.
+agreed() {
+  local answer=
+  [ -t 0 ] || fail 'Nobody is here to be asked. To go on without asking: --yes' 2
+  printf 'Go on? [y/N] '
+  read -r answer || answer=
+  case $answer in y | Y | yes) ;; *) return 1 ;; esac
 }
 
 step() { step_name=$1; printf '\n== %s\n' "$1"; }
@@ -69,12 +80,14 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 parameters=
 dynamics=
 yes=
+drop=
 test_lead=1
 group=
 location=
 while (($#)); do
   case $1 in
     --yes) yes=1 ;;
+    --drop-settings) drop=1 ;;
     --no-test-lead) test_lead= ;;
     --parameters | --dynamics)
       if (($# < 2)); then usage >&2; exit 2; fi
@@ -135,26 +148,37 @@ accounts, a Key Vault, Application Insights with its workspace, and, with an ale
 what a month costs: under a dollar for most publishers, plus about half a dollar an alert rule, plus about five if
 alwaysReadyHttp is 1.
 TEXT
-  [ -t 0 ] || fail 'Nobody is here to be asked. To go on without asking: --yes' 2
-  printf 'Go on? [y/N] '
-  read -r answer || answer=
-  case $answer in y | Y | yes) ;; *) fail 'Nothing was created.' 2 ;; esac
+  agreed || fail 'Nothing was created.' 2
 fi
 if [ "$exists" != true ]; then
   run az group create --name "$group" --location "$location" --output none
 fi
 
-step 'Resources (some minutes)'
 setting_names() {
   run az functionapp config appsettings list --resource-group "$group" --name "$1" --query '[].name' --output tsv | LC_ALL=C sort
 }
-before=
-if [ "$exists" = true ]; then
-  earlier=$(run az deployment group list --resource-group "$group" \
-    --query "[?name=='marketplace-leads'].properties.outputs.functionApp.value" --output tsv)
-  # The app may have been deleted since; it is made anew then.
-  if [ -n "$earlier" ]; then before=$(setting_names "$earlier") || before=; fi
+# A deployment sets exactly what the file says: a clone without the group's own file would undo a whole set-up.
+losses() {
+  local names destinations
+  names=$(setting_names "$1") || return 1
+  destinations=$(run az functionapp config appsettings list --resource-group "$group" --name "$1" \
+    --query "[?name=='LEADS_DESTINATIONS'].value" --output tsv) || return 1
+  run az bicep build-params --file "$parameters" --stdout | python3 "$here/vanishing.py" "$names" "$destinations"
+}
+if [ "$exists" = true ] && [ -z "$drop" ]; then
+  step 'Settings that the app has'
+  there=$(run az functionapp list --resource-group "$group" --query "[?tags.\"azd-service-name\"=='leads'].name" --output tsv)
+  for app in $there; do
+    lost=$(losses "$app") || fail "What $app would lose could not be found out. To go on without: --drop-settings"
+    [ -n "$lost" ] || continue
+    remedy="Put what is missed into the file that this app was deployed with, infra/$group.bicepparam, and run this again."
+    printf '\nWith %s the app %s would lose these:\n%s\n%s\n' "$parameters" "$app" "$lost" "$remedy" >&2
+    [ -z "$yes" ] || fail 'Nothing was changed. If they shall go: --drop-settings'
+    agreed || fail 'Nothing was changed.' 2
+  done
 fi
+
+step 'Resources (some minutes)'
 outputs=$(run az deployment group create --resource-group "$group" --name marketplace-leads \
   --parameters "$parameters" --query properties.outputs --output json)
 app=$(json functionApp value <<<"$outputs")
@@ -162,15 +186,9 @@ lead_url=$(json leadUrl value <<<"$outputs")
 inbox=$(json inboxAccount value <<<"$outputs")
 client_id=$(json identityClientId value <<<"$outputs")
 alerted=$(json alerted value <<<"$outputs")
-after=$(setting_names "$app")
-gone=$(LC_ALL=C comm -23 <(printf '%s\n' "$before") <(printf '%s\n' "$after"))
-if [ -n "$gone" ]; then
-  printf '\nThese settings of the app are gone, since %s does not have them. Put in what is missed, and run this again:\n%s\n' \
-    "$parameters" "$gone" >&2
-fi
-
+names=$(setting_names "$app")
 unknown=
-for setting in $after; do
+for setting in $names; do
   place=$(tr '[:upper:]' '[:lower:]' <<<"${setting%%_*}")
   case $setting in *__*) continue ;; esac
   if [ "$place" = leads ] || [ -f "$here/../leads/destinations/$place.py" ]; then

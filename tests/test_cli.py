@@ -189,9 +189,70 @@ def test_quarantine_is_listed_shown_and_replayed(shell: Shell) -> None:
     assert "not JSON" in shell.err
     intake.quarantine(shell.w.app, post(), Via.HTTPS, "a bug of then", shell.w.now)
     code, out = shell.run("replay", "--quarantined")
+    assert (code, out) == (0, "2 entries in quarantine.\nNothing was changed. Add --yes to do it.\n")
+    assert len(shell.json("replay", "--quarantined")[1]["would_replay"]) == 2
+    assert shell.w.ids() == []
+    code, out = shell.run("replay", "--quarantined", "--yes")
     assert code == 0
-    assert out.startswith("1 of 2")
+    assert "1 of 2" in out
     assert len(shell.w.ids()) == 1
+
+
+def test_what_lies_deep_in_quarantine_is_reached(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    intake.quarantine(shell.w.app, post(), Via.HTTPS, "a bug of then", shell.w.now)
+    for number in range(4):
+        shell.w.forward(minutes=1)
+        intake.quarantine(shell.w.app, b"noise %d" % number, Via.HTTPS, "no lead", shell.w.now)
+    assert "These are the newest 3" in shell.run("list", "--quarantined", "--limit", "3")[1]
+    assert len(shell.json("list", "--quarantined", "--limit", "3")[1]["entries"]) == 3
+    monkeypatch.setattr(operations, "LIST_LIMIT", 2)
+    assert "1 of 5" in shell.run("replay", "--quarantined", "--yes")[1]
+
+
+def test_an_older_lead_that_a_filter_means_is_reached_behind_many_that_it_does_not(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "SELECT_LIMIT", 2)
+    shell.w.places["crm"].failures = [failing(Rejected)]
+    oldest = accept(shell, offerTitle="oldest")
+    shell.w.drain()
+    shell.w.live(minutes=6)
+    shell.w.places["mail"].always = failing(Rejected)
+    for number in range(3):
+        accept(shell, offerTitle=f"newer {number}")
+        shell.w.drain()
+    wanted = {"would_replay": [{"id": oldest, "destination": "crm"}]}
+    assert shell.json("replay", "--dead", "--destination", "crm")[1] == wanted
+    assert shell.json("replay", "--destination", "crm")[1] == wanted
+
+
+def test_a_destination_that_there_is_none_of_is_told_before_the_question(shell: Shell) -> None:
+    accept(shell)
+    shell.w.drain()
+    code, out = shell.run("replay", "--destination", "emial")
+    assert (code, out) == (1, "")
+    assert "LEADS_DESTINATIONS has no 'emial'" in shell.err
+
+
+def test_an_export_that_cannot_be_written_is_told(shell: Shell, tmp_path: Path) -> None:
+    accept(shell)
+    assert shell.run("export", "someone@contoso.com", "--output", str(tmp_path / "no/file"))[0] == 2
+    assert "cannot be written" in shell.err
+    file = tmp_path / "customer.json"
+    told = {"written": str(file), "records": 1}
+    assert shell.json("export", "someone@contoso.com", "--output", str(file)) == (0, told)
+
+
+def test_an_import_in_which_something_cannot_be_read_is_a_finding(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "leads.csv"
+    noise = "".join(f",{'x' * 100_000}" for _ in range(3))
+    file.write_text(f"Email,Offer,a,b,c\na@example.com,Planner\n,Planner\nb@example.com,Planner{noise}\n")
+    code, out = shell.run("import", str(file))
+    assert code == 1
+    assert "1 unreadable" in out
+    assert "no contact data" in out
+    assert "<>" not in out
+    assert shell.run("import", str(file), "--yes")[0] == 1
 
 
 def test_bytes_that_are_no_text_are_shown_as_base64(shell: Shell) -> None:
@@ -584,6 +645,25 @@ def test_settings_come_from_the_environment_then_from_what_runs_then_from_the_fi
     (tmp_path / "local.settings.json").write_text("[]")
     with pytest.raises(cli.SettingsFile, match=r"local\.settings\.json"):
         cli.environment({}, tmp_path)
+
+
+def test_what_runs_in_another_folder_is_found_there(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "settings.json").write_text(json.dumps({"Values": {"A": "run"}}))
+    with (elsewhere / "run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        given = {"LOCAL_DIR": str(elsewhere)}
+        assert cli.environment(given, tmp_path) == {"A": "run", **given}
+
+
+def test_a_time_before_all_times_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["list", "--since", "0001-01-01T00:00+14:00"])
+    assert ended.value.code == 2
+    assert "give 30m" in capsys.readouterr().err
+    with world() as w, pytest.raises(operations.WrongUse, match="ISO 8601"):
+        operations.perform(w.app, "list", {"since": "0001-01-01T00:00+14:00"}, w.now)
 
 
 def test_times_are_given_as_people_do() -> None:

@@ -123,7 +123,11 @@ def test_a_dynamics_record_is_named_with_its_page() -> None:
         assert delivery
         w.app.ledger.save(replace(delivery, remote_id=guid))
         told = erasure.belongings(w.app, ADA, w.now)
-    assert any(f"id={guid}" in each["what"] for each in told["by_hand"])
+        assert any(f"id={guid}" in each["what"] for each in told["by_hand"])
+        next_step = w.app.ledger.delivery(accept(w, offerTitle="another step"), "dynamics")
+        assert next_step
+        w.app.ledger.save(replace(next_step, remote_id=guid))
+        assert erasure.belongings(w.app, ADA, w.now)["by_hand"] == told["by_hand"], "one record is named once"
 
 
 def test_a_delivery_under_way_brings_nothing_back_and_is_told() -> None:

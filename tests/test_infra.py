@@ -14,7 +14,7 @@ import pytest
 from tree_sitter import Node
 
 from dev import check_bicep as bicep
-from leads import destinations, doorbell, ledger, log, settings
+from leads import destinations, doorbell, ledger, log, ops_api, settings
 from leads.errors import Rejected
 from leads.intake import receive
 from tests.world import FakeDestination, failing, post, world
@@ -30,6 +30,7 @@ HOST_SETTINGS = {
     "AzureWebJobsStorage__clientId",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT",
     "FUNCTIONS_WORKER_RUNTIME",  # Flex Consumption has it in functionAppConfig.runtime
 }
 """What the Functions host reads, and the app only in part."""
@@ -120,6 +121,10 @@ class TestTheCheck:
         assert old in source
         broken.write_text(source.replace(old, new, 1))
         assert finding in "\n".join(bicep.check(broken, bicep.load()))
+
+    @pytest.mark.parametrize("file", ["dev/check_bicep.py", "infra/vanishing.py", "infra/package.py"])
+    def test_what_people_have_to_read_stays_small(self, file: str) -> None:
+        assert len((ROOT / file).read_text(encoding="utf-8").splitlines()) <= 300
 
     def test_a_compiler_agrees_where_there_is_one(self) -> None:
         compiler = bicep.compilers()
@@ -257,6 +262,11 @@ class TestApp:
         assert found["app"]["properties"]["siteConfig"]["minTlsVersion"] == "1.2"
         assert {found[name]["name"] for name in ("ftpPublishing", "scmPublishing")} == {"ftp", "scm"}
         assert all(found[name]["properties"] == {"allow": "false"} for name in ("ftpPublishing", "scmPublishing"))
+
+    def test_a_body_is_limited_to_what_the_app_takes(self) -> None:
+        root = bicep.parse(INFRA / "modules" / "app.bicep")
+        limit = int(variable(root, "platformSettings")["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"])
+        assert ops_api.BODY_LIMIT < limit == 5 * 1024 * 1024, "what is a little too large is still told by the app"
 
     def test_secrets_are_references_that_its_identity_resolves(self) -> None:
         source = (INFRA / "modules" / "app.bicep").read_text()

@@ -339,7 +339,8 @@ def test_missing_ids_are_misconfigured(crm: StandIn) -> None:
 def test_no_secret_and_no_token_gets_into_the_log(
     crm: StandIn, certificate: tuple[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    for name in ("", "msal", "urllib3"):
+        caplog.set_level(logging.DEBUG, logger=name)
     crm.registration.add_certificate(certificate[1])
     identity = crm.add_identity(system_assigned=True)
     crm.entra.federate(crm.registration, identity)

@@ -16,7 +16,7 @@ from leads.destinations import Kind
 from leads.errors import Misconfigured, Rejected, Transient
 from leads.lead import Delivery, State, Via
 from leads.ledger import QUARANTINE, STATE
-from leads.quarantine import NAME
+from leads.quarantine import NAME, entry
 from tests.world import NOON, FakeDestination, World, failing, post, row, world
 
 NOTES = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30)
@@ -281,6 +281,12 @@ def test_an_attempt_under_way_is_not_hurried() -> None:
         accept(w)
         w.drain()
         assert w.states() == {"crm": "delivered"}
+
+
+def test_what_storage_lists_as_nothing_is_empty() -> None:
+    noted: Any = {"event": None, "reason": None, "via": "https", "size": "1", "at": ""}
+    found = entry(f"2026/11/21/{'0' * 64}.bin", noted)
+    assert (found.event, found.reason) == ("", "")
 
 
 def test_replay_of_an_unknown_lead_does_nothing() -> None:

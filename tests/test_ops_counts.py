@@ -96,6 +96,16 @@ def test_many_open_leads_are_not_all_read() -> None:
     assert counts.unread == 5
 
 
+def test_a_lead_that_arrived_is_not_open_until_the_sweep_closes_it() -> None:
+    with world() as made:
+        intake.receive(made.app, post(), made.now)
+        assert ops_counts.count(made.app, made.now).open == 1
+        made.drain()
+        assert list(made.app.ledger.open_lines())
+        assert ops_counts.count(made.app, made.now).open == 0
+        assert ops.listing(made.app, now=made.now, state="open") == []
+
+
 @given(st.lists(st.tuples(*[st.integers(0, 3000)] * 4), min_size=1, max_size=40))
 def test_bars_stay_in_the_drawing(counts: list[tuple[int, int, int, int]]) -> None:
     days = [Day(DAY + timedelta(days=n), *each) for n, each in enumerate(counts)]

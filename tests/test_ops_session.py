@@ -33,6 +33,12 @@ def test_a_session_holds_for_a_working_day() -> None:
     assert ops_session.read(sent, KEY, NOON + timedelta(hours=8)) is None
 
 
+@pytest.mark.parametrize("others", ['a={"x":1}', "a b=1", "bare", "a[1]=2", "name=é", "x=1,2"])
+def test_cookies_of_other_applications_do_not_end_it(others: str) -> None:
+    session = ops_session.begin(KEY, NOON)
+    assert ops_session.read(request(f"{others}; {cookie(session)}"), KEY, NOON) == session
+
+
 def test_two_sessions_differ() -> None:
     one, other = ops_session.begin(KEY, NOON), ops_session.begin(KEY, NOON)
     assert one.text != other.text

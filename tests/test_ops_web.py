@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import azure.functions as func
 import pytest
@@ -16,7 +16,7 @@ from azure.functions.http import HttpResponseConverter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leads import intake, ops_web
+from leads import intake, ops_page, ops_web
 from leads.errors import Misconfigured, Rejected, Transient
 from leads.ledger import QUARANTINE, Line
 from leads.ops_words import bytes_text
@@ -245,6 +245,24 @@ class TestOverview:
         assert busy.states() == {"crm": "delivered", "chat": "delivered"}
         assert "Replay" not in browser.open().read
 
+    def test_the_chart_names_every_color_it_has(self, busy: World) -> None:
+        skipped = '<li class="dot s">skipped</li>'
+        assert skipped not in visitor(busy).open().text
+        with world(environ={"LEADS_TEST_LEADS": "ignore"}) as made:
+            take(made, description="MSFT_TEST_638000000000000000")
+            assert made.states() == {"crm": "skipped"}
+            assert skipped in visitor(made).open().text
+
+    def test_what_died_elsewhere_is_not_in_the_way(self, busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ops_page, "REPLAYED", 1)
+        busy.places["chat"].always = None
+        busy.places["crm"].always = failing(Rejected)
+        take(busy, offerTitle="newer")
+        browser = visitor(busy)
+        token = re.findall(r'name="token" value="([^"]*)"', browser.open().text)[0]
+        came = browser.ask("POST", "replay", urlencode({"token": token, "destination": "chat"}).encode())
+        assert came.headers["Location"].endswith("done=replayed&n=1")
+
     @pytest.mark.parametrize(
         "query", ["done=replayed", "done=replayed&n=<b>", "done=x&n=1", "done=replayed&n=99999999"]
     )
@@ -305,6 +323,13 @@ class TestStory:
         assert "crm open transient" in read
         assert "Next attempt 21 Nov, 12:" in read
         assert "Replay to" not in read
+
+    def test_replaying_by_the_second_half_of_an_id(self, busy: World) -> None:
+        lead_id = busy.ids()[0]
+        browser = visitor(busy)
+        token = re.findall(r'name="token" value="([^"]*)"', browser.open().text)[0]
+        came = browser.ask("POST", f"leads/{lead_id[-16:]}/replay", urlencode({"token": token}).encode())
+        assert came.headers["Location"] == f"/api/page/leads/{lead_id}?done=replayed&n=1"
 
     def test_replaying_one(self, busy: World) -> None:
         browser = visitor(busy)

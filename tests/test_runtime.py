@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -166,6 +168,8 @@ def test_timers_run_as_the_settings_say(worker: Worker, name: str, schedule: str
 
 def test_a_lead_goes_from_call_to_delivery(worker: Worker, azurite: str) -> None:
     _, invoke = worker
+    with contextlib.suppress(ResourceNotFoundError):
+        QueueClient.from_connection_string(azurite, "lead-deliveries").clear_messages()
     answer = invoke(
         "receive_lead",
         {

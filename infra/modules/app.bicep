@@ -71,7 +71,10 @@ var identitySettings = {
   EMAIL_GRAPH_MANAGED_IDENTITY_CLIENT_ID: identityClientId
 }
 
+// The host reads a whole body before any function sees it, by default 100 MiB, on the page's anonymous route too. No
+// caller has more than 4 MiB to send (the operators' API).
 var platformSettings = {
+  FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '5242880'
   AzureWebJobsStorage__accountName: stateAccount
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__clientId: identityClientId

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from dev import check_az
 from leads.destinations import _dynamics_check, _dynamics_columns, _dynamics_errors, _dynamics_settings
 from leads.entra_errors import _HELP
 
@@ -34,6 +35,44 @@ def test_there_are_at_most_twelve_commands_and_they_are_counted() -> None:
     lines = re.sub(r"\\\n", "", script).splitlines()
     assert len([line for line in lines if line and not line.startswith("#")]) == len(numbers)
     assert "Eleven commands" in PAGE
+
+
+def commands(mark: str) -> list[list[str]]:
+    """The words of the `az` commands in the block behind a mark; `make check-docs` lets azure-cli itself parse them."""
+    return list(check_az.commands(PAGE.split(f"<!-- {mark} -->")[1].split("```")[1]))
+
+
+def test_a_certificate_has_commands() -> None:
+    (made,) = commands("certificate")
+    assert made[:3] == ["ad", "sp", "create-for-rbac"]
+    assert "--create-cert" in made
+    block = PAGE.split("<!-- certificate -->")[1].split("```")[1]
+    assert block.index("export DYNAMICS_CERTIFICATE=") < block.index("infra/deploy.sh") < block.index("\nrm ")
+
+
+def test_a_new_credential_leaves_the_old_one_alone() -> None:
+    resets = [words for words in commands("renewal") if words[:4] == ["ad", "app", "credential", "reset"]]
+    assert [{"--create-cert", "--cert"} & set(words) for words in resets] == [set(), {"--create-cert"}, {"--cert"}]
+    assert all("--append" in words for words in resets)
+
+
+def test_a_federated_credential_has_commands() -> None:
+    login, app, credential, other_login, principal = commands("federated")
+    assert app[:3] == ["ad", "app", "create"]
+    assert app[app.index("--sign-in-audience") + 1] == "AzureADMultipleOrgs"
+    assert credential[:4] == ["ad", "app", "federated-credential", "create"]
+    given = json.loads(credential[credential.index("--parameters") + 1])
+    assert given["audiences"] == ["api://AzureADTokenExchange"]
+    assert re.fullmatch(r"https://login\.microsoftonline\.com/[^/]+/v2\.0", given["issuer"])
+    assert given["name"]
+    assert given["subject"]
+    assert "output identityObjectId " in (ROOT / "infra/main.bicep").read_text(encoding="utf-8")
+    assert principal[:3] == ["ad", "sp", "create"]
+    assert (login[0], other_login[0]) == ("login", "login")
+    block = PAGE.split("<!-- federated -->")[1].split("```")[1]
+    tenant = "<tenant of the function app>"
+    assert f"az login --tenant {tenant}\n" in block, "registration and credential are made where the identity is"
+    assert f"/{tenant}/v2.0" in block
 
 
 def test_what_is_sent_at_the_same_time_is_below_the_limit() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +29,14 @@ OUTPUTS = {
 }
 
 
+def assigned(file: str) -> tuple[dict[str, str], list[str]]:
+    """The parameters `settings` and `secretSettings` of a .bicepparam file that is written as main.bicepparam is."""
+    source = Path(file).read_text(encoding="utf-8")
+    blocks = dict(re.findall(r"^param (\w+) = [\[{]\n(.*?)^[\]}]", source, re.DOTALL | re.MULTILINE))
+    settings = dict(re.findall(r"^  (\w+): '([^']*)'", blocks["settings"], re.MULTILINE))
+    return settings, re.findall(r"^  '(\w+)'", blocks["secretSettings"], re.MULTILINE)
+
+
 def az(arguments: list[str], azure: dict[str, Any]) -> int:
     """Answer as the Azure CLI does."""
     line = " ".join(arguments)
@@ -43,14 +52,25 @@ def az(arguments: list[str], azure: dict[str, Any]) -> int:
     elif line.startswith("deployment group create"):
         assert "group" in azure, "deployed into a group that does not exist"
         azure["deployed"] = True
-        azure["settings"] = ["LEADS_DESTINATIONS", "LEADS_INBOX__accountName", *azure.get("more_settings", ())]
+        given, secret = assigned(options["--parameters"])
+        more = ["LEADS_INBOX__accountName", *secret, *azure.get("more_settings", ())]
+        azure["settings"] = {name: value for name, value in given.items() if value} | dict.fromkeys(more, "x")
         print(json.dumps({name: {"type": "String", "value": value} for name, value in OUTPUTS.items()}))
-    elif line.startswith("deployment group list"):
-        print(OUTPUTS["functionApp"] if "deployed" in azure else "")
+    elif line.startswith("functionapp list --"):
+        assert options["--query"] == """[?tags."azd-service-name"=='leads'].name"""
+        print(OUTPUTS["functionApp"] if "settings" in azure else "")
+    elif line.startswith("bicep build-params"):
+        given, secret = assigned(options["--file"])
+        parameters = {"settings": {"value": given}, "secretSettings": {"value": secret}}
+        # As `BuildParamsCommand` of Bicep writes it: JSON within JSON.
+        print(json.dumps({"parametersJson": json.dumps({"parameters": parameters}), "templateJson": "{}"}))
     elif line.startswith("functionapp config appsettings list"):
         if "settings" not in azure:
             print("ERROR: (ResourceNotFound) The app was not found.", file=sys.stderr)
             return 3
+        if options["--query"] == "[?name=='LEADS_DESTINATIONS'].value":
+            print(azure["settings"].get("LEADS_DESTINATIONS", ""))
+            return 0
         assert options["--query"] == "[].name", "values of settings are nobody's business"
         print("\n".join(azure["settings"]))
     elif line.startswith("rest --method post"):

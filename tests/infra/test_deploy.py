@@ -1,4 +1,4 @@
-"""infra/deploy.sh against stand-ins for `az`, `pac` and `curl`: order, second run, failure midway, secrets, asking."""
+"""infra/deploy.sh against stand-ins for `az`, `pac` and `curl`: order, second run, failures, secrets, asking."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from dev import check_bicep as bicep
 from leads import operations, ops_api
 from leads.intake import receive
 from tests.infra import standin
@@ -21,6 +22,7 @@ from tests.world import post, world
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "infra" / "deploy.sh"
+VANISHING = ROOT / "infra" / "vanishing.py"
 SECRET = "hush-hush-client-secret"
 
 STEPS = (
@@ -132,18 +134,101 @@ def test_a_second_run_changes_nothing_but_what_was_edited(machine: Machine) -> N
     assert first.stdout.splitlines()[-12:] == second.stdout.splitlines()[-12:]
 
 
-def test_settings_that_vanish_are_reported(machine: Machine) -> None:
-    machine.deploy("--yes", "contoso-leads", "westeurope")
-    file = machine.home / "azure.json"
-    azure = json.loads(file.read_text())
-    azure["settings"] += ["TEAMS_WEBHOOK_URL", "SET_BY_HAND"]
-    file.write_text(json.dumps(azure))
-    done = machine.deploy("--yes", "contoso-leads")
-    assert done.returncode == 0, done.stderr
-    assert "These settings of the app are gone" in done.stderr
-    assert "\nSET_BY_HAND\nTEAMS_WEBHOOK_URL\n" in done.stderr
-    third = machine.deploy("--yes", "contoso-leads")
-    assert "are gone" not in third.stderr
+class TestVanishing:
+    """What an app that is there would lose is told before anything is changed."""
+
+    @pytest.fixture
+    def used(self, machine: Machine) -> Machine:
+        """A machine whose app has a destination and a setting that main.bicepparam does not have."""
+        machine.deploy("--yes", "contoso-leads", "westeurope")
+        file = machine.home / "azure.json"
+        azure = json.loads(file.read_text())
+        azure["settings"] |= {"LEADS_DESTINATIONS": "console,Dynamics, teams", "TEAMS_WEBHOOK_URL": "x", "BY_HAND": "y"}
+        file.write_text(json.dumps(azure))
+        machine.forget_calls()
+        return machine
+
+    LOSSES = "\nBY_HAND\nTEAMS_WEBHOOK_URL\nLEADS_DESTINATIONS without dynamics\nLEADS_DESTINATIONS without teams\n"
+
+    def test_with_yes_it_is_refused_with_the_remedy(self, used: Machine) -> None:
+        done = used.deploy("--yes", "contoso-leads")
+        assert done.returncode == 1
+        assert self.LOSSES in done.stderr
+        assert "infra/contoso-leads.bicepparam" in done.stderr
+        assert "--drop-settings" in done.stderr
+        assert "deployment group create" not in used.commands()
+
+    @pytest.mark.parametrize("answers", ["y\nn", "y\n"])
+    def test_a_person_is_asked_and_may_refuse(self, used: Machine, answers: str) -> None:
+        done = used.deploy("contoso-leads", answer=answers)
+        assert done.returncode == 2
+        assert done.stdout.count("Go on?") == 2
+        assert self.LOSSES in done.stderr
+        assert "Nothing was changed." in done.stderr
+        assert "deployment group create" not in used.commands()
+
+    def test_a_person_is_asked_and_may_agree(self, used: Machine) -> None:
+        done = used.deploy("contoso-leads", answer="y\ny")
+        assert done.returncode == 0, done.stderr
+        assert "deployment group create" in used.commands()
+        again = used.deploy("--yes", "contoso-leads")
+        assert again.returncode == 0, again.stderr
+        assert "would lose" not in again.stderr
+
+    def test_it_goes_on_when_told_to_drop_them(self, used: Machine) -> None:
+        done = used.deploy("--yes", "--drop-settings", "contoso-leads")
+        assert done.returncode == 0, done.stderr
+        assert "deployment group create" in used.commands()
+
+    def test_nobody_is_asked_where_the_file_has_them(self, used: Machine) -> None:
+        own = used.home / "own.bicepparam"
+        text = (ROOT / "infra" / "main.bicepparam").read_text()
+        for old, new in (
+            ("'console' // for example 'dynamics,email,teams'", "'teams,dynamics,console,email'"),
+            ("  // 'TEAMS_WEBHOOK_URL'", "  'TEAMS_WEBHOOK_URL'"),
+            ("  LEADS_TEST_LEADS: ''", "  LEADS_TEST_LEADS: ''\n  BY_HAND: 'y'"),
+        ):
+            assert old in text
+            text = text.replace(old, new)
+        own.write_text(text)
+        done = used.deploy("--yes", "--parameters", str(own), "contoso-leads")
+        assert done.returncode == 0, done.stderr
+        assert "would lose" not in done.stderr
+
+    @pytest.mark.parametrize(
+        "step", ["functionapp list --", "functionapp config appsettings list", "bicep build-params"]
+    )
+    def test_nothing_is_deployed_where_it_cannot_be_found_out(self, used: Machine, step: str) -> None:
+        done = used.deploy("--yes", "contoso-leads", fail=f"az {step}:1")
+        assert done.returncode == 1
+        assert "Azure is not amused" in done.stderr
+        assert "Stopped at: Settings that the app has" in done.stderr
+        assert "deployment group create" not in used.commands()
+
+    @pytest.mark.parametrize(
+        "built", ["", "no JSON", "[]", "{}", '{"parametersJson": "[]"}', '{"parametersJson": "{\\"parameters\\": 7}"}']
+    )
+    def test_an_answer_that_it_cannot_read_is_no_consent(self, built: str) -> None:
+        done = subprocess.run(
+            [sys.executable, str(VANISHING), "A B", "console"], input=built, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert "could not be read" in done.stderr
+
+    def test_what_the_template_sets_itself_never_vanishes(self) -> None:
+        root = bicep.parse(ROOT / "infra" / "modules" / "app.bicep")
+        declared = [bicep.declarations(root, "variable")[f"{kind}Settings"] for kind in ("identity", "platform")]
+        names = [name for node in declared for name in bicep.members(node.children[-1])]
+        parameters = {"settings": {"value": {"EMPTY": "", "NUMBER": 0}}}
+        built = json.dumps({"parametersJson": json.dumps({"parameters": parameters})})
+        done = subprocess.run(
+            [sys.executable, str(VANISHING), "\n".join([*names, "NUMBER", "EMPTY", "OTHER"]), ""],
+            input=built,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == "EMPTY\nOTHER\n"
 
 
 def test_settings_that_the_app_does_not_know_are_reported(machine: Machine) -> None:
