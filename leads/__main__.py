@@ -24,8 +24,9 @@ from leads.sample import STEPS
 from leads.transport import LONGEST_WAIT
 
 SETTINGS_FILE = "local.settings.json"
-RUNNING_FILE, RUNNING_LOCK = ".local/settings.json", ".local/run.lock"
-"""What `make run` works with, and the lock that it holds as long as it runs."""
+RUNNING_FOLDER, RUNNING_FILE, RUNNING_LOCK = ".local", "settings.json", "run.lock"
+"""Where `make run` is at home unless LOCAL_DIR names another folder, what it works with, and the lock that it holds
+as long as it runs."""
 CERTIFICATES = "REQUESTS_CA_BUNDLE"
 
 _AGO = re.compile(r"(\d{1,4})\s*([mhdw])")
@@ -43,18 +44,20 @@ def environment(environ: Mapping[str, str], root: Path) -> dict[str, str]:
     """
     merged: dict[str, str] = {}
     certificates: dict[str, str] = {}
-    for name in (SETTINGS_FILE, RUNNING_FILE):
-        path = root / name
-        if not path.is_file() or (name == RUNNING_FILE and not _is_held(root / RUNNING_LOCK)):
+    home = root / (environ.get("LOCAL_DIR") or RUNNING_FOLDER)
+    running = home / RUNNING_FILE
+    for path in (root / SETTINGS_FILE, running):
+        if not path.is_file() or (path == running and not _is_held(home / RUNNING_LOCK)):
             continue
         try:
             values = json.loads(path.read_text(encoding="utf-8"))["Values"]
             merged |= {str(key): str(value) for key, value in values.items()}
-            if name == RUNNING_FILE and CERTIFICATES in merged:
+            if path == running and CERTIFICATES in merged:
                 # The stand-in's certificate, which a bundle of the shell's own would not have.
                 certificates = {CERTIFICATES: merged[CERTIFICATES]}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            raise SettingsFile(f"{name} is no JSON object with an object 'Values'. Mend it, or delete it.") from None
+            told = f"{path.name} is no JSON object with an object 'Values'. Mend it, or delete it."
+            raise SettingsFile(told) from None
     return merged | dict(environ) | certificates
 
 
@@ -79,9 +82,9 @@ def past(text: str) -> datetime:
         return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError("give 30m, 12h, 7d, 2w, or a date such as 2026-11-21") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _limit(text: str) -> int:

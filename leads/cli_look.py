@@ -69,13 +69,16 @@ def list_leads(call: Call, options: Namespace, screen: Screen) -> int:
 
 
 def _list_quarantine(call: Call, options: Namespace, screen: Screen) -> int:
-    found = call("quarantine", {"since": options.since.isoformat()} if options.since else {})
+    since = {"since": options.since.isoformat()} if options.since else {}
+    found = call("quarantine", {**since, "limit": options.limit})
     screen.answer(found)
     for entry in found["entries"]:
         screen.line(f"{moment(entry['at'])}  {entry['via']:<6}  {entry['size']:>7} bytes  {printable(entry['reason'])}")
         screen.line(f"    {entry['name']}")
     if not found["entries"]:
-        screen.line("Quarantine is empty.")
+        screen.line("Nothing came into quarantine since then." if since else "Quarantine is empty.")
+    if found["more"]:
+        screen.line(f"These are the newest {len(found['entries'])}; --limit shows more.")
     return FINE
 
 
@@ -225,7 +228,12 @@ def export(call: Call, options: Namespace, screen: Screen) -> int:
     # It is for the customer, so what is said of other customers' leads stays out.
     content = {"customer": options.who, "records": [story for story in stories if story]}
     if options.output:
-        options.output.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        try:
+            options.output.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            screen.trouble(f"{options.output} cannot be written ({error.strerror}).", "Give another --output.")
+            return WRONG_USE
+        screen.answer({"written": str(options.output), "records": len(stories)})
         screen.line(f"Written to {options.output}: {some(len(stories), 'record')}.")
     else:
         Screen(as_json=True).answer(content)

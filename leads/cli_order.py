@@ -145,9 +145,22 @@ def _replay_one(call: Call, order: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _quarantined(call: Call, since: Mapping[str, str]) -> list[dict[str, Any]]:
+    """All entries, in answers of bounded size."""
+    entries: list[dict[str, Any]] = []
+    while True:
+        found = call("quarantine", {**since, "skip": len(entries)})
+        entries += found["entries"]
+        if not found["more"]:
+            return entries
+
+
 def _replay_quarantine(call: Call, options: Namespace, screen: Screen) -> int:
-    since = {"since": options.since.isoformat()} if options.since else {}
-    entries = call("quarantine", since)["entries"]
+    entries = _quarantined(call, {"since": options.since.isoformat()} if options.since else {})
+    screen.line(f"{some(len(entries), 'entry', 'entries')} in quarantine.")
+    if entries and not screen.confirmed("Read them again? What is a lead now is delivered.", yes=options.yes):
+        screen.answer({"would_replay": [{"name": entry["name"]} for entry in entries]})
+        return FINE
     results = [
         call("replay-quarantined", {"name": entry["name"]}) | {"name": entry["name"]}
         for entry in screen.progress(entries, "entries")
@@ -169,7 +182,8 @@ def forget(call: Call, options: Namespace, screen: Screen) -> int:
         return FINE
     done = call("forget", {"who": options.who}) if count else {**found, "forgotten": 0}
     screen.answer(done)
-    screen.line(f"{done['forgotten']} erased. The events stay, without personal data, so that nothing comes back.")
+    if count:
+        screen.line(f"{done['forgotten']} erased. The events stay, without personal data, so that nothing comes back.")
     if done["by_hand"]:
         screen.line("\nDelete by hand, since this app does not:")
         for each in done["by_hand"]:
@@ -211,16 +225,17 @@ def _import_file(call: Call, options: Namespace, screen: Screen) -> int:
     results = [one for chunk in chunks for one in call("import", {"records": chunk, "force": options.force})["results"]]
     _show_results(results, screen)
     wanted = [record for record, result in zip(records, results, strict=True) if result["fate"] == "new"]
+    code = FINDING if any(result["fate"] == "unreadable" for result in results) else FINE
     if not wanted or not screen.confirmed(f"Bring {some(len(wanted), 'lead')} in?", yes=options.yes):
         screen.answer({"imported": 0, "results": results})
-        return FINE
+        return code
     chunks = [
         wanted[start : start + importing.RECORDS_A_CALL] for start in range(0, len(wanted), importing.RECORDS_A_CALL)
     ]
     done: list[dict[str, Any]] = []
     for chunk in screen.progress(chunks, f"times {importing.RECORDS_A_CALL} records"):
         done += call("import", {"records": chunk, "force": options.force, "yes": True})["results"]
-    return _told(done, screen)
+    return max(code, _told(done, screen))
 
 
 def _show_results(results: list[dict[str, Any]], screen: Screen) -> None:
@@ -228,7 +243,7 @@ def _show_results(results: list[dict[str, Any]], screen: Screen) -> None:
         return
     rows = aligned(
         [
-            (result["fate"], result["day"], result["stage"], f"{result['name']} <{result['email']}>", result["offer"])
+            (result["fate"], result["day"], result["stage"], _person(result), result["offer"])
             for result in results[:SHOWN]
         ]
     )
@@ -238,6 +253,11 @@ def _show_results(results: list[dict[str, Any]], screen: Screen) -> None:
     if len(results) > SHOWN:
         screen.line(f"  and {len(results) - SHOWN} more")
     _count(results, screen)
+
+
+def _person(result: Mapping[str, Any]) -> str:
+    address = f"<{result['email']}>" if result["email"] else ""
+    return f"{result['name']} {address}".strip() or "no contact data"
 
 
 def _count(results: list[dict[str, Any]], screen: Screen) -> None:

@@ -79,9 +79,14 @@ def _told(app: App, found: _Found) -> dict[str, Any]:
     return {
         "leads": [*found.cases, *unfinished, *strays],
         "quarantine": [entry.name for entry in found.entries],
-        "by_hand": list(_by_hand(app, found)),
+        "by_hand": _once(_by_hand(app, found)),
         "mentioned_in": found.mentioned_in,
     }
+
+
+def _once(told: Iterator[dict[str, str]]) -> list[dict[str, str]]:
+    """Each once: a customer's steps are one record in a CRM."""
+    return list({tuple(each.values()): each for each in told}.values())
 
 
 def _erase(app: App, found: _Found, now: datetime) -> None:

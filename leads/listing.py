@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -45,6 +45,42 @@ class Summary:
         return max(failed, key=lambda attempt: attempt.at, default=None)
 
 
+Chosen = Callable[[Mapping[str, str]], bool]
+"""Whether a lead is asked for, by the state of each of its deliveries; the keys are the destinations."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which leads are asked for."""
+
+    state: State | None
+    offer: str | None
+    chosen: Chosen | None
+
+    def may_be_met_by(self, row: Row) -> bool:
+        """Whether a finished lead can be one, as far as its line tells, so that few leads are read in vain."""
+        states = {name[3:]: str(value) for name, value in row.values.items() if name.startswith("to_")}
+        if self.state is not None and (self.state == State.OPEN or self.state not in states.values()):
+            return False
+        if self.chosen and not self.chosen(states):
+            return False
+        return self._is_offer(*(str(row.values.get(name, "")) for name in ("offer", "offer_id")))
+
+    def is_met_by(self, summary: Summary) -> bool:
+        """Whether a lead is one."""
+        states = {delivery.destination: delivery.state.value for delivery in summary.deliveries}
+        if not self._is_offer(summary.lead.offer, summary.lead.offer_title) or (
+            self.chosen and not self.chosen(states)
+        ):
+            return False
+        if self.state in (State.OPEN, State.DEAD):
+            return summary.state == self.state or self.state in states.values()
+        return self.state is None or summary.state == self.state
+
+    def _is_offer(self, *names: str) -> bool:
+        return not self.offer or any(self.offer.casefold() in name.casefold() for name in names)
+
+
 def listing(
     app: App,
     *,
@@ -53,18 +89,19 @@ def listing(
     offer: str | None = None,
     since: datetime | None = None,
     customer: str | None = None,
+    chosen: Chosen | None = None,
     limit: int = 50,
 ) -> list[Summary]:
     """The newest leads by arrival, newest first.
 
     `state` is `open` or `dead` (any delivery is), `delivered` or `skipped` (the lead stands so as a whole). `offer` is
     a part of the offer's title or id, without regard to case. `customer` is an e-mail address, or the first half of a
-    lead id. Raises ValueError for another state.
+    lead id. `chosen` decides by where the lead's deliveries stand. Raises ValueError for another state.
     """
-    wanted = State(state) if state else None
+    wanted = _Wanted(State(state) if state else None, offer, chosen)
     found: list[Summary] = []
-    for summary in _customers(app, customer) if customer else _newest(app, wanted, offer, since, now):
-        if (since is None or summary.lead.arrived_at >= since) and _meets(summary, wanted, offer):
+    for summary in _customers(app, customer) if customer else _newest(app, wanted, since, now):
+        if (since is None or summary.lead.arrived_at >= since) and wanted.is_met_by(summary):
             found.append(summary)
             if len(found) >= limit:
                 break
@@ -85,24 +122,20 @@ def _customers(app: App, customer: str) -> list[Summary]:
     return sorted(found, key=lambda summary: (summary.lead.arrived_at, summary.lead.id), reverse=True)
 
 
-def _newest(
-    app: App, state: State | None, offer: str | None, since: datetime | None, now: datetime
-) -> Iterator[Summary]:
+def _newest(app: App, wanted: _Wanted, since: datetime | None, now: datetime) -> Iterator[Summary]:
     """Leads by arrival, newest first, without those that the journal alone shows not to be asked for."""
     floor = now - timedelta(days=DAYS)
     opened = {line.lead_id: line for line in app.ledger.open_lines()}
     day = now + timedelta(days=1)
     while day.date() >= (max(since, floor) if since else floor).date():
-        yield from _read(app, app.ledger.day_lines(f"{day:%Y-%m-%d}"), opened, state, offer, f"{day:%Y-%m-%d}")
+        yield from _read(app, app.ledger.day_lines(f"{day:%Y-%m-%d}"), opened, wanted, f"{day:%Y-%m-%d}")
         day -= timedelta(days=1)
     if since is None or since < floor:
         before = f"{day + timedelta(days=1):%Y-%m-%d}"
-        yield from _read(app, app.ledger.day_lines_before(before), opened, state, offer, "")
+        yield from _read(app, app.ledger.day_lines_before(before), opened, wanted, "")
 
 
-def _read(
-    app: App, rows: Iterator[Row], opened: dict[str, Line], state: State | None, offer: str | None, day: str
-) -> Iterator[Summary]:
+def _read(app: App, rows: Iterator[Row], opened: dict[str, Line], wanted: _Wanted, day: str) -> Iterator[Summary]:
     """The leads of one day, or with no `day` of all lines that are left."""
     lines = {lead_id: line for lead_id, line in opened.items() if not day or f"{line.arrived_at:%Y-%m-%d}" == day}
     for lead_id in lines:
@@ -111,7 +144,7 @@ def _read(
     for row in rows:
         # A replayed lead has both lines, and the open one is the newer.
         at = time_read(row.values.get("arrived_at"))
-        if at and row.key not in arrived and _may_meet(row, state, offer):
+        if at and row.key not in arrived and wanted.may_be_met_by(row):
             arrived[row.key] = at
     for lead_id, at in sorted(arrived.items(), key=lambda item: (item[1], item[0]), reverse=True):
         case = app.ledger.case(lead_id)
@@ -119,22 +152,3 @@ def _read(
             yield Summary(case.lead, case.deliveries)
         elif lead_id in lines:
             yield Summary(Lead(Via.HTTPS, at, at, id=lead_id, raw=lines[lead_id].raw), ())
-
-
-def _may_meet(row: Row, state: State | None, offer: str | None) -> bool:
-    """Whether a finished lead can meet the filters, as far as its line tells, so that few leads are read in vain."""
-    states = [value for name, value in row.values.items() if name.startswith("to_")]
-    if state is not None and (state == State.OPEN or state not in states):
-        return False
-    names = (str(row.values.get(name, "")) for name in ("offer", "offer_id"))
-    return not offer or any(offer.casefold() in name.casefold() for name in names)
-
-
-def _meets(summary: Summary, state: State | None, offer: str | None) -> bool:
-    if offer and not any(
-        offer.casefold() in name.casefold() for name in (summary.lead.offer, summary.lead.offer_title)
-    ):
-        return False
-    if state in (State.OPEN, State.DEAD):
-        return summary.state == state or any(delivery.state == state for delivery in summary.deliveries)
-    return state is None or summary.state == state

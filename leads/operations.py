@@ -13,6 +13,7 @@ from typing import Any
 from leads import intake, ops, ops_json
 from leads.app import App
 from leads.lead import State
+from leads.listing import Chosen
 from leads.ops import Summary
 
 LIST_LIMIT = 200
@@ -65,9 +66,9 @@ def since(arguments: Arguments) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise WrongUse("since has to be a time in ISO 8601, such as 2026-11-21 or 2026-11-21T12:00:00Z.") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _state(arguments: Arguments) -> State | None:
@@ -77,7 +78,7 @@ def _state(arguments: Arguments) -> State | None:
     return State(state) if state else None
 
 
-def _found(app: App, arguments: Arguments, now: datetime, limit: int) -> list[Summary]:
+def _found(app: App, arguments: Arguments, now: datetime, limit: int, chosen: Chosen | None = None) -> list[Summary]:
     state = _state(arguments)
     return ops.listing(
         app,
@@ -86,6 +87,7 @@ def _found(app: App, arguments: Arguments, now: datetime, limit: int) -> list[Su
         offer=text(arguments, "offer") or None,
         since=since(arguments),
         customer=text(arguments, "customer") or None,
+        chosen=chosen,
         limit=limit,
     )
 
@@ -103,8 +105,9 @@ def _list(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
 
 
 def _quarantine(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
-    found = ops.quarantined(app, since(arguments), now)
-    return {"entries": [ops_json.entry(each) for each in found[:LIST_LIMIT]], "more": len(found) > LIST_LIMIT}
+    limit, skip = number(arguments, "limit", LIST_LIMIT, LIST_LIMIT), number(arguments, "skip", 0, 1_000_000)
+    found = ops.quarantined(app, since(arguments), now)[skip:]
+    return {"entries": [ops_json.entry(each) for each in found[:limit]], "more": len(found) > limit}
 
 
 def _show(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
@@ -123,17 +126,20 @@ def _select(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
     state, destination = _state(arguments), text(arguments, "destination")
     everything = bool(destination) and state is None
     wanted = state or State.DEAD
+
+    def in_question(states: Mapping[str, str]) -> list[str]:
+        names = [name for name, stands in states.items() if stands == wanted and destination in ("", name)]
+        return [*names, destination] if everything and states and destination not in states else names
+
     # A list takes `delivered` to mean the lead as a whole, and here it is about each delivery.
     asked = {**arguments, "state": State.DEAD.value if wanted == State.DEAD and not everything else ""}
-    found = _found(app, asked, now, SELECT_LIMIT)
-    chosen = []
-    for each in reversed(found):
-        states = {delivery.destination: delivery.state for delivery in each.deliveries}
-        names = [name for name, stands in states.items() if stands == wanted and destination in ("", name)]
-        if everything and states and destination not in states:
-            names.append(destination)
-        if names:
-            chosen.append({"id": each.lead.id, "destinations": names})
+    found = _found(app, asked, now, SELECT_LIMIT, lambda states: bool(in_question(states)))
+    chosen = [
+        {"id": each.lead.id, "destinations": in_question({d.destination: d.state.value for d in each.deliveries})}
+        for each in reversed(found)
+    ]
+    if everything and any(destination not in {d.destination for d in each.deliveries} for each in found):
+        ops.require(app, destination)
     return {"leads": chosen, "more": len(found) == SELECT_LIMIT}
 
 

@@ -17,7 +17,7 @@ from leads.lead import Delivery, Lead
 from leads.ledger import QUARANTINE, RAW
 from leads.listing import Summary, listing
 from leads.quarantine import NAME, Entry, entry, quarantined, replay_quarantined
-from leads.replaying import hurry, replay
+from leads.replaying import hurry, replay, require
 from leads.rows import time_read
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "quarantined",
     "replay",
     "replay_quarantined",
+    "require",
     "story",
 ]
 
@@ -93,7 +94,8 @@ def health(app: App, now: datetime) -> dict[str, object]:
         reasons.append(f"These destinations need a person: {misconfigured}. See `python -m leads list --open`.")
     if dead:
         what = "delivery" if dead == 1 else "deliveries"
-        reasons.append(f"{dead} {what} died. See `python -m leads list --dead`, then `python -m leads replay --dead`.")
+        died = f"{dead} {what} of the last 14 days died."
+        reasons.append(f"{died} See `python -m leads list --dead`, then `python -m leads replay --dead`.")
     return {
         "status": "attention" if reasons else "ok",
         "version": __version__,

@@ -36,11 +36,11 @@ def answer(app: App, request: func.HttpRequest, now: datetime) -> func.HttpRespo
     return _perform(app, path.removeprefix(PATH), request.get_body(), now)
 
 
-def _perform(app: App, name: str, body: bytes, now: datetime) -> func.HttpResponse:
+def _perform(app: App, name: str, given: bytes, now: datetime) -> func.HttpResponse:
     from leads import check, operations
 
     try:
-        arguments = json.loads(body or b"{}") if len(body) <= BODY_LIMIT else None
+        arguments = json.loads(given or b"{}") if len(given) <= BODY_LIMIT else None
     except (ValueError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict):
@@ -56,7 +56,9 @@ def _perform(app: App, name: str, body: bytes, now: datetime) -> func.HttpRespon
     except Exception as error:  # noqa: BLE001 - its text may quote a lead, and the host logs what leaves this function
         log.event("operation_failed", operation=name, error=type(error).__name__)
         return _problem(503, "It failed", *check.explained(error))
-    return func.HttpResponse(json.dumps(content, ensure_ascii=False), mimetype="application/json", headers=_HEADERS)
+    # An argument that is no Unicode text may stand in the answer.
+    body = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
+    return func.HttpResponse(body, mimetype="application/json", headers=_HEADERS)
 
 
 def _problem(status: int, title: str, detail: str, remedy: str = "") -> func.HttpResponse:

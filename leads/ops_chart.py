@@ -59,6 +59,8 @@ class Chart:
     """Width of a bar."""
     top: int
     total: int
+    skipped: bool
+    """Whether a bar has a part for skipped leads, which the legend then names."""
     busiest: Day | None
     """The day with the most leads, the latest of several; None without any lead."""
 
@@ -78,7 +80,15 @@ def draw(days: Sequence[Day]) -> Chart:
         bars.append(Bar(day, round(number * step, 2), stacked))
     busiest = max(days, key=lambda day: (day.total, day.day)) if most else None
     width = round(step * (1 - GAP), 2)
-    return Chart(tuple(bars), round(step, 2), width, top, sum(day.total for day in days), busiest)
+    return Chart(
+        tuple(bars),
+        round(step, 2),
+        width,
+        top,
+        sum(day.total for day in days),
+        any(day.skipped for day in days),
+        busiest,
+    )
 
 
 def meter(counts: Mapping[str, int]) -> tuple[Part, ...]:

@@ -41,6 +41,7 @@ class Counts:
     places: tuple[Place, ...]
     """In the order of LEADS_DESTINATIONS; after them those that are no longer in it."""
     open: int
+    """Leads with a delivery that is open, as their list has them: one that the sweep has yet to close is none."""
     unread: int
     """Open leads beyond `OPEN_READ`, which no place counts."""
 
@@ -52,8 +53,7 @@ def count(app: App, now: datetime) -> Counts:
     places = {name: Place(name) for name in app.settings.destinations}
     lines = list(app.ledger.open_lines())
     opened = {line.lead_id for line in lines}
-    for line in islice(lines, OPEN_READ):
-        _count_open(app, line, days, places)
+    waiting = sum(_count_open(app, line, days, places) for line in islice(lines, OPEN_READ))
     for line in lines[OPEN_READ:]:
         _count_lead(days, line.arrived_at, [State.OPEN])
     for day in days:
@@ -71,13 +71,16 @@ def count(app: App, now: datetime) -> Counts:
         Day(day, states[State.DELIVERED], states[State.OPEN], states[State.DEAD], states[State.SKIPPED])
         for day, states in days.items()
     )
-    return Counts(made, tuple(places.values()), len(lines), max(0, len(lines) - OPEN_READ))
+    unread = max(0, len(lines) - OPEN_READ)
+    return Counts(made, tuple(places.values()), waiting + unread, unread)
 
 
-def _count_open(app: App, line: Line, days: dict[date, Counter[State]], places: dict[str, Place]) -> None:
+def _count_open(app: App, line: Line, days: dict[date, Counter[State]], places: dict[str, Place]) -> bool:
+    """Count a lead that has an open line, and say whether a delivery of it is open."""
     case = app.ledger.case(line.lead_id)
     deliveries = case.deliveries if case else ()
-    _count_lead(days, line.arrived_at, [delivery.state for delivery in deliveries] or [State.OPEN])
+    states = [delivery.state for delivery in deliveries] or [State.OPEN]
+    _count_lead(days, line.arrived_at, states)
     for delivery in deliveries:
         place = _count_delivery(places, delivery.destination, delivery.state, line.arrived_at, line.lead_id)
         last = delivery.last
@@ -85,6 +88,7 @@ def _count_open(app: App, line: Line, days: dict[date, Counter[State]], places: 
             continue
         if place.trouble is None or place.trouble.at < last.at:
             place.trouble = last
+    return State.OPEN in states
 
 
 def _count_lead(days: dict[date, Counter[State]], arrived_at: datetime, states: Iterable[State]) -> None:

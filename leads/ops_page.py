@@ -272,19 +272,20 @@ def _bytes(app: App, name: str, wish: Wish, now: datetime) -> View:
 
 def _replay(app: App, lead_id: str, wish: Wish, now: datetime) -> Done:
     """Replay one lead, to one destination where the form names it."""
-    if ops.story(app, lead_id, now) is None:
+    story = ops.story(app, lead_id, now)
+    if story is None or story.lead is None:
         raise NotFound("No lead of this id is known here.")
-    count = ops.replay(app, lead_id, wish.form.get("destination") or None, now)
-    return Done(f"leads/{lead_id}?done=replayed&n={count}")
+    count = ops.replay(app, story.id, wish.form.get("destination") or None, now)
+    return Done(f"leads/{story.id}?done=replayed&n={count}")
 
 
 def _replay_dead(app: App, wish: Wish, now: datetime) -> Done:
     """Replay what died at one destination, the newest first."""
     destination = wish.form.get("destination", "")
     count = 0
-    for summary in ops.listing(app, now=now, state=State.DEAD, limit=REPLAYED):
-        if any(each.destination == destination and each.state == State.DEAD for each in summary.deliveries):
-            count += ops.replay(app, summary.lead.id, destination, now)
+    died = ops.listing(app, now=now, chosen=lambda states: states.get(destination) == State.DEAD, limit=REPLAYED)
+    for summary in died:
+        count += ops.replay(app, summary.lead.id, destination, now)
     return Done(f"?done=replayed&n={count}")
 
 

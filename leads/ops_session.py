@@ -11,7 +11,6 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 import azure.functions as func
@@ -78,11 +77,9 @@ def is_local(request: func.HttpRequest) -> bool:
 
 
 def _cookie(request: func.HttpRequest) -> str:
-    try:
-        found = SimpleCookie(request.headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return found.value if found else ""
+    # Not by SimpleCookie, which drops all that stands behind another application's cookie of a form that it dislikes.
+    pairs = (pair.strip().partition("=") for pair in request.headers.get("cookie", "").split(";"))
+    return next((value for name, _, value in pairs if name == COOKIE), "")
 
 
 def _sign(key: bytes, purpose: str, text: str) -> str:

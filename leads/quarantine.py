@@ -51,9 +51,10 @@ def entry(name: str, note: Mapping[str, str]) -> Entry:
         name,
         at=times.moment(note.get("at", "")) or day,
         via=Via(via) if via in set(Via) else Via.HTTPS,
-        reason=note.get("reason", ""),
+        reason=note.get("reason") or "",
         size=int(size) if size.isdecimal() else 0,
-        event=note.get("event", ""),
+        # A listing of blobs gives what is empty as None.
+        event=note.get("event") or "",
     )
 
 

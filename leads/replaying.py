@@ -28,11 +28,8 @@ def replay(app: App, lead_id: str, destination: str | None, now: datetime) -> in
     if destination is not None:
         held = [d for d in case.deliveries if d.destination == destination and d.state != State.OPEN]
         missing = not any(d.destination == destination for d in case.deliveries)
-        if missing and destination not in app.settings.destinations:
-            raise Misconfigured(
-                f"LEADS_DESTINATIONS has no {destination!r}.",
-                f"Add it there first. There are {', '.join(destinations.names())}.",
-            )
+        if missing:
+            require(app, destination)
     else:
         finished = [d for d in case.deliveries if d.state != State.OPEN]
         held = [d for d in finished if d.state == State.DEAD] or finished
@@ -51,6 +48,15 @@ def replay(app: App, lead_id: str, destination: str | None, now: datetime) -> in
         log.event("replayed", lead=lead_id, destination=name)
         app.ring(lead_id, name)
     return len(opened)
+
+
+def require(app: App, destination: str) -> None:
+    """Raise Misconfigured for a destination that no lead goes to."""
+    if destination not in app.settings.destinations:
+        raise Misconfigured(
+            f"LEADS_DESTINATIONS has no {destination!r}.",
+            f"Add it there first. There are {', '.join(destinations.names())}.",
+        )
 
 
 def hurry(app: App, lead_id: str, destination: str | None, now: datetime) -> int:

@@ -630,6 +630,19 @@ def test_a_test_lead_by_the_address_of_partner_center(
     assert "secret-code" not in said.out + said.err
 
 
+def test_an_argument_that_is_no_text_does_not_break_the_answer() -> None:
+    """What leaves the function is logged by the host, with its text."""
+    headers = {ops_api.HEADER.lower(): "1"}
+    asked = func.HttpRequest(
+        "POST", APP, headers=headers, route_params={"path": "api/replay"}, body=b'{"id": "\\ud800"}'
+    )
+    with world() as w:
+        answered = ops_api.answer(w.app, asked, w.now)
+    assert answered is not None
+    assert answered.status_code == 200
+    assert json.loads(answered.get_body())["known"] is False
+
+
 def test_settings_come_from_the_environment_then_from_what_runs_then_from_the_file(tmp_path: Path) -> None:
     (tmp_path / "local.settings.json").write_text(json.dumps({"Values": {"A": "file", "B": "file", "C": "file"}}))
     (tmp_path / ".local").mkdir()

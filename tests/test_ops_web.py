@@ -421,6 +421,7 @@ class TestQuarantine:
         read = visitor(quiet).open(f"quarantine/{name}").read
         assert "300000 bytes" in read
         assert "Only the size was kept" in read
+        assert "Replay" not in read
 
 
 class TestTrouble:
