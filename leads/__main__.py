@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from leads import __version__, cli_look, cli_order, operations
+from leads import __version__, cli_import, cli_look, cli_order, operations
 from leads.cli_look import FINDING, WRONG_USE, Call
 from leads.cli_screen import Screen
 from leads.errors import Failure, Misconfigured
@@ -151,7 +151,7 @@ def parser() -> argparse.ArgumentParser:
         else:
             made.add_argument("--output", type=Path, metavar="FILE", help="write it there")
 
-    made = command("import", cli_order.import_leads, "bring leads in from a CSV file or from old rows of the table")
+    made = command("import", cli_import.import_leads, "bring leads in from a CSV file or from old rows of the table")
     made.add_argument("file", metavar="FILE.csv", nargs="?", type=Path)
     made.add_argument(
         "--table", metavar="NAME", help="bring in the rows of this watched table that are older than the app"

@@ -87,11 +87,15 @@ def moment(text: str | None) -> str:
     return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S}" if text else ""
 
 
-def _who(lead: Mapping[str, Any]) -> str:
+def person(lead: Mapping[str, Any]) -> str:
+    """Name and address, as far as they came."""
     address = f"<{lead['email']}>" if lead["email"] else ""
-    person = f"{lead['name']} {address}".strip() or "no contact data"
+    return f"{lead['name']} {address}".strip() or "no contact data"
+
+
+def _who(lead: Mapping[str, Any]) -> str:
     notes = [note for note, said in (("test", lead["is_test"]), ("do not contact", lead["do_not_contact"])) if said]
-    told = ", ".join([person, *([lead["company"]] if lead["company"] else [])])
+    told = ", ".join([person(lead), *([lead["company"]] if lead["company"] else [])])
     return f"{told} ({', '.join(notes)})" if notes else told
 
 

@@ -1,4 +1,4 @@
-"""The commands that change something: `send-test`, `replay`, `forget` and `import`. What is much is shown first."""
+"""The commands that change something: `send-test`, `replay` and `forget`. What is much is shown first."""
 
 from __future__ import annotations
 
@@ -9,23 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from leads.cli_look import FINDING, FINE, WRONG_USE, Call, filters
-from leads.cli_screen import Screen, aligned, printable, some
+from leads.cli_screen import Screen, printable, some
 from leads.transport import Deadline, host, request
 
 POLL_SECONDS = 0.5
 pause = time.sleep
-SHOWN = 20
-"""Lines of a preview; the others are counted."""
-_FATES = {
-    "new": "would become a lead",
-    "taken": "became a lead",
-    "same": "customer, offer and day of a lead that is there; --force takes it all the same",
-    "repeated": "imported before",
-    "unreadable": "could not be read",
-    "accepted": "a lead already",
-    "backfilled": "noted as older than the app; would become a lead",
-    "gone": "purged or forgotten; stays out",
-}
 
 
 def send_test(call: Call, options: Namespace, screen: Screen) -> int:
@@ -102,6 +90,11 @@ def replay(call: Call, options: Namespace, screen: Screen) -> int:
     if options.quarantined:
         return _replay_quarantine(call, options, screen)
     if options.ids:
+        if filters(options).keys() - {"state"} or options.state not in (None, "open"):
+            screen.trouble(
+                "Filters do not go with an ID: what is named is replayed.", "Leave out the one or the other."
+            )
+            return WRONG_USE
         orders: list[dict[str, Any]] = [{"id": each, "destination": options.destination or ""} for each in options.ids]
     else:
         if not (options.state or options.since or options.destination):
@@ -196,106 +189,3 @@ def forget(call: Call, options: Namespace, screen: Screen) -> int:
         screen.trouble("Nothing is kept of this customer.")
         return FINDING
     return FINE
-
-
-def import_leads(call: Call, options: Namespace, screen: Screen) -> int:
-    """Bring leads in from a CSV file, or old rows from the watched table, after a preview."""
-    if bool(options.file) == bool(options.table):
-        screen.trouble("What should be imported?", "Give a CSV file, or --table NAME.")
-        return WRONG_USE
-    return _import_table(call, options, screen) if options.table else _import_file(call, options, screen)
-
-
-def _import_file(call: Call, options: Namespace, screen: Screen) -> int:
-    from leads import importing
-
-    try:
-        records, unknown = importing.read(options.file.read_bytes())
-    except OSError as error:
-        screen.trouble(f"{options.file} cannot be read ({error.strerror}).")
-        return WRONG_USE
-    except importing.NotATable as error:
-        screen.trouble(str(error))
-        return WRONG_USE
-    if unknown:
-        screen.line(f"Columns that are kept as extra fields: {', '.join(map(printable, unknown))}")
-    chunks = [
-        records[start : start + importing.RECORDS_A_CALL] for start in range(0, len(records), importing.RECORDS_A_CALL)
-    ]
-    results = [one for chunk in chunks for one in call("import", {"records": chunk, "force": options.force})["results"]]
-    _show_results(results, screen)
-    wanted = [record for record, result in zip(records, results, strict=True) if result["fate"] == "new"]
-    code = FINDING if any(result["fate"] == "unreadable" for result in results) else FINE
-    if not wanted or not screen.confirmed(f"Bring {some(len(wanted), 'lead')} in?", yes=options.yes):
-        screen.answer({"imported": 0, "results": results})
-        return code
-    chunks = [
-        wanted[start : start + importing.RECORDS_A_CALL] for start in range(0, len(wanted), importing.RECORDS_A_CALL)
-    ]
-    done: list[dict[str, Any]] = []
-    for chunk in screen.progress(chunks, f"times {importing.RECORDS_A_CALL} records"):
-        done += call("import", {"records": chunk, "force": options.force, "yes": True})["results"]
-    return max(code, _told(done, screen))
-
-
-def _show_results(results: list[dict[str, Any]], screen: Screen) -> None:
-    if not results:
-        return
-    rows = aligned(
-        [
-            (result["fate"], result["day"], result["stage"], _person(result), result["offer"])
-            for result in results[:SHOWN]
-        ]
-    )
-    for row, result in zip(rows, results, strict=False):
-        told = f"  as {result['lead']}" if result["lead"] else f"  {result['issues'][0]}" if result["issues"] else ""
-        screen.line(f"  {'  '.join(row)}{printable(told)}".rstrip())
-    if len(results) > SHOWN:
-        screen.line(f"  and {len(results) - SHOWN} more")
-    _count(results, screen)
-
-
-def _person(result: Mapping[str, Any]) -> str:
-    address = f"<{result['email']}>" if result["email"] else ""
-    return f"{result['name']} {address}".strip() or "no contact data"
-
-
-def _count(results: list[dict[str, Any]], screen: Screen) -> None:
-    for fate, count in Counter(result["fate"] for result in results).items():
-        screen.line(f"{count} {fate}: {_FATES.get(fate, '')}")
-
-
-def _told(done: list[dict[str, Any]], screen: Screen) -> int:
-    taken = [result for result in done if result["fate"] == "taken"]
-    screen.answer({"imported": len(taken), "results": done})
-    _count(done, screen)
-    return FINDING if any(result["fate"] == "unreadable" for result in done) else FINE
-
-
-def _import_table(call: Call, options: Namespace, screen: Screen) -> int:
-    counts = _walk(call, options.table, screen, yes=False)
-    for fate, count in sorted(counts.items()):
-        screen.line(f"{count} {fate}: {_FATES.get(fate, '')}")
-    wanted = counts["backfilled"] + counts["new"]
-    if not counts:
-        screen.line(f"{options.table} has no row, or is not there.")
-    if not wanted or not screen.confirmed(f"Bring {some(wanted, 'row')} in?", yes=options.yes):
-        screen.answer({"imported": 0, "rows": dict(counts)})
-        return FINE
-    done = _walk(call, options.table, screen, yes=True)
-    screen.answer({"imported": done["taken"], "rows": dict(done)})
-    screen.line(f"{some(done['taken'], 'row')} came in.")
-    return FINDING if done["unreadable"] else FINE
-
-
-def _walk(call: Call, table: str, screen: Screen, *, yes: bool) -> Counter[str]:
-    """Go through the table in answers of bounded size, and count what becomes of its rows."""
-    del screen
-    counts: Counter[str] = Counter()
-    token, skip = "", 0
-    while True:
-        page = call("import-table", {"table": table, "token": token, "skip": skip, "yes": yes})
-        counts.update(page["rows"])
-        token, skip = page["token"], page["skip"]
-        if not token and not skip:
-            return counts

@@ -226,6 +226,14 @@ def test_an_older_lead_that_a_filter_means_is_reached_behind_many_that_it_does_n
     assert shell.json("replay", "--destination", "crm")[1] == wanted
 
 
+@pytest.mark.parametrize("filters", [["--dead"], ["--since", "1d"], ["--offer", "x"], ["--customer", "a@example.com"]])
+def test_a_filter_beside_an_id_is_not_passed_over(shell: Shell, filters: list[str]) -> None:
+    lead_id = accept(shell)
+    shell.w.drain()
+    assert shell.run("replay", lead_id, *filters) == (2, "")
+    assert set(shell.w.states().values()) == {"delivered"}
+
+
 def test_a_destination_that_there_is_none_of_is_told_before_the_question(shell: Shell) -> None:
     accept(shell)
     shell.w.drain()
