@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -233,7 +234,10 @@ def export(call: Call, options: Namespace, screen: Screen) -> int:
     content = {"customer": options.who, "records": [story for story in stories if story]}
     if options.output:
         try:
-            options.output.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+            # It holds personal data: for nobody else on this machine.
+            target = os.open(options.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(target, "w", encoding="utf-8") as file:
+                file.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
         except OSError as error:
             screen.trouble(f"{options.output} cannot be written ({error.strerror}).", "Give another --output.")
             return WRONG_USE

@@ -74,18 +74,18 @@ def health(app: App, now: datetime) -> dict[str, object]:
     last_sweep = time_read(sweep.get("ran_at"))
     oldest = time_read(sweep.get("oldest_open_at"))
     dead, misconfigured = int(sweep.get("dead", 0)), str(sweep.get("misconfigured", ""))
-    watched = {
-        table: time_read(app.ledger.note(f"watch:{table.lower()}").values.get("ran_at"))
-        for table in app.settings.inbox_tables
-    }
+    notes = {table: app.ledger.note(f"watch:{table.lower()}").values for table in app.settings.inbox_tables}
+    watched = {table: time_read(values.get("ran_at")) for table, values in notes.items()}
+    starts = [sweep.get("first_ran_at"), *(values.get("first_run_at") for values in notes.values())]
+    started = min(filter(None, map(time_read, starts)), default=None)
     reasons = [str(problem) for problem in app.settings.problems]
     try:
         _ = app.identity
     except Misconfigured as failure:
         reasons.append(f"{failure.cause} {failure.remedy}")
-    reasons += _silent("The sweep", last_sweep, now)
+    reasons += _silent("The sweep", last_sweep, started, now)
     for table, ran_at in watched.items():
-        reasons += _silent(f"The watch of {table}", ran_at, now)
+        reasons += _silent(f"The watch of {table}", ran_at, started, now)
     if oldest and now - oldest > SLOW:
         reasons.append(
             f"The oldest open lead waits since {oldest:%Y-%m-%d %H:%M} UTC. See `python -m leads list --open`."
@@ -108,10 +108,11 @@ def health(app: App, now: datetime) -> dict[str, object]:
     }
 
 
-def _silent(who: str, ran_at: datetime | None, now: datetime) -> list[str]:
-    if ran_at is None:
+def _silent(who: str, ran_at: datetime | None, started: datetime | None, now: datetime) -> list[str]:
+    """`started` is when the app first did anything: one that has just begun is not unwell."""
+    if ran_at is None and (started is None or now - started > SILENT):
         return [f"{who} has not run yet. It runs within minutes after the start of the app."]
-    if now - ran_at > SILENT:
+    if ran_at is not None and now - ran_at > SILENT:
         return [f"{who} last ran at {ran_at:%Y-%m-%d %H:%M} UTC. See why its function fails in the logs."]
     return []
 

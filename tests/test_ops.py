@@ -442,3 +442,12 @@ def test_the_sweep_notes_what_health_needs() -> None:
         w.forward(days=15)
         sweep.sweep(w.app, w.now)
         assert w.app.ledger.note("sweep").values["dead"] == 0, "what died long ago is no news"
+
+
+def test_an_app_that_has_just_begun_is_not_unwell() -> None:
+    with world() as w:
+        watch.watch(w.app, w.now)
+        w.forward(minutes=4)
+        assert ops.health(w.app, w.now)["status"] == "ok"
+        w.forward(minutes=30)
+        assert "The sweep has not run yet" in str(ops.health(w.app, w.now)["reasons"])
