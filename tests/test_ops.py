@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leads import intake, normalize, ops, sweep
+from leads import intake, normalize, ops, sweep, watch
 from leads import settings as app_settings
 from leads.app import App
 from leads.destinations import Kind
