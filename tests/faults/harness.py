@@ -41,6 +41,7 @@ ENVIRON = {
 WRITES = frozenset({"insert", "insert_all", "upsert", "replace", "delete", "put_blob", "delete_blob", "ring"})
 VISIBLE_AGAIN = timedelta(minutes=2)
 GIVEN_UP_AFTER = 5
+SWEEP_EVERY = timedelta(minutes=5)
 
 
 class Crash(BaseException):
@@ -215,13 +216,26 @@ class FaultWorld:
         while self.now < end:
             self.deliver_visible()
             self.watch()
+            troubles = self.crashes + len(self.broken)
             self.sweep()
+            if troubles == self.crashes + len(self.broken):
+                self.check_overdue()
             self.deliver_visible()
             if self.now > listed and not self.messages and not self.open_lines():
                 return
             # A long wait is not worth a look every five minutes, unless something waits for a sweep.
             upcoming = min([message.visible for message in self.messages] + [self.now + timedelta(minutes=30)])
             self.now = max(self.now + timedelta(minutes=5), upcoming)
+
+    def check_overdue(self) -> None:
+        """After a sweep nothing is open and due for longer than it allows, but what it rang for within the hour."""
+        for found in self.deliveries():
+            overdue = self.now - found.next_at > sweep.OVERDUE + SWEEP_EVERY
+            if found.state != State.OPEN or not overdue or delivery.is_claimed(found, self.now):
+                continue
+            waits = any((m.lead_id, m.destination) == (found.lead_id, found.destination) for m in self.messages)
+            rung = found.rung_at is not None and abs(self.now - found.rung_at) < sweep.RING_AGAIN
+            assert waits or rung, "a delivery is open and due, and nothing will ring for it"
 
     def open_lines(self) -> list[str]:
         return [row.key for row in self.store.rows("journal", "open")]
