@@ -184,6 +184,8 @@ def main() -> int:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
+    # Said for both: a process that a script started in the background inherits that SIGINT is ignored.
+    signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
     code = 0
     with contextlib.ExitStack() as stack:

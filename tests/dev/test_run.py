@@ -131,8 +131,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
 class TestRun:
     def test_leads_arrive_and_ctrl_c_leaves_nothing(self, start: Start) -> None:
         running_ = start()
-        running_.wait_for("Up and running")
+        running_.wait_for(f"http://localhost:{running_.port}/api/ops/")
         text = running_.text
+        assert "Up and running" in text
         by_http, by_row = text.split("A lead comes in as a table row")
         for section in (by_http, by_row):
             assert re.search(r"accepted and kept: lead [0-9a-f]{16}-[0-9a-f]{16}", section)
@@ -142,7 +143,6 @@ class TestRun:
         assert "ada@example.com" in by_http
         assert "Dynamics: lead" in by_http
         assert "Dynamics: note" in by_row
-        assert f"http://localhost:{running_.port}/api/ops/" in text
         times = [float(found) for found in re.findall(r"^ +(\d+\.\d\d) s .*delivered", text, re.MULTILINE)]
         assert max(times) < 5
 
