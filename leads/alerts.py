@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from leads import destinations, log
+from leads import enabled, log
+from leads.alerts_text import Alert
 from leads.app import App
 from leads.errors import Failure
+from leads.reader import Reader
 from leads.rows import time_read, time_text
-from leads.settings import Reader
 from leads.store import Changed, Value
 from leads.transport import SEND_SECONDS, Deadline
 
 REMINDER = timedelta(hours=24)
 """After this long an alert about trouble that lasts is sent again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """What the operators should know. No field holds personal data, a secret or a URL with its query."""
-
-    kind: str
-    """`dead`, `misconfigured`, `quarantine`, `watch_silent` or `settings`."""
-    subject: str
-    """The destination, table or setting that is concerned."""
-    count: int
-    """How many leads wait, or how many things are wrong."""
-    since: datetime
-    cause: str
-    remedy: str
-    command: str = ""
-    """The command that helps once the remedy was applied."""
 
 
 def due(
@@ -91,10 +75,10 @@ def send(app: App, alert: Alert, broken: frozenset[str] = frozenset()) -> bool:
     )
     asked = taken = 0
     for name in app.settings.destinations:
-        if name in broken or name == alert.subject or name not in destinations.names():
+        if name in broken or name == alert.subject or name not in enabled.names():
             continue
         try:
-            module = destinations.load(name)
+            module = enabled.load(name)
             tell = getattr(module, "alert", None)
             if tell is None:
                 continue

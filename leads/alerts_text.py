@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from datetime import datetime
 
 from leads.message import Fact, Message, Tone
 from leads.notification import Voice
 from leads.plain import block, line
 
-if TYPE_CHECKING:
-    from leads.alerts import Alert
-
 TEXT_LIMIT = 2000
 """Characters of cause and of remedy that an alert shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What the operators should know. No field holds personal data, a secret or a URL with its query."""
+
+    kind: str
+    """`dead`, `misconfigured`, `quarantine`, `watch_silent` or `settings`."""
+    subject: str
+    """The destination, table or setting that is concerned."""
+    count: int
+    """How many leads wait, or how many things are wrong."""
+    since: datetime
+    cause: str
+    remedy: str
+    command: str = ""
+    """The command that helps once the remedy was applied."""
 
 
 def compose(alert: Alert, voice: Voice) -> Message:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from leads import destinations, ops, settings, transport, watch
+from leads import enabled, health, transport, watch
 from leads.app import App
-from leads.destinations import Finding
+from leads.contract import Finding
 from leads.errors import Failure
 from leads.ledger import QUARANTINE, STATE
+from leads.reader import Problem, Reader
 from leads.rows import time_read
-from leads.settings import Reader
 from leads.store import Row
 from leads.transport import Deadline
 
@@ -135,17 +135,15 @@ def _settings(app: App, now: datetime) -> Iterator[Finding]:
     """Every setting that is wrong, of the app and of each destination, at once."""
     del now
     problems = {str(problem): problem for problem in app.settings.problems}
-    remarks: dict[str, settings.Problem] = {}
+    remarks: dict[str, Problem] = {}
     for name in app.settings.destinations:
-        if name not in destinations.names():
-            there = ", ".join(destinations.names())
-            problem = settings.Problem(
-                "LEADS_DESTINATIONS", f"There is no destination {name!r}.", f"There are {there}."
-            )
+        if name not in enabled.names():
+            there = ", ".join(enabled.names())
+            problem = Problem("LEADS_DESTINATIONS", f"There is no destination {name!r}.", f"There are {there}.")
             problems[str(problem)] = problem
             continue
         reader = Reader(app.environ)
-        destinations.load(name).Settings.read(reader)
+        enabled.load(name).Settings.read(reader)
         problems |= {str(problem): problem for problem in reader.problems}
         remarks |= {str(problem): problem for problem in reader.warnings}
     for problem in problems.values():
@@ -198,16 +196,16 @@ def _inbox(app: App, now: datetime) -> Iterator[Finding]:
 
 def _runs(app: App, now: datetime) -> Iterator[Finding]:
     """When watch and sweep last ran, and whether leads are stuck."""
-    health = ops.health(app, now)
+    state = health.health(app, now)
     known = {str(problem) for problem in app.settings.problems}
-    last = time_read(health["last_sweep"])
-    for text in health["reasons"] if isinstance(health["reasons"], list) else []:
+    last = time_read(state["last_sweep"])
+    for text in state["reasons"] if isinstance(state["reasons"], list) else []:
         if text not in known:
             cause, _, remedy = str(text).partition(". ")
             yield Finding("watch and sweep", ok=False, cause=f"{cause}." if remedy else cause, remedy=remedy)
             known.add("")
     if "" not in known:
-        ran = f"The last sweep ran at {last:%Y-%m-%d %H:%M} UTC; {health['open']} leads are open." if last else ""
+        ran = f"The last sweep ran at {last:%Y-%m-%d %H:%M} UTC; {state['open']} leads are open." if last else ""
         yield Finding("watch and sweep", ok=True, cause=ran)
 
 
@@ -240,7 +238,7 @@ def _function_key(app: App, now: datetime) -> Iterator[Finding]:
 def _destination(app: App, name: str) -> Iterator[Finding]:
     """What a destination finds out about itself, if its settings are complete."""
     try:
-        module: Any = destinations.load(name)
+        module: Any = enabled.load(name)
     except KeyError:
         yield Finding(
             name, ok=False, cause="There is no destination of this name.", remedy="Correct LEADS_DESTINATIONS."

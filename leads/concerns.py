@@ -11,7 +11,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from leads import log
-from leads.alerts import REMINDER, Alert, due, send, told
+from leads.alerts import REMINDER, due, send, told
+from leads.alerts_text import Alert
 from leads.app import App
 from leads.delivery import is_claimed
 from leads.lead import Delivery, Outcome, State

@@ -15,14 +15,14 @@ from datetime import datetime, timedelta
 from pathlib import PurePath
 from typing import Any
 
-from leads import destinations, log, retry
+from leads import enabled, log, retry
 from leads.app import App
-from leads.destinations import Destination, Earlier, Kind, Step
+from leads.contract import Destination, Earlier, Kind, Step
 from leads.errors import Failure, Misconfigured, Transient
 from leads.lead import Attempt, Delivery, Lead, Outcome, State
 from leads.ledger import Case
+from leads.reader import Reader
 from leads.rows import ATTEMPTS_KEPT
-from leads.settings import Reader
 from leads.store import Changed
 from leads.transport import SEND_SECONDS, Deadline
 
@@ -129,11 +129,11 @@ def _send(app: App, lead: Lead, delivery: Delivery, now: datetime) -> tuple[str,
 def _destination(app: App, name: str) -> tuple[Destination, Any]:
     """Load a destination with its settings. Raises Misconfigured with every problem of them at once."""
     try:
-        module = destinations.load(name)
+        module = enabled.load(name)
     except KeyError:
         raise Misconfigured(
             f"There is no destination of the name {name}.",
-            f"Correct LEADS_DESTINATIONS (there are {', '.join(destinations.names())}), then bring these leads to "
+            f"Correct LEADS_DESTINATIONS (there are {', '.join(enabled.names())}), then bring these leads to "
             "the right one with `python -m leads replay --destination NAME`.",
         ) from None
     reader = Reader(app.environ)

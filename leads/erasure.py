@@ -19,15 +19,15 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
-from leads import destinations, intake, log, purge, quarantine
+from leads import enabled, intake, log, quarantine
 from leads.app import App
 from leads.contact import email as read_email
 from leads.contact import email_key
 from leads.lead import Delivery, Lead, State, Via
 from leads.ledger import GONE, LEADS, QUARANTINE, RAW, Case, Line, Seen
 from leads.quarantine import Entry
+from leads.reader import Reader
 from leads.rows import is_delivery, read_lead
-from leads.settings import Reader
 from leads.store import Row
 
 EVERYTHING = "g"
@@ -91,10 +91,10 @@ def _once(told: Iterator[dict[str, str]]) -> list[dict[str, str]]:
 
 def _erase(app: App, found: _Found, now: datetime) -> None:
     for lead_id, case in found.cases.items():
-        purge.erase(app, lead_id, f"{case.lead.arrived_at:%Y-%m-%d}", case.lead.raw, now)
+        app.ledger.erase(lead_id, f"{case.lead.arrived_at:%Y-%m-%d}", case.lead.raw, now)
     for line in found.unfinished:
         _bar(app, line.lead_id[-16:], now)
-        purge.erase(app, line.lead_id, f"{line.arrived_at:%Y-%m-%d}", line.raw, now)
+        app.ledger.erase(line.lead_id, f"{line.arrived_at:%Y-%m-%d}", line.raw, now)
     for name in found.strays:
         _bar(app, _event(name), now)
         app.store.delete_blob(RAW, name)
@@ -215,9 +215,9 @@ def _by_hand(app: App, found: _Found) -> Iterator[dict[str, str]]:
 
 def _record(app: App, delivery: Delivery) -> str:
     what = delivery.remote_id
-    if delivery.destination not in destinations.names():
+    if delivery.destination not in enabled.names():
         return what
-    module: Any = destinations.load(delivery.destination)
+    module: Any = enabled.load(delivery.destination)
     if hasattr(module, "record_url"):
         url = module.record_url(module.Settings.read(Reader(app.environ)), delivery.remote_id)
         return f"{what} {url}".strip()

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
-from leads import log, normalize, payload, purge
+from leads import log, normalize, payload
 from leads.app import App
 from leads.lead import Lead, Via
 from leads.ledger import ACCEPTED, BACKFILLED, GONE, QUARANTINE, RAW, Line, Seen
@@ -159,7 +159,7 @@ def _go_on(app: App, event: str, raw: str, via: Via, body: bytes, arrived_at: da
         return Receipt(lead.id, repeated=True)
     if _is_gone(app, event):
         # Its customer was forgotten between the event and the lead, and nobody else would find this lead.
-        purge.erase(app, lead.id, f"{arrived_at:%Y-%m-%d}", lead.raw, now)
+        app.ledger.erase(lead.id, f"{arrived_at:%Y-%m-%d}", lead.raw, now)
         return Receipt(event, repeated=True)
     _tell(app, lead)
     return Receipt(lead.id)

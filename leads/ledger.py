@@ -118,11 +118,6 @@ class Ledger:
             return False
         return True
 
-    def holds(self, lead_id: str) -> bool:
-        """Whether the lead is there, and so all of its deliveries."""
-        customer, _, event = lead_id.partition("-")
-        return self.store.get(LEADS, customer, event) is not None
-
     def case(self, lead_id: str) -> Case | None:
         """A lead and its deliveries."""
         customer, _, event = lead_id.partition("-")
@@ -221,6 +216,26 @@ class Ledger:
     def keep_raw(self, name: str, data: bytes, via: Via, arrived_at: datetime) -> None:
         """Write the bytes of an event once, as they arrived."""
         self.store.put_blob(RAW, name, data, {"via": via.value, "arrived_at": time_text(arrived_at)})
+
+    def erase(self, lead_id: str, day: str, raw: str, now: datetime) -> None:
+        """Erase a lead's bytes, rows and journal lines.
+
+        The event stays and is never accepted again, but not its lead id: with the id key, the customer's half of it
+        would still tell whether an address was here. It is marked first and the journal comes last, so that whatever a
+        crash leaves is erased the next time.
+        """
+        customer, _, event = lead_id.partition("-")
+        seen = self.seen(event)
+        if seen is not None and seen.fate != GONE:
+            with contextlib.suppress(Changed):
+                self.rewrite(event, replace(seen, lead_id="", fate=GONE), now)
+        for name in {raw, seen.raw if seen else ""} - {""}:
+            self.store.delete_blob(RAW, name)
+        for row in list(self.store.rows(LEADS, customer, event, f"{event};")):
+            self.store.delete(LEADS, row.partition, row.key)
+        self.store.delete(JOURNAL, OPEN, lead_id)
+        if day:
+            self.store.delete(JOURNAL, day, lead_id)
 
 
 def _line(row: Row) -> Line:

@@ -12,12 +12,12 @@ from datetime import datetime, tzinfo
 from urllib.parse import quote
 
 from leads import languages
-from leads.destinations import Step
+from leads.contract import Step
 from leads.languages import Language
 from leads.lead import Lead, Stage
 from leads.message import Button, Fact, Message, Tone
 from leads.plain import LINE_LIMIT, block, is_address, line
-from leads.settings import Reader
+from leads.reader import Reader
 
 MESSAGE_LIMIT = 4000
 """Characters of the customer's own words that a message shows."""

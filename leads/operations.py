@@ -10,11 +10,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from leads import intake, ops, ops_json
+from leads import health, intake, listing, ops_json, quarantine, replaying, stories
 from leads.app import App
 from leads.lead import State
-from leads.listing import Chosen
-from leads.ops import Summary
+from leads.listing import Chosen, Summary
 
 LIST_LIMIT = 200
 """Leads that one answer lists; it has to stay below the megabyte that `leads.transport` reads."""
@@ -80,7 +79,7 @@ def _state(arguments: Arguments) -> State | None:
 
 def _found(app: App, arguments: Arguments, now: datetime, limit: int, chosen: Chosen | None = None) -> list[Summary]:
     state = _state(arguments)
-    return ops.listing(
+    return listing.listing(
         app,
         now=now,
         state=state,
@@ -94,7 +93,7 @@ def _found(app: App, arguments: Arguments, now: datetime, limit: int, chosen: Ch
 
 def _health(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
     del arguments
-    return dict(ops.health(app, now))
+    return dict(health.health(app, now))
 
 
 def _list(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
@@ -106,12 +105,12 @@ def _list(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
 
 def _quarantine(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
     limit, skip = number(arguments, "limit", LIST_LIMIT, LIST_LIMIT), number(arguments, "skip", 0, 1_000_000)
-    found = ops.quarantined(app, since(arguments), now)[skip:]
+    found = quarantine.quarantined(app, since(arguments), now)[skip:]
     return {"entries": [ops_json.entry(each) for each in found[:limit]], "more": len(found) > limit}
 
 
 def _show(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
-    found = ops.story(app, text(arguments, "id", required=True), now)
+    found = stories.story(app, text(arguments, "id", required=True), now)
     if found is None:
         return {}
     return ops_json.story(found)
@@ -139,26 +138,26 @@ def _select(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
         for each in reversed(found)
     ]
     if everything and any(destination not in {d.destination for d in each.deliveries} for each in found):
-        ops.require(app, destination)
+        replaying.require(app, destination)
     return {"leads": chosen, "more": len(found) == SELECT_LIMIT}
 
 
 def _replay(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
     lead_id = text(arguments, "id", required=True)
-    if not ops.ID.fullmatch(lead_id):
+    if not stories.ID.fullmatch(lead_id):
         return {"id": lead_id, "known": False, "opened": 0}
     if "-" not in lead_id:
         seen = app.ledger.seen(lead_id)
         lead_id = seen.lead_id if seen and seen.lead_id else lead_id
     known = app.ledger.case(lead_id) is not None
-    way = ops.hurry if flag(arguments, "hurry") else ops.replay
+    way = replaying.hurry if flag(arguments, "hurry") else replaying.replay
     opened = way(app, lead_id, text(arguments, "destination") or None, now)
     return {"id": lead_id, "known": known, "opened": opened}
 
 
 def _replay_quarantined(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
     try:
-        return {"id": ops.replay_quarantined(app, text(arguments, "name", required=True), now), "reason": ""}
+        return {"id": quarantine.replay_quarantined(app, text(arguments, "name", required=True), now), "reason": ""}
     except intake.NotALead as error:
         return {"id": "", "reason": error.reason}
 

@@ -10,8 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from leads.lead import Attempt, Delivery, Lead
-from leads.ops import Entry, Story, Summary
+from leads.listing import Summary
+from leads.quarantine import Entry
 from leads.redact import mask_email, mask_name
+from leads.stories import Story
 
 CELL_LIMIT = 100
 """Characters of each text that a list shows; `show` has all of it."""

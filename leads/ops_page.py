@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 
-from leads import intake, languages, ops, ops_chart, ops_counts, ops_words
+from leads import health, intake, languages, listing, ops_chart, ops_counts, ops_words, quarantine, replaying, stories
 from leads.app import App
 from leads.lead import State
 from leads.ops_words import Row
+from leads.reader import Reader
 from leads.rows import time_read
-from leads.settings import Reader
 
 LATEST, LISTED, REPLAYED = 10, 50, 100
 """Leads that the overview shows, that a list shows, and that one press of a button replays."""
@@ -109,10 +109,10 @@ def answer(app: App, wish: Wish, now: datetime, clock: Clock) -> View | Done:
 
 
 def _overview(app: App, wish: Wish, now: datetime, clock: Clock) -> View:
-    health = ops.health(app, now)
+    state = health.health(app, now)
     counts = ops_counts.count(app, now)
-    quarantined = len(ops.quarantined(app, None, now))
-    latest = ops.listing(app, now=now, limit=LATEST)
+    quarantined = len(quarantine.quarantined(app, None, now))
+    latest = listing.listing(app, now=now, limit=LATEST)
     chart = ops_chart.draw(counts.days)
     dead = sum(each.dead for each in counts.days)
     tiles = (
@@ -121,7 +121,7 @@ def _overview(app: App, wish: Wish, now: datetime, clock: Clock) -> View:
         ops_words.Tile("leads?state=dead", dead, "dead", "bad"),
         ops_words.Tile("quarantine", quarantined, "in quarantine", "wait"),
     )
-    reasons = [ops_words.Reason.read(text) for text in _reasons(health)]
+    reasons = [ops_words.Reason.read(text) for text in _reasons(state)]
     return View(
         "overview",
         {
@@ -130,8 +130,8 @@ def _overview(app: App, wish: Wish, now: datetime, clock: Clock) -> View:
             "notice": ops_words.notice(wish.query),
             "revealed": wish.posted,
             "mood": "bad" if dead else "wait" if reasons else "good",
-            "headline": ops_words.headline(dead, len(reasons), any_lead=bool(latest), ran=bool(health["last_sweep"])),
-            "summary": _summary(health, latest, clock),
+            "headline": ops_words.headline(dead, len(reasons), any_lead=bool(latest), ran=bool(state["last_sweep"])),
+            "summary": _summary(state, latest, clock),
             "reasons": reasons,
             "tiles": tiles if latest or any(tile.number for tile in tiles) else (),
             "chart": chart,
@@ -151,7 +151,7 @@ def _reasons(health: Mapping[str, object]) -> list[str]:
     return [str(reason) for reason in reasons] if isinstance(reasons, list) else []
 
 
-def _summary(health: Mapping[str, object], latest: list[ops.Summary], clock: Clock) -> str:
+def _summary(health: Mapping[str, object], latest: list[listing.Summary], clock: Clock) -> str:
     """When the app last did what it does."""
     watched = health["last_watch"]
     ran = [time_read(at) for at in watched.values()] if isinstance(watched, dict) else []
@@ -188,7 +188,7 @@ def _leads(app: App, wish: Wish, now: datetime) -> View:
     state = wish.query.get("state", "")
     if state not in ("", *State):
         raise NotFound("There is no such list.")
-    found = ops.listing(app, now=now, state=state or None, limit=LISTED)
+    found = listing.listing(app, now=now, state=state or None, limit=LISTED)
     return View(
         "leads",
         {
@@ -207,7 +207,7 @@ def _leads(app: App, wish: Wish, now: datetime) -> View:
 
 
 def _lead(app: App, lead_id: str, wish: Wish, now: datetime, clock: Clock) -> View | Done:
-    story = ops.story(app, lead_id, now)
+    story = stories.story(app, lead_id, now)
     if story is None:
         raise NotFound("No lead of this id is known here. It may have been purged, or the id was not copied whole.")
     if story.lead is None and story.quarantine:
@@ -223,7 +223,7 @@ def _lead(app: App, lead_id: str, wish: Wish, now: datetime, clock: Clock) -> Vi
             "notice": ops_words.notice(wish.query),
             "revealed": shown,
             "lead": story.lead,
-            "row": Row.of(ops.Summary(story.lead, story.deliveries), revealed=shown),
+            "row": Row.of(listing.Summary(story.lead, story.deliveries), revealed=shown),
             "via": ops_words.VIA[story.lead.via],
             "deliveries": story.deliveries,
             "facts": ops_words.facts(story.lead, clock.moment, revealed=shown),
@@ -237,7 +237,7 @@ def _lead(app: App, lead_id: str, wish: Wish, now: datetime, clock: Clock) -> Vi
 
 
 def _quarantine(app: App, wish: Wish, now: datetime) -> View:
-    entries = ops.quarantined(app, None, now)
+    entries = quarantine.quarantined(app, None, now)
     return View(
         "quarantine",
         {
@@ -252,7 +252,7 @@ def _quarantine(app: App, wish: Wish, now: datetime) -> View:
 
 
 def _bytes(app: App, name: str, wish: Wish, now: datetime) -> View:
-    story = ops.story(app, name, now)
+    story = stories.story(app, name, now)
     if story is None or story.quarantine is None:
         raise NotFound("There is nothing of this name in quarantine. It may have been replayed.")
     return View(
@@ -272,10 +272,10 @@ def _bytes(app: App, name: str, wish: Wish, now: datetime) -> View:
 
 def _replay(app: App, lead_id: str, wish: Wish, now: datetime) -> Done:
     """Replay one lead, to one destination where the form names it."""
-    story = ops.story(app, lead_id, now)
+    story = stories.story(app, lead_id, now)
     if story is None or story.lead is None:
         raise NotFound("No lead of this id is known here.")
-    count = ops.replay(app, story.id, wish.form.get("destination") or None, now)
+    count = replaying.replay(app, story.id, wish.form.get("destination") or None, now)
     return Done(f"leads/{story.id}?done=replayed&n={count}")
 
 
@@ -283,17 +283,17 @@ def _replay_dead(app: App, wish: Wish, now: datetime) -> Done:
     """Replay what died at one destination, the newest first."""
     destination = wish.form.get("destination", "")
     count = 0
-    died = ops.listing(app, now=now, chosen=lambda states: states.get(destination) == State.DEAD, limit=REPLAYED)
+    died = listing.listing(app, now=now, chosen=lambda states: states.get(destination) == State.DEAD, limit=REPLAYED)
     for summary in died:
-        count += ops.replay(app, summary.lead.id, destination, now)
+        count += replaying.replay(app, summary.lead.id, destination, now)
     return Done(f"?done=replayed&n={count}")
 
 
 def _replay_bytes(app: App, name: str, now: datetime) -> Done:
     try:
-        lead_id = ops.replay_quarantined(app, name, now)
+        lead_id = quarantine.replay_quarantined(app, name, now)
     except intake.NotALead:
-        if ops.story(app, name, now) is None:
+        if stories.story(app, name, now) is None:
             raise NotFound("There is nothing of this name in quarantine. It may have been replayed.") from None
         return Done(f"quarantine/{name}?done=unreadable")
     return Done(f"leads/{lead_id}?done=taken")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from leads import languages, notification, redact
 from leads.lead import Lead, Stage, Via
-from leads.ops import Summary
+from leads.listing import Summary
 from leads.plain import block, cut, line
 
 MESSAGE_LIMIT = 8000

@@ -1,15 +1,12 @@
-"""The end of a lead and of bytes that were none: after their retention, or when a customer asks to be forgotten."""
+"""The end of leads, and of bytes that were none, after their retention."""
 
 from __future__ import annotations
 
-import contextlib
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
 from leads.app import App
-from leads.ledger import GONE, JOURNAL, LEADS, OPEN, QUARANTINE, RAW
-from leads.store import Changed
+from leads.ledger import QUARANTINE
 
 LEADS_PER_RUN = 500
 """Leads that one run erases; the next run goes on."""
@@ -28,7 +25,7 @@ def purge(app: App, now: datetime) -> int:
     old = (row for row in days if app.ledger.open_line(row.key) is None)
     purged = 0
     for row in islice(old, LEADS_PER_RUN):
-        erase(app, row.key, row.partition, str(row.values.get("raw", "")), now)
+        app.ledger.erase(row.key, row.partition, str(row.values.get("raw", "")), now)
         purged += 1
     return purged
 
@@ -38,24 +35,3 @@ def _purge_quarantine(app: App, day: str) -> None:
     names = (name for name, _ in app.store.blobs(QUARANTINE, ""))
     for name in list(islice(takewhile(lambda name: name < day, names), ENTRIES_PER_RUN)):
         app.store.delete_blob(QUARANTINE, name)
-
-
-def erase(app: App, lead_id: str, day: str, raw: str, now: datetime) -> None:
-    """Erase a lead's bytes, rows and journal lines.
-
-    The event stays and is never accepted again, but not its lead id: with the id key, the customer's half of it would
-    still tell whether an address was here. It is marked first and the journal comes last, so that whatever a crash
-    leaves is erased the next time.
-    """
-    customer, _, event = lead_id.partition("-")
-    seen = app.ledger.seen(event)
-    if seen is not None and seen.fate != GONE:
-        with contextlib.suppress(Changed):
-            app.ledger.rewrite(event, replace(seen, lead_id="", fate=GONE), now)
-    for name in {raw, seen.raw if seen else ""} - {""}:
-        app.store.delete_blob(RAW, name)
-    for row in list(app.store.rows(LEADS, customer, event, f"{event};")):
-        app.store.delete(LEADS, row.partition, row.key)
-    app.store.delete(JOURNAL, OPEN, lead_id)
-    if day:
-        app.store.delete(JOURNAL, day, lead_id)

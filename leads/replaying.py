@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from leads import destinations, log
+from leads import enabled, log
 from leads.app import App
 from leads.delivery import is_claimed
 from leads.errors import Misconfigured
@@ -55,7 +55,7 @@ def require(app: App, destination: str) -> None:
     if destination not in app.settings.destinations:
         raise Misconfigured(
             f"LEADS_DESTINATIONS has no {destination!r}.",
-            f"Add it there first. There are {', '.join(destinations.names())}.",
+            f"Add it there first. There are {', '.join(enabled.names())}.",
         )
 
 

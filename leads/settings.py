@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from leads.lead import Stage
 from leads.ncrontab import is_schedule
+from leads.reader import Problem, Reader
 
 STAGES: Mapping[str, Stage] = MappingProxyType(
     {
@@ -32,88 +33,6 @@ RETRY_SCHEDULE = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 TEST_LEADS = ("notify", "deliver", "ignore")
 
 _QUOTABLE = re.compile(r"[\w .,:-]{1,30}")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A setting that is wrong, why, and what to do. Holds no value of a secret setting."""
-
-    setting: str
-    cause: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.setting}: {self.cause} {self.remedy}"
-
-
-class Reader:
-    """Reads settings out of an environment and gathers every problem on the way."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
-        self.problems: list[Problem] = []
-        """What has to be mended before the destination that reads it can deliver."""
-        self.warnings: list[Problem] = []
-        """What has a harmless default in its place, such as English for an unknown language."""
-
-    def problem(self, setting: str, cause: str, remedy: str) -> None:
-        """Note that `setting` is wrong. `cause` must not quote a secret."""
-        self.problems.append(Problem(setting, cause, remedy))
-
-    def text(self, name: str, default: str = "", *, required: bool = False) -> str:
-        """The setting's trimmed text. An empty setting counts as not set."""
-        value = self.environ.get(name, "").strip()
-        if value.startswith("@Microsoft.KeyVault("):
-            self.problem(
-                name,
-                "Its Key Vault reference was not resolved.",
-                "Check that the secret exists and that the app's identity has the role Key Vault Secrets User.",
-            )
-            return default
-        if not value and required:
-            self.problem(name, "It is not set.", "Set it in the function app's settings.")
-        return value or default
-
-    def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
-        """The setting's text in lower case, one of `allowed`."""
-        value = self.text(name, default).lower()
-        if value in allowed:
-            return value
-        self.problem(name, f"It is none of {', '.join(allowed)}.", f"Use one of them; {default} is used until then.")
-        return default
-
-    def items(self, name: str, default: str = "") -> tuple[str, ...]:
-        """The comma-separated parts of the setting, trimmed, without empty and repeated ones."""
-        parts = (part.strip() for part in self.text(name, default).split(","))
-        return tuple(dict.fromkeys(part for part in parts if part))
-
-    def integer(self, name: str, default: int, minimum: int, maximum: int) -> int:
-        """The setting as a whole number within its limits."""
-        value = self.text(name, str(default))
-        if value.isdecimal() and minimum <= int(value) <= maximum:
-            return int(value)
-        self.problem(
-            name,
-            f"It is no whole number from {minimum} to {maximum}.",
-            f"Use one; {default} is used until then.",
-        )
-        return default
-
-    def url(self, name: str, *, required: bool = False, schemes: tuple[str, ...] = ("https",)) -> str:
-        """The setting as an absolute URL of one of `schemes`, without a trailing slash."""
-        value = self.text(name, required=required)
-        if not value:
-            return ""
-        try:
-            parts = urlsplit(value)
-            good = parts.scheme in schemes and bool(parts.hostname) and not any(c.isspace() for c in value)
-        except ValueError:
-            good = False
-        if not good:
-            wanted = " or ".join(f"{scheme}://" for scheme in schemes)
-            self.problem(name, f"It is no URL that starts with {wanted}.", "Paste the whole URL.")
-            return ""
-        return value.rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +107,6 @@ class Settings:
 
 def read(environ: Mapping[str, str]) -> Settings:
     """Read all settings of this module out of `environ`; what is wrong is in `problems`, with defaults in its place."""
-    from leads import languages
-
     reader = Reader(environ)
     storage = account(reader, "AzureWebJobsStorage")
     if storage is None:
@@ -198,8 +115,6 @@ def read(environ: Mapping[str, str]) -> Settings:
             "There is no storage account to keep the leads in.",
             "Set its connection string, or AzureWebJobsStorage__accountName with a managed identity.",
         )
-    languages.read(reader)
-    languages.read_zone(reader)
     known = len(reader.problems)
     inbox = account(reader, "LEADS_INBOX")
     if inbox is None and len(reader.problems) == known:

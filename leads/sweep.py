@@ -146,11 +146,11 @@ def _send_digest(app: App, now: datetime) -> None:
     """Send yesterday's digest when it is due; one that fails is tried again by the next sweep."""
     if not app.environ.get("EMAIL_DIGEST"):
         return
-    from leads import digest
+    from leads import daily
 
     note = app.ledger.note("digest")
     try:
-        sent = digest.run(app.environ, time_read(note.values.get("sent_at")), now, app.ledger.leads_between)
+        sent = daily.run(app.environ, time_read(note.values.get("sent_at")), now, app.ledger.leads_between)
     except Failure as failure:
         log.event("digest_failed", cause=failure.cause, remedy=failure.remedy)
         return

@@ -40,10 +40,10 @@ def receive_lead(app: App, request: func.HttpRequest, now: datetime) -> func.Htt
 
 def health(app: App, now: datetime) -> func.HttpResponse:
     """Say whether all is well, from a few stored rows: 200 when it is, else 503 with the reasons."""
-    from leads import ops
+    from leads import health
 
     try:
-        state = ops.health(app, now)
+        state = health.health(app, now)
     except Exception as error:  # noqa: BLE001 - health has to answer whatever is broken
         return answer(
             503, {"status": "failed", "version": __version__, "reasons": [f"storage: {type(error).__name__}"]}

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from leads import intake
-from leads.destinations import Kind
+from leads.contract import Kind
 from leads.errors import Misconfigured, Rejected, Throttled, Transient
 from tests.world import NOON, FakeDestination, World, post, world
 

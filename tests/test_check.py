@@ -15,9 +15,10 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, 
 from leads import check, entra_errors, intake, settings, transport
 from leads.app import App
 from leads.check import Result
-from leads.destinations import Finding, _dynamics_errors
+from leads.contract import Finding
+from leads.destinations import _dynamics_errors
 from leads.errors import Failure, Misconfigured, Transient
-from leads.settings import Reader
+from leads.reader import Reader
 from leads.transport import Response
 from tests.world import NOON, FakeDestination, post, row, world
 

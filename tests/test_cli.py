@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leads import __main__ as cli
-from leads import cli_order, intake, operations, ops, ops_api, sample, transport
+from leads import cli_order, intake, listing, operations, ops_api, quarantine, sample, transport
 from leads.cli_screen import Screen, block, printable
 from leads.errors import Misconfigured, Rejected, Transient
 from leads.lead import Stage, Via
@@ -265,7 +265,7 @@ def test_an_import_in_which_something_cannot_be_read_is_a_finding(shell: Shell, 
 
 def test_bytes_that_are_no_text_are_shown_as_base64(shell: Shell) -> None:
     intake.quarantine(shell.w.app, b"\xff\xfe\x00\xd8", Via.HTTPS, "a reason", shell.w.now)
-    (entry,) = ops.quarantined(shell.w.app, None, shell.w.now)
+    (entry,) = quarantine.quarantined(shell.w.app, None, shell.w.now)
     assert "//4A2A==" in shell.run("show", entry.name)[1]
     assert shell.json("show", entry.name)[1]["raw_base64"] == "//4A2A=="
 
@@ -558,9 +558,9 @@ def test_a_failure_within_the_api_quotes_nothing(
         raise Misconfigured("A cause.", "A remedy.")
 
     with world() as w:
-        monkeypatch.setattr(ops, "listing", broken)
+        monkeypatch.setattr(listing, "listing", broken)
         answered = ops_api.answer(w.app, request(x_leads_request="1"), w.now)
-        monkeypatch.setattr(ops, "listing", refused)
+        monkeypatch.setattr(listing, "listing", refused)
         mended = ops_api.answer(w.app, request(x_leads_request="1"), w.now)
     assert answered is not None
     assert answered.status_code == 503
@@ -581,8 +581,8 @@ def test_no_answer_is_larger_than_what_the_command_reads(letter: str) -> None:
             intake.receive(w.app, body.encode(), w.now)
         last = intake.receive(w.app, json.dumps({"description": long, "n": 1}, ensure_ascii=False).encode(), w.now).id
         intake.quarantine(w.app, letter.encode() * 60_000, Via.HTTPS, "a reason", w.now)
-        (entry,) = ops.quarantined(w.app, None, w.now)
-        listed = [summary.lead.id for summary in ops.listing(w.app, now=w.now, customer="a@example.com", limit=1)]
+        (entry,) = quarantine.quarantined(w.app, None, w.now)
+        listed = [summary.lead.id for summary in listing.listing(w.app, now=w.now, customer="a@example.com", limit=1)]
         for name, arguments in (
             ("list", {"limit": operations.LIST_LIMIT, "reveal": True}),
             ("show", {"id": last}),

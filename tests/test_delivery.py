@@ -10,8 +10,8 @@ from itertools import pairwise
 
 import pytest
 
-from leads import delivery, intake, ops
-from leads.destinations import Kind
+from leads import delivery, intake, replaying
+from leads.contract import Kind
 from leads.errors import Misconfigured, Rejected, Throttled, Transient
 from leads.lead import Delivery, Outcome, State
 from leads.settings import RETRY_SCHEDULE
@@ -211,7 +211,7 @@ def test_an_old_lead_reaches_the_crm_but_shouts_at_nobody() -> None:
         intake.receive(w.app, post(createdTime="2026-11-01T00:00:00Z"), w.now)
         w.drain()
         assert w.states() == {"crm": "delivered", "mail": "skipped"}
-        ops.replay(w.app, w.ids()[0], "mail", w.now)
+        replaying.replay(w.app, w.ids()[0], "mail", w.now)
         w.drain()
         assert w.states() == {"crm": "delivered", "mail": "delivered"}, "an operator who asks for it gets it"
 

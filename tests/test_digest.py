@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leads import digest, languages, templating
+from leads import daily, digest, languages, templating
+from leads.daily import due
 from leads.destinations import email
 from leads.destinations._email_settings import Settings
-from leads.digest import Digest, bounds, compose, due
+from leads.digest import Digest, bounds, compose
 from leads.errors import Transient
 from leads.lead import Lead, Stage
 from leads.transport import Deadline
@@ -210,12 +211,12 @@ def test_run_asks_for_the_leads_of_yesterday_and_sends_them_once(monkeypatch: py
         asked.append((begin, end))
         return [sample("create")]
 
-    assert not digest.run(ENVIRON, None, at(6), leads_between)
+    assert not daily.run(ENVIRON, None, at(6), leads_between)
     assert not asked
-    assert digest.run(ENVIRON, None, at(7), leads_between)
+    assert daily.run(ENVIRON, None, at(7), leads_between)
     assert asked == [(at(0, day=YESTERDAY), at(0))]
     assert sent.calls == [([sample("create")], YESTERDAY)]
-    assert not digest.run(ENVIRON, at(7), at(8), leads_between)
+    assert not daily.run(ENVIRON, at(7), at(8), leads_between)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +232,7 @@ def test_run_does_nothing_where_nothing_is_asked_for_or_a_setting_is_wrong(
     change: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(email, "send_digest", Sent())
-    assert not digest.run(ENVIRON | change, None, at(12), lambda *_: [sample("create")])
+    assert not daily.run(ENVIRON | change, None, at(12), lambda *_: [sample("create")])
 
 
 def test_a_mail_that_cannot_be_sent_is_told_to_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,4 +241,4 @@ def test_a_mail_that_cannot_be_sent_is_told_to_the_caller(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(email, "send_digest", fail)
     with pytest.raises(Transient):
-        digest.run(ENVIRON, None, at(12), lambda *_: [])
+        daily.run(ENVIRON, None, at(12), lambda *_: [])

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from leads import destinations, languages, settings
+from leads import enabled, languages, settings
 from leads.lead import Stage
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 SETTINGS = (ROOT / "docs/settings.md").read_text()
-PREFIXES = "|".join(["LEADS", *(name.upper() for name in destinations.names())])
+PREFIXES = "|".join(["LEADS", *(name.upper() for name in enabled.names())])
 REFUSED = {"DYNAMICS_USERNAME", "DYNAMICS_PASSWORD"}
 OF_THE_COMMAND = {"LEADS_OPS_KEY"}
 """Read by `python -m leads` on the operator's machine; docs/cli.md has them."""
@@ -69,7 +69,7 @@ def test_every_stage_and_language_is_documented() -> None:
         assert f"`{path.stem}`" in SETTINGS
 
 
-@pytest.mark.parametrize("name", destinations.names())
+@pytest.mark.parametrize("name", enabled.names())
 def test_every_destination_has_a_page_that_is_linked(name: str) -> None:
     assert (ROOT / f"docs/destinations/{name}.md").is_file()
     assert f"destinations/{name}.md" in (ROOT / "README.md").read_text()

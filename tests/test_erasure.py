@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leads import erasure, intake, normalize, ops, purge
+from leads import erasure, intake, normalize, quarantine, stories
 from leads import settings as app_settings
 from leads.app import App
 from leads.lead import Via
+from leads.ledger import Ledger
 from tests.world import NOON, FakeDestination, World, post, row, world
 
 ADA = "ada@example.com"
@@ -81,7 +82,7 @@ def test_a_row_that_was_quarantined_does_not_come_back(monkeypatch: pytest.Monke
         with monkeypatch.context() as patched:
             patched.setattr(normalize, "normalize", broken)
             w.live(minutes=6)
-            assert len(ops.quarantined(w.app, None, w.now)) == 1
+            assert len(quarantine.quarantined(w.app, None, w.now)) == 1
             assert erasure.forget(w.app, ADA, w.now)["forgotten"] == 1
             w.live(days=2)
         w.live(days=2)
@@ -199,7 +200,7 @@ def test_an_address_is_found_in_bytes_of_any_encoding(encoding: str, upper: bool
     with world() as w:
         intake.quarantine(w.app, text.encode(encoding, "replace"), Via.HTTPS, "a reason", w.now)
         assert erasure.forget(w.app, ADA, w.now)["forgotten"] == 1
-        assert ops.quarantined(w.app, None, w.now) == []
+        assert quarantine.quarantined(w.app, None, w.now) == []
 
 
 def test_forgetting_is_logged_without_saying_whom(caplog: pytest.LogCaptureFixture) -> None:
@@ -223,7 +224,7 @@ def test_real_storage_is_left_without_a_trace(azurite: str) -> None:
     told = erasure.forget(app, address.upper(), now)
     assert told["leads"] == [receipt.id]
     assert told["forgotten"] == 2
-    assert ops.story(app, receipt.id, now) == ops.Story(receipt.id, fate="gone")
+    assert stories.story(app, receipt.id, now) == stories.Story(receipt.id, fate="gone")
     assert erasure.belongings(app, address, now)["leads"] == []
     assert app.ledger.open_line(receipt.id) is None
 
@@ -251,14 +252,14 @@ def test_raw_that_no_event_is_known_of_is_forgotten_too(monkeypatch: pytest.Monk
 def test_what_comes_in_meanwhile_is_forgotten_and_told_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     with world() as w:
         first = accept(w)
-        erase = purge.erase
+        erase = Ledger.erase
 
         def slow(*arguments: Any) -> None:
-            monkeypatch.setattr(purge, "erase", erase)
+            monkeypatch.setattr(Ledger, "erase", erase)
             accept(w, offerTitle="meanwhile")
             erase(*arguments)
 
-        monkeypatch.setattr(purge, "erase", slow)
+        monkeypatch.setattr(Ledger, "erase", slow)
         told = erasure.forget(w.app, ADA, w.now)
         assert len(told["leads"]) == 2
         assert first in told["leads"]

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leads import importing, intake
-from leads.destinations import Kind
+from leads.contract import Kind
 from leads.lead import Via
 from tests.world import FakeDestination, World, post, row, world
 

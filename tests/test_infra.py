@@ -14,7 +14,7 @@ import pytest
 from tree_sitter import Node
 
 from dev import check_bicep as bicep
-from leads import destinations, doorbell, ledger, log, ops_api, settings
+from leads import doorbell, enabled, ledger, log, ops_api, settings
 from leads.errors import Rejected
 from leads.intake import receive
 from tests.world import FakeDestination, failing, post, world
@@ -294,7 +294,7 @@ def offered() -> set[str]:
 
 def read_by_code() -> set[str]:
     """The settings that the code names, of the app itself and of its destinations."""
-    prefixes = ("LEADS_", *(f"{name.upper()}_" for name in destinations.names()))
+    prefixes = ("LEADS_", *(f"{name.upper()}_" for name in enabled.names()))
     found = set()
     for file in (ROOT / "leads").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -441,7 +441,7 @@ class TestQueries:
     def test_whatever_the_app_reports_is_an_alert(self) -> None:
         asked = ((name, re.findall(r'kind\) == "(\w+)"', query)) for name, query in alert_queries().items())
         kinds = {kind: name for name, found in asked for kind in found}
-        documented = re.search(r'kind: str\n    """([^"]*)"""', (ROOT / "leads" / "alerts.py").read_text())
+        documented = re.search(r'kind: str\n    """([^"]*)"""', (ROOT / "leads" / "alerts_text.py").read_text())
         assert documented
         assert kinds.keys() == set(re.findall(r"`(\w+)`", documented[1]))
         assert kinds["watch_silent"] == "watch-silent"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from leads import intake, normalize, purge
+from leads import intake, normalize
 from leads.errors import Misconfigured
 from leads.lead import Lead, Via
 from leads.ledger import Seen
@@ -199,7 +199,7 @@ def test_a_customer_forgotten_between_the_event_and_the_lead_stays_forgotten(
     add = w.app.ledger.add
 
     def forgotten_first(lead: Lead, *given: Any) -> bool:
-        purge.erase(w.app, lead.id, "2026-11-21", lead.raw, w.now)
+        w.app.ledger.erase(lead.id, "2026-11-21", lead.raw, w.now)
         return add(lead, *given)
 
     monkeypatch.setattr(w.app.ledger, "add", forgotten_first)

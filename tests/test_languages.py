@@ -9,7 +9,7 @@ import pytest
 
 from leads import languages
 from leads.lead import Stage
-from leads.settings import Reader
+from leads.reader import Reader
 
 ENGLISH = languages.wording("en")
 NOW = datetime(2026, 9, 28, 12, 3, tzinfo=UTC)

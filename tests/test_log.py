@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from leads import intake, log, ops
+from leads import intake, log, replaying
 from leads.errors import Misconfigured, Rejected
 from tests.world import FakeDestination, failing, post, world
 
@@ -78,7 +78,7 @@ def test_one_lead_can_be_followed_by_its_id_through_every_function(caplog: pytes
     with world(crm=FakeDestination(failures=[failing(Misconfigured), failing(Rejected)])) as w:
         lead_id = intake.receive(w.app, post(), w.now).id
         w.live(minutes=20)
-        ops.replay(w.app, lead_id, None, w.now)
+        replaying.replay(w.app, lead_id, None, w.now)
         w.live(minutes=6)
         intake.receive(w.app, post(), w.now)
     events = [json.loads(record.getMessage()) for record in caplog.records if record.name == "leads"]

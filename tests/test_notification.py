@@ -21,12 +21,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leads import alerts_text, languages, templating
-from leads.alerts import Alert
-from leads.destinations import Earlier, Step, _teams_card, dynamics
+from leads.alerts_text import Alert
+from leads.contract import Earlier, Step
+from leads.destinations import _teams_card, dynamics
 from leads.lead import Contact, Stage, State
 from leads.message import Message, Tone
 from leads.notification import EARLIER_LIMIT, MESSAGE_LIMIT, Voice, compose, deed, of_step
-from leads.settings import Reader
+from leads.reader import Reader
 from leads.transport import Deadline
 from tests.message_samples import HOSTILE, NOW, SAMPLES, VOICE, earlier, hostile_lead, sample
 

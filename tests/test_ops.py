@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leads import intake, normalize, ops, sweep, watch
+from leads import health, intake, listing, normalize, quarantine, replaying, stories, sweep, watch
 from leads import settings as app_settings
 from leads.app import App
-from leads.destinations import Kind
+from leads.contract import Kind
 from leads.errors import Misconfigured, Rejected, Transient
 from leads.lead import Delivery, State, Via
 from leads.ledger import QUARANTINE, STATE
@@ -30,17 +30,17 @@ def of(email: str) -> dict[str, str]:
     return {"email": email, "firstName": "Ada"}
 
 
-def places(found: list[ops.Summary]) -> list[str]:
+def places(found: list[listing.Summary]) -> list[str]:
     return [summary.lead.offer_title for summary in found]
 
 
 def test_a_fresh_app_says_that_nothing_has_run_yet() -> None:
     with world() as w:
-        health = ops.health(w.app, w.now)
-    assert health["status"] == "attention"
-    assert health["last_sweep"] is None
-    assert health["last_watch"] == {"MarketplaceLeads": None}
-    reasons = health["reasons"]
+        state = health.health(w.app, w.now)
+    assert state["status"] == "attention"
+    assert state["last_sweep"] is None
+    assert state["last_watch"] == {"MarketplaceLeads": None}
+    reasons = state["reasons"]
     assert isinstance(reasons, list)
     assert len(reasons) == 2
 
@@ -49,24 +49,24 @@ def test_health_is_ok_when_all_is_done() -> None:
     with world() as w:
         accept(w)
         w.live(minutes=6)
-        health = ops.health(w.app, w.now)
-    assert health["status"] == "ok"
-    assert health["reasons"] == []
-    assert (health["open"], health["dead"], health["oldest_open_seconds"]) == (0, 0, 0)
+        state = health.health(w.app, w.now)
+    assert state["status"] == "ok"
+    assert state["reasons"] == []
+    assert (state["open"], state["dead"], state["oldest_open_seconds"]) == (0, 0, 0)
 
 
 def test_health_names_what_is_wrong_and_what_helps() -> None:
     with world(crm=FakeDestination(always=failing(Misconfigured)), environ={"LEADS_BACKFILL_DAYS": "many"}) as w:
         accept(w)
         w.live(hours=2)
-        health = ops.health(w.app, w.now)
-    assert health["status"] == "attention"
-    text = " ".join(map(str, health["reasons"] if isinstance(health["reasons"], list) else []))
+        state = health.health(w.app, w.now)
+    assert state["status"] == "attention"
+    text = " ".join(map(str, state["reasons"] if isinstance(state["reasons"], list) else []))
     assert "LEADS_BACKFILL_DAYS" in text
     assert "oldest open lead" in text
     assert "need a person: crm" in text
-    assert health["open"] == 1
-    assert health["oldest_open_seconds"] == pytest.approx(7200, abs=600)
+    assert state["open"] == 1
+    assert state["oldest_open_seconds"] == pytest.approx(7200, abs=600)
 
 
 def test_the_dead_count_until_they_are_replayed() -> None:
@@ -74,10 +74,10 @@ def test_the_dead_count_until_they_are_replayed() -> None:
         lead_id = accept(w)
         w.live(minutes=11)
         assert w.app.ledger.open_line(lead_id) is None
-        assert ops.health(w.app, w.now)["dead"] == 1
-        ops.replay(w.app, lead_id, None, w.now)
+        assert health.health(w.app, w.now)["dead"] == 1
+        replaying.replay(w.app, lead_id, None, w.now)
         w.live(minutes=6)
-        assert ops.health(w.app, w.now)["dead"] == 0
+        assert health.health(w.app, w.now)["dead"] == 0
 
 
 def test_health_tells_of_a_silent_watch_and_of_a_lost_key() -> None:
@@ -87,8 +87,8 @@ def test_health_tells_of_a_silent_watch_and_of_a_lost_key() -> None:
         w.forward(hours=1)
         w.store.delete(STATE, STATE, "id-key")
         w.restart()
-        health = ops.health(w.app, w.now)
-    text = " ".join(map(str, health["reasons"] if isinstance(health["reasons"], list) else []))
+        state = health.health(w.app, w.now)
+    text = " ".join(map(str, state["reasons"] if isinstance(state["reasons"], list) else []))
     assert "watch of MarketplaceLeads last ran" in text
     assert "id-key" in text
 
@@ -102,15 +102,15 @@ def test_the_list_is_by_arrival_newest_first_open_and_closed_together() -> None:
         accept(w, offerTitle="third")
         w.forward(seconds=1)
         accept(w, offerTitle="fourth")
-        assert places(ops.listing(w.app, now=w.now)) == ["fourth", "third", "second", "first"]
-        assert places(ops.listing(w.app, now=w.now, limit=2)) == ["fourth", "third"]
-        assert places(ops.listing(w.app, now=w.now, state="dead")) == ["first"]
-        assert places(ops.listing(w.app, now=w.now, state="open")) == ["fourth", "third"]
-        assert places(ops.listing(w.app, now=w.now, state="delivered")) == ["second"]
-        assert places(ops.listing(w.app, now=w.now, offer="IRD")) == ["third"]
-        assert places(ops.listing(w.app, now=w.now, since=w.now - timedelta(hours=1))) == ["fourth", "third"]
+        assert places(listing.listing(w.app, now=w.now)) == ["fourth", "third", "second", "first"]
+        assert places(listing.listing(w.app, now=w.now, limit=2)) == ["fourth", "third"]
+        assert places(listing.listing(w.app, now=w.now, state="dead")) == ["first"]
+        assert places(listing.listing(w.app, now=w.now, state="open")) == ["fourth", "third"]
+        assert places(listing.listing(w.app, now=w.now, state="delivered")) == ["second"]
+        assert places(listing.listing(w.app, now=w.now, offer="IRD")) == ["third"]
+        assert places(listing.listing(w.app, now=w.now, since=w.now - timedelta(hours=1))) == ["fourth", "third"]
         with pytest.raises(ValueError, match="state"):
-            ops.listing(w.app, now=w.now, state="no state")
+            listing.listing(w.app, now=w.now, state="no state")
 
 
 def test_leads_older_than_a_month_are_listed_too() -> None:
@@ -120,10 +120,10 @@ def test_leads_older_than_a_month_are_listed_too() -> None:
         w.forward(days=100)
         accept(w, offerTitle="new")
         w.live(minutes=6)
-        assert places(ops.listing(w.app, now=w.now)) == ["new", "old"]
-        assert places(ops.listing(w.app, now=w.now, since=w.now - timedelta(days=50))) == ["new"]
-        assert places(ops.listing(w.app, now=w.now, since=w.now - timedelta(days=101))) == ["new", "old"]
-        assert places(ops.listing(w.app, now=w.now, offer="OLD", state="delivered")) == ["old"]
+        assert places(listing.listing(w.app, now=w.now)) == ["new", "old"]
+        assert places(listing.listing(w.app, now=w.now, since=w.now - timedelta(days=50))) == ["new"]
+        assert places(listing.listing(w.app, now=w.now, since=w.now - timedelta(days=101))) == ["new", "old"]
+        assert places(listing.listing(w.app, now=w.now, offer="OLD", state="delivered")) == ["old"]
 
 
 def test_an_open_lead_that_is_older_than_a_month_is_listed_once() -> None:
@@ -131,9 +131,9 @@ def test_an_open_lead_that_is_older_than_a_month_is_listed_once() -> None:
         lead_id = accept(w, offerTitle="old")
         w.live(minutes=6)
         w.forward(days=100)
-        ops.replay(w.app, lead_id, None, w.now)
-        assert places(ops.listing(w.app, now=w.now)) == ["old"]
-        assert places(ops.listing(w.app, now=w.now, state="open")) == ["old"]
+        replaying.replay(w.app, lead_id, None, w.now)
+        assert places(listing.listing(w.app, now=w.now)) == ["old"]
+        assert places(listing.listing(w.app, now=w.now, state="open")) == ["old"]
 
 
 def test_a_customer_is_found_by_address_whatever_its_case() -> None:
@@ -142,11 +142,11 @@ def test_a_customer_is_found_by_address_whatever_its_case() -> None:
         accept(w, userDetails=of("other@example.com"), offerTitle="two")
         w.live(minutes=6)
         accept(w, userDetails=of("ada@example.com"), offerTitle="three")
-        found = ops.listing(w.app, now=w.now, customer="ADA@example.com")
+        found = listing.listing(w.app, now=w.now, customer="ADA@example.com")
         assert places(found) == ["three", "one"]
-        assert places(ops.listing(w.app, now=w.now, customer=found[0].lead.customer)) == ["three", "one"]
-        assert places(ops.listing(w.app, now=w.now, customer="ada@example.com", state="open")) == ["three"]
-        assert ops.listing(w.app, now=w.now, customer="no address") == []
+        assert places(listing.listing(w.app, now=w.now, customer=found[0].lead.customer)) == ["three", "one"]
+        assert places(listing.listing(w.app, now=w.now, customer="ada@example.com", state="open")) == ["three"]
+        assert listing.listing(w.app, now=w.now, customer="no address") == []
 
 
 def test_an_intake_that_has_not_finished_is_listed_as_open() -> None:
@@ -154,8 +154,8 @@ def test_an_intake_that_has_not_finished_is_listed_as_open() -> None:
         lead_id = accept(w)
         for found in list(w.store.rows("leads", lead_id[:16])):
             w.store.delete("leads", found.partition, found.key)
-        (summary,) = ops.listing(w.app, now=w.now)
-        story = ops.story(w.app, lead_id, w.now)
+        (summary,) = listing.listing(w.app, now=w.now)
+        story = stories.story(w.app, lead_id, w.now)
     assert summary.lead.id == lead_id
     assert summary.state == State.OPEN
     assert story
@@ -168,7 +168,7 @@ def test_a_summary_stands_as_its_worst_delivery_and_tells_the_newest_trouble() -
     with world(a=FakeDestination(), b=FakeDestination(always=failing(Transient))) as w:
         accept(w)
         w.drain()
-        (summary,) = ops.listing(w.app, now=w.now)
+        (summary,) = listing.listing(w.app, now=w.now)
     assert summary.state == State.OPEN
     assert summary.trouble
     assert summary.trouble.remedy == "Mend it."
@@ -179,8 +179,8 @@ def test_a_story_tells_all() -> None:
         first = accept(w, offerTitle="first")
         w.live(minutes=30)
         second = accept(w, offerTitle="second")
-        story = ops.story(w.app, first, w.now)
-        by_event = ops.story(w.app, first[-16:], w.now)
+        story = stories.story(w.app, first, w.now)
+        by_event = stories.story(w.app, first[-16:], w.now)
     assert story == by_event
     assert story
     assert story.lead
@@ -195,7 +195,7 @@ def test_what_is_not_known_has_no_story() -> None:
     with world() as w:
         lead_id = accept(w)
         unknown = ["", "x", lead_id.upper(), "0" * 16, f"{'0' * 16}-{lead_id[-16:]}", f"2026/11/21/{'0' * 64}.bin"]
-        assert [ops.story(w.app, each, w.now) for each in unknown] == [None] * len(unknown)
+        assert [stories.story(w.app, each, w.now) for each in unknown] == [None] * len(unknown)
 
 
 def test_a_row_that_is_older_than_the_app_has_a_story_without_a_lead() -> None:
@@ -203,7 +203,7 @@ def test_a_row_that_is_older_than_the_app_has_a_story_without_a_lead() -> None:
         w.inbox.tables["MarketplaceLeads"] = [row("old", w.now - timedelta(days=300))]
         w.live(minutes=1)
         event = intake.event_of_row(w.app, "MarketplaceLeads", w.inbox.tables["MarketplaceLeads"][0])
-        story = ops.story(w.app, event, w.now)
+        story = stories.story(w.app, event, w.now)
     assert story
     assert (story.id, story.fate, story.lead) == (event, "backfilled", None)
 
@@ -213,10 +213,10 @@ def test_replay_opens_what_died_and_it_arrives() -> None:
         lead_id = accept(w)
         w.live(minutes=11)
         assert w.states() == {"crm": "dead", "mail": "delivered"}
-        assert ops.replay(w.app, lead_id, None, w.now) == 1
+        assert replaying.replay(w.app, lead_id, None, w.now) == 1
         assert w.app.ledger.open_line(lead_id)
-        assert ops.replay(w.app, lead_id, None, w.now) == 1, "nothing is dead any more, so the delivered one is meant"
-        assert ops.replay(w.app, lead_id, None, w.now) == 0
+        assert replaying.replay(w.app, lead_id, None, w.now) == 1, "so the delivered one is meant"
+        assert replaying.replay(w.app, lead_id, None, w.now) == 0
         w.live(minutes=6)
         assert w.states() == {"crm": "delivered", "mail": "delivered"}
         assert len(w.places["mail"].got) == 2
@@ -232,9 +232,9 @@ def test_replay_to_one_destination_leaves_the_others_alone() -> None:
     with world(a=FakeDestination(), b=FakeDestination()) as w:
         lead_id = accept(w)
         w.drain()
-        assert ops.replay(w.app, lead_id, "b", w.now) == 1
+        assert replaying.replay(w.app, lead_id, "b", w.now) == 1
         assert w.states() == {"a": "delivered", "b": "open"}
-        assert ops.replay(w.app, lead_id, "b", w.now) == 0
+        assert replaying.replay(w.app, lead_id, "b", w.now) == 0
 
 
 def test_a_corrected_setting_adds_a_delivery() -> None:
@@ -245,9 +245,9 @@ def test_a_corrected_setting_adds_a_delivery() -> None:
         w.app = App(app_settings.read(w.app.environ), w.app.environ)
         w.app.store, w.app.inbox, w.app.doorbell = w.store, w.inbox, w.bell
         with pytest.raises(Misconfigured, match="teams"):
-            ops.replay(w.app, lead_id, "teams", w.now)
-        assert ops.replay(w.app, lead_id, "console", w.now) == 1
-        assert ops.replay(w.app, lead_id, "console", w.now) == 0
+            replaying.replay(w.app, lead_id, "teams", w.now)
+        assert replaying.replay(w.app, lead_id, "console", w.now) == 1
+        assert replaying.replay(w.app, lead_id, "console", w.now) == 0
         w.live(minutes=6)
         assert w.states() == {"crm": "delivered", "console": "delivered"}
 
@@ -257,16 +257,16 @@ def test_what_waits_can_be_hurried_once_its_cause_is_mended() -> None:
         lead_id = accept(w)
         w.live(hours=1)
         assert w.states() == {"crm": "open", "mail": "delivered"}
-        assert ops.hurry(w.app, lead_id, "mail", w.now) == 0
-        assert ops.hurry(w.app, lead_id, None, w.now) == 1
-        assert ops.hurry(w.app, lead_id, None, w.now) == 0, "it is due already"
+        assert replaying.hurry(w.app, lead_id, "mail", w.now) == 0
+        assert replaying.hurry(w.app, lead_id, None, w.now) == 1
+        assert replaying.hurry(w.app, lead_id, None, w.now) == 0, "it is due already"
         w.drain()
         assert w.states() == {"crm": "delivered", "mail": "delivered"}
         delivery = w.app.ledger.delivery(lead_id, "crm")
         assert delivery
         assert delivery.attempt_count == 5
         assert not delivery.replayed
-        assert ops.hurry(w.app, "0" * 16 + "-" + "0" * 16, None, w.now) == 0
+        assert replaying.hurry(w.app, "0" * 16 + "-" + "0" * 16, None, w.now) == 0
 
 
 def test_an_attempt_under_way_is_not_hurried() -> None:
@@ -274,7 +274,7 @@ def test_an_attempt_under_way_is_not_hurried() -> None:
 
         class Busy(FakeDestination):
             def send(self, lead: Any, step: Any, _: Any) -> str:
-                assert ops.hurry(w.app, lead.id, None, w.now) == 0
+                assert replaying.hurry(w.app, lead.id, None, w.now) == 0
                 return super().send(lead, step, _)
 
         w.places["crm"] = Busy()
@@ -291,7 +291,7 @@ def test_what_storage_lists_as_nothing_is_empty() -> None:
 
 def test_replay_of_an_unknown_lead_does_nothing() -> None:
     with world() as w:
-        assert ops.replay(w.app, "0" * 16 + "-" + "0" * 16, None, w.now) == 0
+        assert replaying.replay(w.app, "0" * 16 + "-" + "0" * 16, None, w.now) == 0
         assert not w.store.tables.get("journal")
 
 
@@ -320,7 +320,7 @@ def test_a_sweep_at_the_same_time_never_closes_a_replayed_lead(when: str, monkey
             return done
 
         monkeypatch.setattr(w.app.ledger, "save", saved)
-        assert ops.replay(w.app, lead_id, None, w.now) == 1
+        assert replaying.replay(w.app, lead_id, None, w.now) == 1
         assert bool(looked) == (when == "between")
         assert w.app.ledger.open_line(lead_id)
         w.bell.waiting.clear()
@@ -335,7 +335,7 @@ def test_whatever_the_order_a_replayed_lead_ends_delivered_and_closed(orders: li
         lead_id = accept(w)
         for order in orders:
             if order == "replay":
-                ops.replay(w.app, lead_id, None, w.now)
+                replaying.replay(w.app, lead_id, None, w.now)
             elif order == "drain":
                 w.drain()
             elif order == "sweep":
@@ -344,7 +344,7 @@ def test_whatever_the_order_a_replayed_lead_ends_delivered_and_closed(orders: li
                 w.forward(hours=1)
         w.live(hours=3)
         if w.states() == {"crm": "dead"}:
-            ops.replay(w.app, lead_id, None, w.now)
+            replaying.replay(w.app, lead_id, None, w.now)
             w.live(hours=3)
         assert w.states() == {"crm": "delivered"}
         assert w.app.ledger.open_line(lead_id) is None
@@ -356,9 +356,9 @@ def test_quarantine_lists_the_newest_first() -> None:
             with pytest.raises(intake.NotALead):
                 intake.receive(w.app, body, w.now)
             w.forward(days=40)
-        entries = ops.quarantined(w.app, None, w.now)
-        recent = ops.quarantined(w.app, w.now - timedelta(days=50), w.now)
-        story = ops.story(w.app, entries[0].name, w.now)
+        entries = quarantine.quarantined(w.app, None, w.now)
+        recent = quarantine.quarantined(w.app, w.now - timedelta(days=50), w.now)
+        story = stories.story(w.app, entries[0].name, w.now)
     assert [entry.at for entry in entries] == [NOON + timedelta(days=40), NOON]
     assert [entry.size for entry in entries] == [3, 3]
     assert all(NAME.fullmatch(entry.name) for entry in entries)
@@ -373,23 +373,23 @@ def test_bytes_that_can_be_read_after_all_become_a_lead_of_the_day_they_came(mon
         monkeypatch.setattr(normalize, "normalize", broken)
         receipt = intake.receive(w.app, post(), w.now)
         assert receipt.quarantined
-        story = ops.story(w.app, receipt.id, w.now)
+        story = stories.story(w.app, receipt.id, w.now)
         assert story
         assert story.quarantine
         name = story.quarantine.name
         with pytest.raises(intake.NotALead, match="still"):
-            ops.replay_quarantined(w.app, name, w.now)
+            quarantine.replay_quarantined(w.app, name, w.now)
         monkeypatch.undo()
         w.forward(days=5)
-        lead_id = ops.replay_quarantined(w.app, name, w.now)
+        lead_id = quarantine.replay_quarantined(w.app, name, w.now)
         assert lead_id[-16:] == receipt.id
         with pytest.raises(intake.NotALead, match="nothing of that name"):
-            ops.replay_quarantined(w.app, name, w.now)
+            quarantine.replay_quarantined(w.app, name, w.now)
         w.live(minutes=6)
-        (summary,) = ops.listing(w.app, now=w.now)
+        (summary,) = listing.listing(w.app, now=w.now)
         assert summary.lead.arrived_at == NOON
         assert w.states() == {"crm": "delivered"}
-        assert ops.quarantined(w.app, None, w.now) == []
+        assert quarantine.quarantined(w.app, None, w.now) == []
 
 
 def broken(*_: Any, **__: Any) -> None:
@@ -399,8 +399,8 @@ def broken(*_: Any, **__: Any) -> None:
 def test_bytes_that_an_older_version_refused_become_a_lead_once() -> None:
     with world() as w:
         intake.quarantine(w.app, post(), Via.HTTPS, "The body is not JSON.", w.now)
-        (entry,) = ops.quarantined(w.app, None, w.now)
-        lead_id = ops.replay_quarantined(w.app, entry.name, w.now)
+        (entry,) = quarantine.quarantined(w.app, None, w.now)
+        lead_id = quarantine.replay_quarantined(w.app, entry.name, w.now)
         assert w.ids() == [lead_id]
         assert accept(w) == lead_id, "the same POST again is the same event"
 
@@ -411,14 +411,14 @@ def test_what_is_no_lead_stays_in_quarantine() -> None:
             intake.receive(w.app, b"no lead", w.now)
         with pytest.raises(intake.TooLarge):
             intake.receive(w.app, b"x" * (intake.BODY_LIMIT + 1), w.now)
-        entries = ops.quarantined(w.app, None, w.now)
+        entries = quarantine.quarantined(w.app, None, w.now)
         for entry in entries:
             with pytest.raises(intake.NotALead):
-                ops.replay_quarantined(w.app, entry.name, w.now)
-        assert ops.quarantined(w.app, None, w.now) == entries
+                quarantine.replay_quarantined(w.app, entry.name, w.now)
+        assert quarantine.quarantined(w.app, None, w.now) == entries
         for name in ("", "../raw/x", "2026/11/21/x.bin"):
             with pytest.raises(intake.NotALead):
-                ops.replay_quarantined(w.app, name, w.now)
+                quarantine.replay_quarantined(w.app, name, w.now)
 
 
 @settings(max_examples=50, deadline=None)
@@ -426,9 +426,9 @@ def test_what_is_no_lead_stays_in_quarantine() -> None:
 def test_any_note_beside_quarantined_bytes_can_be_listed(text: str, note: dict[str, str]) -> None:
     with world() as w:
         w.store.put_blob(QUARANTINE, f"2026/11/21/{'a' * 64}.bin", text.encode("utf-8", "replace"), note)
-        (entry,) = ops.quarantined(w.app, None, w.now)
+        (entry,) = quarantine.quarantined(w.app, None, w.now)
         assert isinstance(entry.at, datetime)
-        assert ops.story(w.app, entry.name, w.now)
+        assert stories.story(w.app, entry.name, w.now)
 
 
 def test_the_sweep_notes_what_health_needs() -> None:
@@ -448,6 +448,6 @@ def test_an_app_that_has_just_begun_is_not_unwell() -> None:
     with world() as w:
         watch.watch(w.app, w.now)
         w.forward(minutes=4)
-        assert ops.health(w.app, w.now)["status"] == "ok"
+        assert health.health(w.app, w.now)["status"] == "ok"
         w.forward(minutes=30)
-        assert "The sweep has not run yet" in str(ops.health(w.app, w.now)["reasons"])
+        assert "The sweep has not run yet" in str(health.health(w.app, w.now)["reasons"])

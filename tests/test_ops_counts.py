@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leads import intake, ops, ops_chart, ops_counts
+from leads import intake, listing, ops_chart, ops_counts, replaying
 from leads.errors import Misconfigured, Rejected
 from leads.ledger import Line
 from leads.ops_chart import HEIGHT, WIDTH, Day
@@ -60,7 +60,7 @@ def test_a_replayed_lead_counts_once() -> None:
     with world() as made:
         lead_id = intake.receive(made.app, post(), made.now).id
         made.live(minutes=10)
-        ops.replay(made.app, lead_id, None, made.now)
+        replaying.replay(made.app, lead_id, None, made.now)
         counts = ops_counts.count(made.app, made.now)
     assert counts.days[-1] == Day(DAY, open=1)
     assert dict(counts.places[0].states) == {"open": 1}
@@ -103,7 +103,7 @@ def test_a_lead_that_arrived_is_not_open_until_the_sweep_closes_it() -> None:
         made.drain()
         assert list(made.app.ledger.open_lines())
         assert ops_counts.count(made.app, made.now).open == 0
-        assert ops.listing(made.app, now=made.now, state="open") == []
+        assert listing.listing(made.app, now=made.now, state="open") == []
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 3000)] * 4), min_size=1, max_size=40))

@@ -381,7 +381,7 @@ def test_what_stays_is_hashes_names_of_blobs_and_times(w: World, erased: str) ->
 def test_an_erasure_that_stops_in_the_middle_is_completed_by_the_next(
     step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`leads.purge.erase` under a crash before each of its deletions: the second one leaves nothing."""
+    """`Ledger.erase` under a crash before each of its deletions: the second one leaves nothing."""
     with world() as w:
         lead_id = intake.receive(w.app, post(userDetails=ADA, description=WORDS), w.now).id
         w.drain()
@@ -403,7 +403,7 @@ def test_an_erasure_that_stops_in_the_middle_is_completed_by_the_next(
                 patch.setattr(w.store, name, crashing(getattr(w.store, name)))
             with suppress(OSError):
                 day, raw = f"{w.now:%Y-%m-%d}", w.app.ledger.case(lead_id)
-                purge.erase(w.app, lead_id, day, raw.lead.raw if raw else "", w.now)
+                w.app.ledger.erase(lead_id, day, raw.lead.raw if raw else "", w.now)
         w.restart()
         w.forward(days=w.app.settings.retention_days + 2)
         w.sweep()

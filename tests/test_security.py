@@ -25,8 +25,9 @@ from dev.host_functions import Function, index
 from dev.host_http import Server
 from dev.host_keys import Keys
 from leads import app as app_module
-from leads import destinations, intake, log, triggers, web
-from leads.settings import Reader, read
+from leads import enabled, intake, log, triggers, web
+from leads.reader import Reader
+from leads.settings import read
 from tests.destinations.test_contract import CONTRACTS
 from tests.world import World, post, world
 
@@ -236,7 +237,7 @@ def test_a_secret_in_the_wrong_setting_is_not_shown(name: str, pasted: str, capl
     environ = {"EMAIL_GRAPH_SENDER": "leads@contoso.com"} | {name: pasted}
     with world(environ=environ) as w:
         told = [str(problem) for problem in w.app.settings.problems]
-        for module in map(destinations.load, CONTRACTS):
+        for module in map(enabled.load, CONTRACTS):
             reader = Reader(environ)
             module.Settings.read(reader)
             told += [str(problem) for problem in (*reader.problems, *reader.warnings)]
@@ -355,7 +356,7 @@ def test_every_secret_setting_has_its_rotation() -> None:
 
 
 def test_every_destination_says_what_it_passes_on() -> None:
-    for name in destinations.names():
+    for name in enabled.names():
         assert f"`{name}`" in security(), name
 
 

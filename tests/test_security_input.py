@@ -21,12 +21,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leads import destinations, doorbell, intake, operations, ops, ops_words, watch, web
-from leads.destinations import Step
+from leads import doorbell, enabled, intake, operations, ops_words, stories, watch, web
+from leads.contract import Step
 from leads.errors import Failure
 from leads.ledger import QUARANTINE, RAW
 from leads.memory import MemoryStore
-from leads.settings import Reader
+from leads.reader import Reader
 from leads.store import Blob, Row
 from leads.transport import Deadline
 from tests.destinations.test_contract import CONTRACTS, LEAD
@@ -158,7 +158,7 @@ def test_an_id_that_is_none_of_ours_never_reaches_the_storage(asked: str, destin
         known = intake.receive(w.app, post(), w.now).id
         w.drain()
         store.asked.clear()
-        assert ops.story(w.app, asked, w.now) is None
+        assert stories.story(w.app, asked, w.now) is None
         for order in (
             {"id": asked},
             {"id": known, "destination": destination},
@@ -196,7 +196,7 @@ def test_a_message_that_somebody_else_put_into_the_queue_is_dropped(text: str) -
 def test_a_destination_is_only_ever_a_module_of_ours() -> None:
     for name in ("os", "..settings", "destinations", "_smtp", "teams.os", "", "TEAMS", "console\n"):
         with pytest.raises(KeyError):
-            destinations.load(name)
+            enabled.load(name)
 
 
 CANARY = "canary.invalid"
@@ -216,7 +216,7 @@ def test_no_lead_can_make_the_app_call_an_address(name: str, tmp_path: Path, mon
     with module.contract(tmp_path) as contract:
         for setting, value in contract.environ.items():
             monkeypatch.setenv(setting, value)
-        destination: Any = destinations.load(name)
+        destination: Any = enabled.load(name)
         made = destination.Settings.read(Reader(contract.environ))
         monkeypatch.setattr(socket, "getaddrinfo", noted)
         for number, address in enumerate(

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leads import destinations, settings
+from leads import enabled, settings
 from leads.lead import Stage
-from leads.settings import Account, Reader, account, read
+from leads.reader import Reader
+from leads.settings import Account, account, read
 
 STORAGE = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
 NAMES = (
@@ -118,8 +119,8 @@ def test_a_retry_schedule_of_ones_own() -> None:
 
 
 def test_destinations_are_found_by_their_file_names_without_being_imported() -> None:
-    assert {"console", "dynamics", "email", "teams"} <= set(destinations.names())
-    assert not any(name.startswith("_") for name in destinations.names())
+    assert {"console", "dynamics", "email", "teams"} <= set(enabled.names())
+    assert not any(name.startswith("_") for name in enabled.names())
 
 
 def test_the_services_that_the_host_does_not_ask_for_are_told_from_those_that_it_does() -> None:

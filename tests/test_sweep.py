@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from leads import digest, intake, purge, settings, watch
-from leads.alerts import Alert
-from leads.destinations import Kind, email
+from leads import daily, intake, purge, settings, watch
+from leads.alerts_text import Alert
+from leads.contract import Kind
+from leads.destinations import email
 from leads.errors import Failure, Misconfigured, Rejected, Transient
 from leads.lead import Lead, Via
 from leads.ledger import GONE, Line, Seen
@@ -268,7 +269,7 @@ def test_bytes_that_came_back_after_forgetting_are_deleted_again(w: World) -> No
     receipt = intake.receive(w.app, post(), w.now)
     w.live(minutes=70)
     raw = next(iter(w.store.containers["raw"]))
-    purge.erase(w.app, receipt.id, "2026-11-21", raw, w.now)
+    w.app.ledger.erase(receipt.id, "2026-11-21", raw, w.now)
     w.app.ledger.keep_raw(raw, post(), Via.HTTPS, w.now)
     w.live(minutes=70)
     assert w.store.containers["raw"] == {}
@@ -357,7 +358,7 @@ def test_a_part_that_fails_keeps_no_other_waiting(w: World, monkeypatch: pytest.
         monkeypatch.setattr(w.store, "blobs", fail)
     else:
         w.app.environ = {**w.app.environ, "EMAIL_DIGEST": "daily"}
-        monkeypatch.setattr(digest, "run", fail)
+        monkeypatch.setattr(daily, "run", fail)
     with pytest.raises((RuntimeError, ConnectionError)):
         w.sweep()
     assert [a.kind for a in alerts(w)] == ["dead"]

@@ -10,13 +10,14 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from leads import delivery, destinations, settings, sweep, watch
+from leads import delivery, enabled, settings, sweep, watch
 from leads.app import App
-from leads.destinations import Kind, Step
+from leads.contract import Kind, Step
 from leads.errors import Failure
 from leads.lead import Lead
 from leads.memory import MemoryDoorbell, MemoryInbox, MemoryStore
-from leads.settings import Reader, Settings
+from leads.reader import Reader
+from leads.settings import Settings
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -163,13 +164,13 @@ def world(
     )
     made = settings.read(environ)
     store, inbox, bell = MemoryStore(), MemoryInbox(), MemoryDoorbell(now)
-    load, names = destinations.load, destinations.names
-    destinations.load = lambda name: places[name] if name in places else load(name)  # type: ignore[assignment,return-value]
-    destinations.names = lambda: (*names(), *places)
+    load, names = enabled.load, enabled.names
+    enabled.load = lambda name: places[name] if name in places else load(name)  # type: ignore[assignment,return-value]
+    enabled.names = lambda: (*names(), *places)
     try:
         yield World(_app(made, environ, store, inbox, bell), store, inbox, bell, now, places)
     finally:
-        destinations.load, destinations.names = load, names
+        enabled.load, enabled.names = load, names
 
 
 def failing(kind: type[Failure], **details: Any) -> Failure:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from leads.destinations import Finding
+from leads.contract import Finding
 from leads.destinations import _dynamics_mapping as mapping
 from leads.destinations._dynamics_api import Api
 from leads.destinations._dynamics_errors import GUIDE

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from leads.destinations._dynamics_mapping import Constant, is_path
-from leads.settings import Reader
+from leads.reader import Reader
 
 AUTHORITY = "https://login.microsoftonline.com"
 LOCAL = ("localhost", "127.0.0.1", "::1")

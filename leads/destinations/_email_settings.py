@@ -11,7 +11,7 @@ from leads import languages
 from leads.languages import Language
 from leads.notification import Voice
 from leads.plain import is_address
-from leads.settings import Reader
+from leads.reader import Reader
 
 MOST_RECIPIENTS = 50
 """Azure Communication Services takes no more for one mail, and a delivery's record has room to mark that many."""

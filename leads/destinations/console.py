@@ -6,9 +6,9 @@ import logging
 from dataclasses import dataclass
 from typing import Self
 
-from leads.destinations import Kind, Step
+from leads.contract import Kind, Step
 from leads.lead import Lead
-from leads.settings import Reader
+from leads.reader import Reader
 
 KIND = Kind.NOTIFICATION
 

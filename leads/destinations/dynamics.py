@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
 
-from leads.destinations import Kind, Step
+from leads.contract import Kind, Step
 from leads.destinations import _dynamics_columns as columns
 from leads.destinations import _dynamics_errors as errors
 from leads.destinations import _dynamics_mapping as mapping

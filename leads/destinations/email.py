@@ -17,10 +17,12 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from leads import alerts_text, digest, notification, templating
-from leads.destinations import Finding, Kind, Step, _graph, _smtp
+from leads.alerts_text import Alert
+from leads.contract import Finding, Kind, Step
+from leads.destinations import _graph, _smtp
 from leads.destinations._email_settings import Mailbox, Settings
 from leads.destinations._smtp import Refusal
 from leads.errors import Failure
@@ -28,9 +30,6 @@ from leads.lead import Lead
 from leads.message import Message
 from leads.plain import cut, line
 from leads.transport import Deadline
-
-if TYPE_CHECKING:
-    from leads.alerts import Alert
 
 __all__ = ["KIND", "Settings", "alert", "check", "send", "send_digest"]
 

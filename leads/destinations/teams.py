@@ -10,20 +10,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from leads import alerts_text, languages, notification, transport
-from leads.destinations import Kind, Step, _teams_card
+from leads.alerts_text import Alert
+from leads.contract import Kind, Step
+from leads.destinations import _teams_card
 from leads.errors import Failure, Misconfigured, Rejected, Throttled, Transient
 from leads.lead import Lead
 from leads.message import Message
 from leads.notification import Voice
-from leads.settings import Reader
+from leads.reader import Reader
 from leads.transport import Deadline, Response
-
-if TYPE_CHECKING:
-    from leads.alerts import Alert
 
 KIND = Kind.NOTIFICATION
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from leads.settings import Reader
+from leads.reader import Reader
 
 FOLDER = Path(__file__).parent
 DEFAULT = "en"

@@ -9,9 +9,10 @@ from typing import Any
 
 from dev.standin import StandIn
 from leads import oauth
-from leads.destinations import Earlier, Step, dynamics
+from leads.contract import Earlier, Step
+from leads.destinations import dynamics
 from leads.lead import Contact, Lead, Stage, State, Via
-from leads.settings import Reader
+from leads.reader import Reader
 from leads.transport import Deadline
 
 NOW = datetime(2026, 11, 3, 16, 5, 6, tzinfo=UTC)

@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 
-from leads import destinations, normalize, payload
-from leads.destinations import Earlier, Kind, Step
+from leads import enabled, normalize, payload
+from leads.contract import Earlier, Kind, Step
 from leads.errors import Failure, Transient
 from leads.jsontext import NotALead
 from leads.lead import Contact, Lead, Stage, State, Via
-from leads.settings import STAGES, Reader
+from leads.reader import Reader
+from leads.settings import STAGES
 from leads.transport import Deadline
 from tests.destinations.contract import Contract, Wire
 
@@ -103,7 +104,7 @@ NUMBERS = count(1)
 def running(started: Contract, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     for name, value in started.environ.items():
         monkeypatch.setenv(name, value)
-    module = destinations.load(started.name)
+    module = enabled.load(started.name)
     reader = Reader(started.environ)
     settings = module.Settings.read(reader)
     assert reader.problems == []
@@ -137,7 +138,7 @@ def hidden(running: Running, *texts: str) -> None:
 
 
 def test_every_destination_has_a_contract() -> None:
-    assert set(CONTRACTS) == set(destinations.names())
+    assert set(CONTRACTS) == set(enabled.names())
 
 
 def test_the_module_is_what_a_destination_is(running: Running) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from leads.destinations import Earlier, Step, dynamics
+from leads.contract import Earlier, Step
+from leads.destinations import dynamics
 from leads.destinations._dynamics_api import Api
 from leads.errors import Misconfigured
 from leads.lead import Contact, Lead, Stage, State, Via
-from leads.settings import Reader
+from leads.reader import Reader
 from leads.transport import Deadline
 
 PREFIX = "DYNAMICS_TEST_"

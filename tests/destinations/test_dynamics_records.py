@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dev.standin import StandIn
-from leads.destinations import Earlier, Step, dynamics
+from leads.contract import Earlier, Step
 from leads.destinations import _dynamics_mapping as mapping
+from leads.destinations import dynamics
 from leads.errors import Failure
 from leads.lead import Contact, Lead, State
 from leads.transport import Deadline

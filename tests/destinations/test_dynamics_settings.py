@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leads.destinations import dynamics
-from leads.settings import Reader
+from leads.reader import Reader
 from tests.destinations.dynamics_leads import problems
 
 GUID = "0f8fad5b-d9cb-469f-a165-70867728950e"

@@ -11,10 +11,11 @@ import pytest
 from dev.certificate import server_files
 from dev.server import Answer, Failure, Server
 from leads import errors
-from leads.alerts import Alert
-from leads.destinations import Earlier, Step, _teams_card, teams
+from leads.alerts_text import Alert
+from leads.contract import Earlier, Step
+from leads.destinations import _teams_card, teams
 from leads.notification import compose
-from leads.settings import Reader
+from leads.reader import Reader
 from leads.transport import Deadline
 from tests.destinations.harness_teams import RUN, SIGNATURE, url, workflow
 from tests.message_samples import HOSTILE, NOW, VOICE, hostile_lead, sample

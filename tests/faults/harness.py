@@ -19,12 +19,13 @@ from unittest.mock import patch
 from dev.dataverse import Dataverse
 from dev.entra import Token
 from dev.server import Request
-from leads import delivery, destinations, oauth, settings, sweep, transport, watch
+from leads import delivery, enabled, oauth, settings, sweep, transport, watch
 from leads.app import App
-from leads.destinations import Kind, Step
+from leads.contract import Kind, Step
 from leads.errors import Transient
 from leads.lead import Delivery, Lead, State
 from leads.memory import MemoryInbox, MemoryStore
+from leads.reader import Reader
 from leads.rows import is_delivery, read_delivery
 from leads.transport import Response
 from tests.world import NOON
@@ -90,7 +91,7 @@ class Pager:
         """There is nothing to set."""
 
         @classmethod
-        def read(cls, reader: settings.Reader) -> None:
+        def read(cls, reader: Reader) -> None:
             """Read nothing."""
 
     def send(self, lead: Lead, step: Step, made: Any) -> str:
@@ -303,7 +304,7 @@ class _Keeper(logging.Handler):
 def fault_world(environ: Mapping[str, str] | None = None) -> Iterator[FaultWorld]:
     """Make a world whose Dynamics is the stand-in, called without a socket, and whose logs are searched at the end."""
     made = FaultWorld(environ)
-    load, names = destinations.load, destinations.names
+    load, names = enabled.load, enabled.names
     dynamics = load("dynamics")
 
     class Counted:
@@ -325,8 +326,8 @@ def fault_world(environ: Mapping[str, str] | None = None) -> Iterator[FaultWorld
     root.setLevel(logging.DEBUG)
     try:
         with (
-            patch.object(destinations, "load", lambda name: places.get(name) or load(name)),
-            patch.object(destinations, "names", lambda: (*names(), "pager")),
+            patch.object(enabled, "load", lambda name: places.get(name) or load(name)),
+            patch.object(enabled, "names", lambda: (*names(), "pager")),
             patch.object(transport, "request", made.request),
             patch.object(oauth, "token", lambda *_, **__: "token"),
         ):

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from leads import intake, ops
+from leads import intake, replaying
 from leads.lead import State
 from leads.transport import Response
 from tests.faults.harness import WRITES, Crash, FaultWorld, fault_world
@@ -81,7 +81,7 @@ def a_dead_one_replayed(w: FaultWorld) -> None:
     for lead_id in {delivery.lead_id for delivery in w.deliveries()}:
         # An operator whose command broke off gives it again, and a cautious one gives it twice.
         for _ in range(2):
-            while not w.run(lambda: (ops.replay(w.app, lead_id, None, w.clock), True)[1]):  # noqa: B023
+            while not w.run(lambda: (replaying.replay(w.app, lead_id, None, w.clock), True)[1]):  # noqa: B023
                 pass
     w.deliver_visible()
 

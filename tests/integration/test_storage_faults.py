@@ -22,13 +22,14 @@ from azure.storage.queue import QueueClient
 from dev import host as hosts
 from dev.azurite import Azurite
 from dev.standin import StandIn
-from leads import delivery, destinations, erasure, intake, purge, replaying, settings, sweep, triggers, watch
+from leads import delivery, enabled, erasure, intake, purge, replaying, settings, sweep, triggers, watch
 from leads.app import App
-from leads.destinations import Kind, Step
+from leads.contract import Kind, Step
 from leads.doorbell import POISON_QUEUE, QUEUE
 from leads.lead import Lead, Outcome, State
 from leads.ledger import EVENTS, GONE, JOURNAL, LEADS, OPEN, STATE
 from leads.memory import MemoryDoorbell
+from leads.reader import Reader
 from tests.integration.local import (
     TABLE,
     LocalHost,
@@ -75,7 +76,7 @@ class Place:
         """There is nothing to set."""
 
         @classmethod
-        def read(cls, reader: settings.Reader) -> None:
+        def read(cls, reader: Reader) -> None:
             """Read nothing."""
 
     def send(self, lead: Lead, step: Step, made: Any) -> str:
@@ -87,10 +88,10 @@ class Place:
 @contextlib.contextmanager
 def with_place(connection_string: str, place: Place) -> Iterator[App]:
     """The app over real storage with `place` as its only destination; it rings in memory."""
-    load, names = destinations.load, destinations.names
+    load, names = enabled.load, enabled.names
     with (
-        patch.object(destinations, "load", lambda name: place if name == "place" else load(name)),
-        patch.object(destinations, "names", lambda: (*names(), "place")),
+        patch.object(enabled, "load", lambda name: place if name == "place" else load(name)),
+        patch.object(enabled, "names", lambda: (*names(), "place")),
         process(environ(connection_string, LEADS_DESTINATIONS="place")) as app,
     ):
         yield app
