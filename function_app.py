@@ -5,7 +5,7 @@ import os
 import azure.functions as func
 
 from leads import settings, triggers
-from leads.doorbell import POISON_QUEUE, QUEUE
+from leads.store.doorbell import POISON_QUEUE, QUEUE
 
 SETTINGS = settings.read(os.environ)
 STORAGE = "AzureWebJobsStorage"

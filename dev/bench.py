@@ -12,21 +12,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dev.azurite import Azurite
-from leads import delivery, intake, settings, sweep, watch
+from leads import delivery, settings
 from leads.app import App
-from leads.azure_store import AzureStore
-from leads.memory import MemoryDoorbell, MemoryInbox, MemoryStore
+from leads.intake import accept, watch
 from leads.settings import Account
+from leads.store.azure import AzureStore
+from leads.store.testing import MemoryDoorbell, MemoryInbox, MemoryStore
+from leads.sweep import sweep
 
 _COMMON = "import function_app, azure.data.tables"
 STARTS = {
     "the worker, before any call": "import function_app",
-    "receive_lead, up to its first lead": f"{_COMMON}, leads.web, leads.azure_store, "
-    "azure.storage.blob, azure.storage.queue, leads.normalize, phonenumbers, pycountry, email_validator",
+    "receive_lead, up to its first lead": f"{_COMMON}, leads.web, leads.store.azure, "
+    "azure.storage.blob, azure.storage.queue, leads.intake.normalize, phonenumbers, pycountry, email_validator",
     "deliver_lead to Dynamics": f"{_COMMON}, leads.delivery, leads.destinations.dynamics, msal",
     "deliver_lead to e-mail": f"{_COMMON}, leads.delivery, leads.destinations.email, jinja2",
-    "watch_tables": f"{_COMMON}, leads.watch",
-    "sweep_open_leads": f"{_COMMON}, leads.sweep, azure.storage.blob",
+    "watch_tables": f"{_COMMON}, leads.intake.watch",
+    "sweep_open_leads": f"{_COMMON}, leads.sweep.sweep, azure.storage.blob",
 }
 RUNS = 5
 BODY = (
@@ -83,7 +85,7 @@ def operations() -> None:
     app.identity  # noqa: B018 - read once in a process's life
     print("Operations of one lead with one destination")
     sizes: dict[str, Callable[[], Any]] = {
-        "intake": lambda: intake.receive(app, BODY % 1, now),
+        "intake": lambda: accept.receive(app, BODY % 1, now),
         "delivery": lambda: delivery.deliver(app, next(iter(_ids(app))), "console", now),
         "sweep that closes it": lambda: sweep.sweep(app, now + timedelta(minutes=5)),
         "watch with nothing new": lambda: watch.watch(app, now),
@@ -102,7 +104,7 @@ def throughput() -> None:
     """Time intake in memory and on Azurite, and a look at 50,000 rows."""
     now = datetime.now(UTC)
     app = in_memory()
-    _time("intake in memory (normalizing, ids, the twin)", 2000, lambda number: intake.receive(app, BODY % number, now))
+    _time("intake in memory (normalizing, ids, the twin)", 2000, lambda number: accept.receive(app, BODY % number, now))
     app.inbox.tables["MarketplaceLeads"] = [  # type: ignore[attr-defined]
         {"PartitionKey": "11:2F3:2F2020", "RowKey": str(number), "Timestamp": "2020-11-03T00:00:00.0000000Z"}
         for number in range(50_000)
@@ -111,10 +113,10 @@ def throughput() -> None:
     with Azurite() as azurite:
         real = App(settings.read({"AzureWebJobsStorage": azurite.connection_string}), {})
         raw = AzureStore(Account("devstoreaccount1", azurite.connection_string))
-        from leads.store import Row
+        from leads.store.protocol import Row
 
         _time("one insert into a table of Azurite", 300, lambda number: raw.insert("bench", Row("p", str(number))))
-        _time("intake on Azurite, one after the other", 100, lambda number: intake.receive(real, BODY % number, now))
+        _time("intake on Azurite, one after the other", 100, lambda number: accept.receive(real, BODY % number, now))
 
 
 def _watching(app: App, now: datetime) -> Callable[[int], None]:

@@ -16,11 +16,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from leads import __version__, cli_import, cli_look, cli_order, operations
-from leads.cli_look import FINDING, WRONG_USE, Call
-from leads.cli_screen import Screen
+from leads import __version__
 from leads.errors import Failure, Misconfigured
-from leads.sample import STEPS
+from leads.operate import operations
+from leads.operate.cli import importing, look, order
+from leads.operate.cli.look import FINDING, WRONG_USE, Call
+from leads.operate.cli.screen import Screen
+from leads.operate.sample import STEPS
 from leads.transport import LONGEST_WAIT
 
 SETTINGS_FILE = "local.settings.json"
@@ -116,8 +118,8 @@ def parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         return made
 
-    command("check", cli_look.check, "ask every part a harmless question and tell what to mend")
-    made = command("send-test", cli_order.send_test, "send a test lead and follow it")
+    command("check", look.check, "ask every part a harmless question and tell what to mend")
+    made = command("send-test", order.send_test, "send a test lead and follow it")
     made.add_argument(
         "--step", choices=STEPS, help="what the customer did; goes to CRMs as well (default: a test lead)"
     )
@@ -125,15 +127,15 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--address", help="POST it to the URL that stands in Partner Center, with its ?code=")
     made.add_argument("--wait", type=_wait, default=60, help="seconds to follow it (default 60)")
 
-    made = command("list", cli_look.list_leads, "list the newest leads, personal data masked")
+    made = command("list", look.list_leads, "list the newest leads, personal data masked")
     _add_filters(made)
     made.add_argument("--quarantined", action="store_true", help="what could not be read as a lead")
     made.add_argument("--limit", type=_limit, default=50)
     made.add_argument("--reveal", action="store_true", help="show names and addresses")
-    made = command("show", cli_look.show, "tell the whole story of a lead, with its personal data")
+    made = command("show", look.show, "tell the whole story of a lead, with its personal data")
     made.add_argument("id", metavar="ID", help="a lead id, its second half, or the name of an entry of the quarantine")
 
-    made = command("replay", cli_order.replay, "send leads again")
+    made = command("replay", order.replay, "send leads again")
     made.add_argument("ids", metavar="ID", nargs="*", help="a lead, or an entry of the quarantine")
     _add_filters(made)
     made.add_argument("--destination", help="only to this one; also leads that were never on their way there")
@@ -141,8 +143,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--yes", action="store_true", help="do not ask")
 
     for name, run, summary in (
-        ("forget", cli_order.forget, "erase all that is kept of a customer (GDPR)"),
-        ("export", cli_look.export, "write all that is kept of a customer as JSON (GDPR)"),
+        ("forget", order.forget, "erase all that is kept of a customer (GDPR)"),
+        ("export", look.export, "write all that is kept of a customer as JSON (GDPR)"),
     ):
         made = command(name, run, summary)
         made.add_argument("who", metavar="EMAIL", help="the customer's address, or a lead id")
@@ -151,7 +153,7 @@ def parser() -> argparse.ArgumentParser:
         else:
             made.add_argument("--output", type=Path, metavar="FILE", help="write it there")
 
-    made = command("import", cli_import.import_leads, "bring leads in from a CSV file or from old rows of the table")
+    made = command("import", importing.import_leads, "bring leads in from a CSV file or from old rows of the table")
     made.add_argument("file", metavar="FILE.csv", nargs="?", type=Path)
     made.add_argument(
         "--table", metavar="NAME", help="bring in the rows of this watched table that are older than the app"
@@ -175,7 +177,7 @@ def _add_filters(made: argparse.ArgumentParser) -> None:
 def caller(options: argparse.Namespace, environ: Mapping[str, str]) -> Call:
     """What performs operations: the app in this process, or a deployed one where there is `--url`."""
     if options.url:
-        from leads.remote import Remote
+        from leads.operate.cli.remote import Remote
 
         return Remote(options.url, options.key or environ.get("LEADS_OPS_KEY", ""))
     from leads import settings
@@ -218,7 +220,7 @@ def main(arguments: Sequence[str] | None = None, root: Path | None = None) -> in
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINDING
     except Exception as error:  # noqa: BLE001 - its text may quote a lead or a connection string
-        from leads.check import explained
+        from leads.operate.check import explained
 
         screen.trouble(*explained(error))
         return FINDING

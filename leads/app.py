@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 from leads import log
-from leads.doorbell import Doorbell, QueueDoorbell
 from leads.errors import Misconfigured
-from leads.identity import Identity
-from leads.ledger import Ledger
 from leads.settings import Account, Settings, read
-from leads.store import Inbox, Store
+from leads.store.doorbell import Doorbell, QueueDoorbell
+from leads.store.identity import Identity
+from leads.store.ledger import Ledger
+from leads.store.protocol import Inbox, Store
 
 
 @dataclass
@@ -28,7 +28,7 @@ class App:
     @cached_property
     def store(self) -> Store:
         """Our own tables and blobs. Raises Misconfigured where no storage account is set."""
-        from leads.azure_store import AzureStore
+        from leads.store.azure import AzureStore
 
         return AzureStore(self._account(self.settings.storage))
 
@@ -40,7 +40,7 @@ class App:
     @cached_property
     def inbox(self) -> Inbox:
         """The storage that Microsoft writes to. Raises Misconfigured where there is none."""
-        from leads.azure_inbox import AzureInbox
+        from leads.store.azure_inbox import AzureInbox
 
         if self.settings.storage is not None and self.settings.inbox is None:
             raise Misconfigured(

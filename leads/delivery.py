@@ -20,10 +20,10 @@ from leads.app import App
 from leads.contract import Destination, Earlier, Kind, Step
 from leads.errors import Failure, Misconfigured, Transient
 from leads.lead import Attempt, Delivery, Lead, Outcome, State
-from leads.ledger import Case
 from leads.reader import Reader
-from leads.rows import ATTEMPTS_KEPT
-from leads.store import Changed
+from leads.store.ledger import Case
+from leads.store.protocol import Changed
+from leads.store.rows import ATTEMPTS_KEPT
 from leads.transport import SEND_SECONDS, Deadline
 
 CLAIM = timedelta(seconds=90)

@@ -18,7 +18,7 @@ def receive_lead(request: func.HttpRequest) -> func.HttpResponse:
 
 def watch_tables(timer: func.TimerRequest) -> None:
     """Look at the watched tables. A run that comes late reads all that it missed, so `timer` does not matter."""
-    from leads.watch import watch
+    from leads.intake.watch import watch
 
     del timer
     watch(app(), datetime.now(UTC))
@@ -26,7 +26,8 @@ def watch_tables(timer: func.TimerRequest) -> None:
 
 def deliver_lead(message: func.QueueMessage) -> None:
     """Look at the delivery that a message names. A message that is none of ours is dropped: it holds nothing."""
-    from leads import delivery, doorbell
+    from leads import delivery
+    from leads.store import doorbell
 
     ids = doorbell.read(message.get_body())
     if ids:
@@ -35,7 +36,8 @@ def deliver_lead(message: func.QueueMessage) -> None:
 
 def recover_delivery(message: func.QueueMessage) -> None:
     """Bring a delivery back from the poison queue."""
-    from leads import delivery, doorbell
+    from leads import delivery
+    from leads.store import doorbell
 
     ids = doorbell.read(message.get_body())
     if ids:
@@ -44,7 +46,7 @@ def recover_delivery(message: func.QueueMessage) -> None:
 
 def sweep_open_leads(timer: func.TimerRequest) -> None:
     """Look at the open leads. A run that comes late has the same work, so `timer` does not matter."""
-    from leads.sweep import sweep
+    from leads.sweep.sweep import sweep
 
     del timer
     sweep(app(), datetime.now(UTC))
@@ -60,13 +62,13 @@ def health(request: func.HttpRequest) -> func.HttpResponse:
 
 def ops(request: func.HttpRequest) -> func.HttpResponse:
     """Serve the operators."""
-    from leads import ops_web
+    from leads.operate.page import web as ops_web
 
     return ops_web.answer(app(), request, datetime.now(UTC))
 
 
 def page(request: func.HttpRequest) -> func.HttpResponse:
     """Serve the operators' page."""
-    from leads import ops_web
+    from leads.operate.page import web as ops_web
 
     return ops_web.page(app(), request, datetime.now(UTC))

@@ -8,8 +8,9 @@ from datetime import datetime
 
 import azure.functions as func
 
-from leads import __version__, intake, log
+from leads import __version__, log
 from leads.app import App
+from leads.intake import accept
 
 ALIVE = (
     "This address takes marketplace leads by POST. To test it, press Validate in the connection details of Partner "
@@ -22,10 +23,10 @@ def receive_lead(app: App, request: func.HttpRequest, now: datetime) -> func.Htt
     if request.method in ("GET", "HEAD"):
         return func.HttpResponse(ALIVE, mimetype="text/plain", headers={"Cache-Control": "no-store"})
     try:
-        receipt = intake.receive(app, request.get_body(), now)
-    except intake.TooLarge as error:
+        receipt = accept.receive(app, request.get_body(), now)
+    except accept.TooLarge as error:
         return problem(413, "Too large for a lead", error.reason)
-    except intake.NotALead as error:
+    except accept.NotALead as error:
         return problem(400, "No lead", f"{error.reason} The bytes are kept; the operators are told.")
     except Exception as error:  # noqa: BLE001 - whatever failed, the caller must learn that the lead is not safe
         log.event("intake_failed", error=type(error).__name__)
@@ -40,7 +41,7 @@ def receive_lead(app: App, request: func.HttpRequest, now: datetime) -> func.Htt
 
 def health(app: App, now: datetime) -> func.HttpResponse:
     """Say whether all is well, from a few stored rows: 200 when it is, else 503 with the reasons."""
-    from leads import health
+    from leads.operate import health
 
     try:
         state = health.health(app, now)

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from leads import languages
 from leads.lead import Contact, Lead, Stage, Via
-from leads.notification import Voice
+from leads.messages import languages
+from leads.messages.notification import Voice
 
 NOW = datetime(2026, 9, 28, 12, 3, tzinfo=UTC)
 VOICE = Voice(languages.load("en"), ZoneInfo("Europe/Rome"))

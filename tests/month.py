@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from leads import intake
 from leads.contract import Kind
 from leads.errors import Misconfigured, Rejected, Throttled, Transient
+from leads.intake import accept
 from tests.world import NOON, FakeDestination, World, post, world
 
 PEOPLE = (
@@ -48,7 +48,7 @@ def take(made: World, number: int) -> str:
         if action == "PLT"
         else '{"utm_source": "newsletter", "mktcmpid": "autumn"}',
     )
-    return intake.receive(made.app, body, made.now).id
+    return accept.receive(made.app, body, made.now).id
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The operators' page for tests: a visitor that speaks to `leads.ops_web` as the host does, and a site for browsers."""
+"""The operators' page for tests: a visitor that speaks to `leads.operate.page.web` as the host does, and a site for browsers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import azure.functions as func
 
-from leads import ops_web
+from leads.operate.page import web
 from tests.world import World
 
 SITE = "https://contoso.azurewebsites.net"
@@ -65,7 +65,7 @@ class Visitor:
             route_params={"path": rest} if rest else {},
             body=body,
         )
-        serve = ops_web.answer if route == "ops" else ops_web.page
+        serve = web.answer if route == "ops" else web.page
         found = serve(self.world.app, request, self.world.now)
         answered = Answer(found.status_code, dict(found.headers), found.get_body())
         if "Set-Cookie" in answered.headers:
@@ -149,7 +149,7 @@ def serve(world: World) -> Iterator[Site]:
                 request = func.HttpRequest(
                     self.command, url, headers=dict(self.headers), params=query, body=body, route_params={}
                 )
-                answer = ops_web.answer if parts.path.startswith("/api/ops") else ops_web.page
+                answer = web.answer if parts.path.startswith("/api/ops") else web.page
                 found = answer(world.app, request, world.now)
             else:
                 found = func.HttpResponse(status_code=404)

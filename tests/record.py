@@ -12,10 +12,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from leads import __version__, doorbell, watch
+from leads import __version__
 from leads.errors import Transient
-from leads.intake import NotALead, receive
-from leads.memory import MemoryStore
+from leads.intake import watch
+from leads.intake.accept import NotALead, receive
+from leads.store import doorbell
+from leads.store.testing import MemoryStore
 from tests.world import NOON, FakeDestination, World, failing, post, row, world
 
 FOLDER = Path(__file__).with_name("fixtures") / "recorded"

@@ -13,10 +13,10 @@ import requests
 from azure.core.exceptions import HttpResponseError
 from urllib3 import HTTPResponse
 
-from leads.azure_inbox import AzureInbox
-from leads.azure_store import AzureStore
 from leads.settings import Account
-from leads.store import Exists, Row
+from leads.store.azure import AzureStore
+from leads.store.azure_inbox import AzureInbox
+from leads.store.protocol import Exists, Row
 
 Answer = requests.Response
 Rule = Callable[[str, str, Callable[[], Answer]], Answer | None]

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
 
-from leads import check, entra_errors, intake, settings, transport
+from leads import entra_errors, settings, transport
 from leads.app import App
-from leads.check import Result
 from leads.contract import Finding
-from leads.destinations import _dynamics_errors
+from leads.destinations.dynamics import errors
 from leads.errors import Failure, Misconfigured, Transient
+from leads.intake import accept
+from leads.operate import check
+from leads.operate.check import Result
 from leads.reader import Reader
 from leads.transport import Response
 from tests.world import NOON, FakeDestination, post, row, world
@@ -61,7 +63,7 @@ def test_all_is_well_in_a_running_app() -> None:
 
 def test_looking_changes_nothing_of_the_app() -> None:
     with world() as w:
-        intake.receive(w.app, post(), w.now)
+        accept.receive(w.app, post(), w.now)
         w.live(minutes=6)
         blobs = {name: set(held) for name, held in w.store.containers.items()}
         before = {name: dict(rows) for name, rows in w.store.tables.items()}
@@ -260,7 +262,7 @@ def entra(number: int, status: int = 400, error: str = "invalid_request") -> Fai
 
 def dataverse(code: str, message: str, status: int = 403) -> Failure:
     body = json.dumps({"error": {"code": code, "message": message}}).encode()
-    return _dynamics_errors.failure(Response(status, {}, body), "make the record", "contoso", NOON, ())
+    return errors.failure(Response(status, {}, body), "make the record", "contoso", NOON, ())
 
 
 LEAD_WRITER = "Principal user (Id=1) is missing prvCreateLead privilege"
@@ -283,7 +285,7 @@ LEAD_WRITER = "Principal user (Id=1) is missing prvCreateLead privilege"
         ("Invalid client secret is provided", entra(7000215, 401, "invalid_client"), "secret is wrong", "Value"),
         (
             "timed out while waiting for a reply after 00:02:00",
-            _dynamics_errors.failure(Response(200, {}, b"<html>"), "x", "contoso", NOON, ()),
+            errors.failure(Response(200, {}, b"<html>"), "x", "contoso", NOON, ()),
             "does not answer like a Dynamics environment",
             "DYNAMICS_URL",
         ),

@@ -23,11 +23,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leads import __main__ as cli
-from leads import cli_order, intake, listing, operations, ops_api, quarantine, sample, transport
-from leads.cli_screen import Screen, block, printable
+from leads import transport
 from leads.errors import Misconfigured, Rejected, Transient
+from leads.intake import accept as intake
 from leads.lead import Stage, Via
-from leads.remote import Remote
+from leads.operate import api, listing, operations, quarantine, sample
+from leads.operate.cli import order
+from leads.operate.cli.remote import Remote
+from leads.operate.cli.screen import Screen, block, printable
 from leads.transport import Response
 from tests.world import FakeDestination, World, failing, post, row, world
 
@@ -76,7 +79,7 @@ def answer(w: World, method: str, url: str, **asked: Any) -> Response:
     request = func.HttpRequest(
         method, url, headers=headers, route_params={"path": path}, body=json.dumps(asked["json"]).encode()
     )
-    answered = ops_api.answer(w.app, request, w.now)
+    answered = api.answer(w.app, request, w.now)
     assert answered is not None
     assert answered.headers["Cache-Control"] == "no-store"
     return Response(answered.status_code, {}, answered.get_body())
@@ -87,9 +90,9 @@ def shell(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Shell]:
     """A shell in front of the app in this process, and one in front of the same app over HTTP."""
-    monkeypatch.setattr(cli_order, "POLL_SECONDS", 1.0)
+    monkeypatch.setattr(order, "POLL_SECONDS", 1.0)
     with world(crm=FakeDestination(), mail=FakeDestination()) as w:
-        monkeypatch.setattr(cli_order, "pause", lambda seconds: wait(w, seconds))
+        monkeypatch.setattr(order, "pause", lambda seconds: wait(w, seconds))
         if request.param == "there":
             monkeypatch.setenv("LEADS_OPS_KEY", KEY)
             monkeypatch.setattr(transport, "request", lambda method, url, **asked: answer(w, method, url, **asked))
@@ -540,12 +543,12 @@ def test_the_api_is_not_for_other_sites_nor_for_get() -> None:
             (request(x_leads_request="1", body=b""), 200),
         ]
         for asked, status in cases:
-            answered = ops_api.answer(w.app, asked, w.now)
+            answered = api.answer(w.app, asked, w.now)
             assert answered is not None
             assert answered.status_code == status
             assert answered.headers["Cache-Control"] == "no-store"
-        assert ops_api.answer(w.app, request(path=""), w.now) is None
-        assert ops_api.answer(w.app, request(path="leads/x"), w.now) is None
+        assert api.answer(w.app, request(path=""), w.now) is None
+        assert api.answer(w.app, request(path="leads/x"), w.now) is None
 
 
 def test_a_failure_within_the_api_quotes_nothing(
@@ -559,9 +562,9 @@ def test_a_failure_within_the_api_quotes_nothing(
 
     with world() as w:
         monkeypatch.setattr(listing, "listing", broken)
-        answered = ops_api.answer(w.app, request(x_leads_request="1"), w.now)
+        answered = api.answer(w.app, request(x_leads_request="1"), w.now)
         monkeypatch.setattr(listing, "listing", refused)
-        mended = ops_api.answer(w.app, request(x_leads_request="1"), w.now)
+        mended = api.answer(w.app, request(x_leads_request="1"), w.now)
     assert answered is not None
     assert answered.status_code == 503
     assert b"someone" not in answered.get_body()
@@ -590,7 +593,7 @@ def test_no_answer_is_larger_than_what_the_command_reads(letter: str) -> None:
             ("show", {"id": entry.name}),
         ):
             asked = request(x_leads_request="1", path=f"api/{name}", body=json.dumps(arguments).encode())
-            answered = ops_api.answer(w.app, asked, w.now)
+            answered = api.answer(w.app, asked, w.now)
             assert answered is not None
             assert answered.status_code == 200
             assert len(answered.get_body()) < transport.BODY_LIMIT, (name, arguments)
@@ -608,7 +611,7 @@ def test_whatever_is_asked_of_the_api_it_answers_in_json(name: str, arguments: d
     with world() as w:
         intake.receive(w.app, post(), w.now)
         asked = request(x_leads_request="1", path=f"api/{name}", body=json.dumps(arguments).encode())
-        answered = ops_api.answer(w.app, asked, w.now)
+        answered = api.answer(w.app, asked, w.now)
         assert answered is not None
         assert answered.status_code in (200, 400, 409)
         json.loads(answered.get_body())
@@ -628,8 +631,8 @@ def test_a_test_lead_by_the_address_of_partner_center(
                 return Response(status, {}, b"")
             return Response(202, {}, json.dumps({"id": intake.receive(w.app, data, w.now).id}).encode())
 
-        monkeypatch.setattr(cli_order, "request", request)
-        monkeypatch.setattr(cli_order, "pause", lambda _: w.drain())
+        monkeypatch.setattr(order, "request", request)
+        monkeypatch.setattr(order, "pause", lambda _: w.drain())
         monkeypatch.setattr(cli, "caller", lambda *_: lambda name, given: operations.perform(w.app, name, given, w.now))
         code = cli.main(["send-test", "--address", f"{APP}/api/leads?code=secret-code"])
         said = capsys.readouterr()
@@ -640,12 +643,12 @@ def test_a_test_lead_by_the_address_of_partner_center(
 
 def test_an_argument_that_is_no_text_does_not_break_the_answer() -> None:
     """What leaves the function is logged by the host, with its text."""
-    headers = {ops_api.HEADER.lower(): "1"}
+    headers = {api.HEADER.lower(): "1"}
     asked = func.HttpRequest(
         "POST", APP, headers=headers, route_params={"path": "api/replay"}, body=b'{"id": "\\ud800"}'
     )
     with world() as w:
-        answered = ops_api.answer(w.app, asked, w.now)
+        answered = api.answer(w.app, asked, w.now)
     assert answered is not None
     assert answered.status_code == 200
     assert json.loads(answered.get_body())["known"] is False

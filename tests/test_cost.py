@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from dev import cost
-from leads import delivery, watch
-from leads.intake import receive
+from leads import delivery
+from leads.intake import watch
+from leads.intake.accept import receive
 from leads.settings import Settings
 from tests.world import PERSON, FakeDestination, World, post, row, world
 

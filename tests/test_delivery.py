@@ -10,12 +10,14 @@ from itertools import pairwise
 
 import pytest
 
-from leads import delivery, intake, replaying
+from leads import delivery
 from leads.contract import Kind
 from leads.errors import Misconfigured, Rejected, Throttled, Transient
+from leads.intake import accept
 from leads.lead import Delivery, Outcome, State
+from leads.operate import replay
 from leads.settings import RETRY_SCHEDULE
-from leads.store import Changed
+from leads.store.protocol import Changed
 from tests.world import PERSON, FakeDestination, World, failing, post, world
 
 
@@ -32,7 +34,7 @@ def stored(w: World, destination: str = "crm") -> Delivery:
 
 
 def test_a_lead_is_delivered_with_its_remote_id(w: World) -> None:
-    intake.receive(w.app, post(), w.now)
+    accept.receive(w.app, post(), w.now)
     w.drain()
     done = stored(w)
     assert (done.state, done.attempt_count, done.claimed_until) == (State.DELIVERED, 1, None)
@@ -44,7 +46,7 @@ def test_a_lead_is_delivered_with_its_remote_id(w: World) -> None:
 @pytest.mark.parametrize("kind", [Transient, Throttled, Misconfigured])
 def test_what_may_pass_is_tried_again_on_the_schedule(w: World, kind: type[Transient]) -> None:
     w.places["crm"].failures = [failing(kind)] * 3
-    intake.receive(w.app, post(), w.now)
+    accept.receive(w.app, post(), w.now)
     w.live(hours=1)
     assert w.states() == {"crm": "delivered"}
     starts = [step.now for _, step in w.places["crm"].got]
@@ -54,7 +56,7 @@ def test_what_may_pass_is_tried_again_on_the_schedule(w: World, kind: type[Trans
 
 def test_a_refused_lead_is_dead_at_once(w: World) -> None:
     w.places["crm"].always = failing(Rejected)
-    intake.receive(w.app, post(), w.now)
+    accept.receive(w.app, post(), w.now)
     w.live(hours=2)
     assert w.states() == {"crm": "dead"}
     assert len(w.places["crm"].got) == 1
@@ -62,7 +64,7 @@ def test_a_refused_lead_is_dead_at_once(w: World) -> None:
 
 def test_an_outage_of_a_weekend_is_survived_and_one_of_a_week_ends_dead(w: World) -> None:
     w.places["crm"].always = failing(Transient)
-    intake.receive(w.app, post(), w.now)
+    accept.receive(w.app, post(), w.now)
     w.live(hours=58)
     assert w.states() == {"crm": "open"}
     w.live(hours=40)
@@ -73,7 +75,7 @@ def test_an_outage_of_a_weekend_is_survived_and_one_of_a_week_ends_dead(w: World
 
 def test_the_destinations_own_wish_is_honoured_up_to_a_day(w: World) -> None:
     w.places["crm"].failures = [failing(Throttled, retry_after=7200.0), failing(Throttled, retry_after=10.0**9)]
-    intake.receive(w.app, post(), w.now)
+    accept.receive(w.app, post(), w.now)
     w.drain()
     assert stored(w).next_at - w.now >= timedelta(hours=2)
     w.live(hours=2, minutes=6)
@@ -82,7 +84,7 @@ def test_the_destinations_own_wish_is_honoured_up_to_a_day(w: World) -> None:
 
 
 def test_a_message_that_is_doubled_or_late_does_nothing(w: World) -> None:
-    receipt = intake.receive(w.app, post(), w.now)
+    receipt = accept.receive(w.app, post(), w.now)
     w.drain()
     for _ in range(3):
         delivery.deliver(w.app, receipt.id, "crm", w.now)
@@ -92,7 +94,7 @@ def test_a_message_that_is_doubled_or_late_does_nothing(w: World) -> None:
 
 def test_a_message_before_its_time_waits_if_it_is_close_and_is_dropped_if_not(w: World) -> None:
     w.places["crm"].failures = [failing(Transient), failing(Transient)]
-    receipt = intake.receive(w.app, post(), w.now)
+    receipt = accept.receive(w.app, post(), w.now)
     w.drain()
     w.bell.waiting.clear()
     delivery.deliver(w.app, receipt.id, "crm", w.now)
@@ -105,7 +107,7 @@ def test_a_message_before_its_time_waits_if_it_is_close_and_is_dropped_if_not(w:
 
 
 def test_a_claimed_delivery_is_left_alone_until_the_claim_ends(w: World) -> None:
-    receipt = intake.receive(w.app, post(), w.now)
+    receipt = accept.receive(w.app, post(), w.now)
     w.app.ledger.save(replace(stored(w), claimed_until=w.now + delivery.CLAIM))
     w.drain()
     assert w.places["crm"].got == []
@@ -115,7 +117,7 @@ def test_a_claimed_delivery_is_left_alone_until_the_claim_ends(w: World) -> None
 
 
 def test_recording_never_recreates_what_was_deleted_meanwhile(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    receipt = intake.receive(w.app, post(), w.now)
+    receipt = accept.receive(w.app, post(), w.now)
 
     def forget(*_: object) -> str:
         for key in list(w.store.tables["leads"]):
@@ -129,7 +131,7 @@ def test_recording_never_recreates_what_was_deleted_meanwhile(w: World, monkeypa
 
 def test_a_bug_lets_the_host_try_again_and_quotes_nothing(w: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    receipt = intake.receive(w.app, post(), w.now)
+    receipt = accept.receive(w.app, post(), w.now)
     w.places["crm"].failures = [KeyError("someone@contoso.com")]
     with pytest.raises(RuntimeError, match=r"KeyError in world\.py") as raised:
         w.drain()
@@ -140,7 +142,7 @@ def test_a_bug_lets_the_host_try_again_and_quotes_nothing(w: World, caplog: pyte
 
 
 def test_what_the_host_gave_up_returns_to_the_schedule(w: World) -> None:
-    receipt = intake.receive(w.app, post(), w.now)
+    receipt = accept.receive(w.app, post(), w.now)
     w.bell.waiting.clear()
     w.forward(minutes=10)
     delivery.recover(w.app, receipt.id, "crm", w.now)
@@ -155,7 +157,7 @@ def test_what_the_host_gave_up_returns_to_the_schedule(w: World) -> None:
 
 def test_settings_problems_are_all_told_and_heal_by_themselves(w: World) -> None:
     w.places["crm"].problems = (("CRM_URL", "It is not set.", "Set it."), ("CRM_KEY", "It is empty.", "Fill it."))
-    intake.receive(w.app, post(), w.now)
+    accept.receive(w.app, post(), w.now)
     w.drain()
     attempt = stored(w).attempts[-1]
     assert attempt.outcome == Outcome.MISCONFIGURED
@@ -167,7 +169,7 @@ def test_settings_problems_are_all_told_and_heal_by_themselves(w: World) -> None
 
 def test_a_destination_that_does_not_exist_says_so() -> None:
     with world(environ={"LEADS_DESTINATIONS": "dynamcis"}) as w:
-        intake.receive(w.app, post(), w.now)
+        accept.receive(w.app, post(), w.now)
         w.drain()
         attempt = stored(w, "dynamcis").attempts[-1]
         assert attempt.outcome == Outcome.MISCONFIGURED
@@ -177,14 +179,14 @@ def test_a_destination_that_does_not_exist_says_so() -> None:
 
 def test_a_destination_that_was_removed_is_skipped_but_not_one_whose_setting_vanished() -> None:
     with world(crm=FakeDestination(), mail=FakeDestination()) as w:
-        intake.receive(w.app, post(), w.now)
+        accept.receive(w.app, post(), w.now)
         w.app.settings = replace(w.app.settings, destinations=("mail",))
         w.app.environ = {"LEADS_DESTINATIONS": "mail"}
         w.drain()
         assert w.states() == {"crm": "skipped", "mail": "delivered"}
         assert stored(w).reason == "the destination is no longer in LEADS_DESTINATIONS"
     with world(crm=FakeDestination()) as w:
-        intake.receive(w.app, post(), w.now)
+        accept.receive(w.app, post(), w.now)
         w.app.settings = replace(w.app.settings, destinations=("console",))
         w.app.environ = {}
         w.drain()
@@ -201,24 +203,24 @@ TEST_LEAD = post(userDetails=PERSON | {"firstName": "MSFT_TEST_63657330483131884
 def test_test_leads_go_where_the_setting_says(policy: str, crm: str, notified: str) -> None:
     mail = FakeDestination(KIND=Kind.NOTIFICATION)
     with world(environ={"LEADS_TEST_LEADS": policy}, crm=FakeDestination(), mail=mail) as w:
-        intake.receive(w.app, TEST_LEAD, w.now)
+        accept.receive(w.app, TEST_LEAD, w.now)
         w.drain()
         assert w.states() == {"crm": crm, "mail": notified}
 
 
 def test_an_old_lead_reaches_the_crm_but_shouts_at_nobody() -> None:
     with world(crm=FakeDestination(), mail=FakeDestination(KIND=Kind.NOTIFICATION)) as w:
-        intake.receive(w.app, post(createdTime="2026-11-01T00:00:00Z"), w.now)
+        accept.receive(w.app, post(createdTime="2026-11-01T00:00:00Z"), w.now)
         w.drain()
         assert w.states() == {"crm": "delivered", "mail": "skipped"}
-        replaying.replay(w.app, w.ids()[0], "mail", w.now)
+        replay.replay(w.app, w.ids()[0], "mail", w.now)
         w.drain()
         assert w.states() == {"crm": "delivered", "mail": "delivered"}, "an operator who asks for it gets it"
 
 
 def test_a_step_knows_the_customers_earlier_ones_in_the_order_of_arrival(w: World) -> None:
     for action in ("PLT", "INS", "StartTestDrive"):
-        intake.receive(w.app, post(actionCode=action), w.now)
+        accept.receive(w.app, post(actionCode=action), w.now)
         w.forward(hours=1)
     w.drain()
     lead, step = next((lead, step) for lead, step in w.places["crm"].got if lead.action == "StartTestDrive")
@@ -229,13 +231,13 @@ def test_a_step_knows_the_customers_earlier_ones_in_the_order_of_arrival(w: Worl
 
 def test_what_a_failed_attempt_left_behind_is_known_to_the_next(w: World) -> None:
     w.places["crm"].failures = [failing(Transient, remote_id="half-done")]
-    intake.receive(w.app, post(), w.now)
+    accept.receive(w.app, post(), w.now)
     w.live(minutes=1)
     assert [step.remote_id for _, step in w.places["crm"].got] == ["", "half-done"]
 
 
 def test_two_workers_make_one_attempt(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    receipt = intake.receive(w.app, post(), w.now)
+    receipt = accept.receive(w.app, post(), w.now)
     calls: list[int] = []
     save = w.app.ledger.save
 
@@ -251,7 +253,7 @@ def test_two_workers_make_one_attempt(w: World, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_claim_outlived_is_not_recorded_over_another(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    receipt = intake.receive(w.app, post(), w.now)
+    receipt = accept.receive(w.app, post(), w.now)
 
     def slow(*_: object) -> str:
         current = w.app.ledger.delivery(receipt.id, "crm")
@@ -269,9 +271,9 @@ def test_a_claim_outlived_is_not_recorded_over_another(w: World, monkeypatch: py
 def test_a_destination_is_told_what_others_call_the_customers_leads() -> None:
     with world(crm=FakeDestination(), other=FakeDestination()) as w:
         w.places["other"].failures = [failing(Transient)]
-        intake.receive(w.app, post(), w.now)
+        accept.receive(w.app, post(), w.now)
         w.live(minutes=1)
-        intake.receive(w.app, post(actionCode="PLT"), w.now)
+        accept.receive(w.app, post(actionCode="PLT"), w.now)
         w.drain()
         crm = {one: found.remote_id for one in w.ids() if (found := w.app.ledger.delivery(one, "crm"))}
         first, second = (step for lead, step in w.places["other"].got[1:])

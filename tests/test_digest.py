@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leads import daily, digest, languages, templating
-from leads.daily import due
 from leads.destinations import email
-from leads.destinations._email_settings import Settings
-from leads.digest import Digest, bounds, compose
 from leads.errors import Transient
 from leads.lead import Lead, Stage
+from leads.mail.settings import Settings
+from leads.messages import digest, languages, templating
+from leads.messages.digest import Digest, bounds, compose
+from leads.sweep import digest as daily
+from leads.sweep.digest import due
 from leads.transport import Deadline
 from tests.message_samples import HOSTILE, SAMPLES, hostile_lead, sample
 from tests.test_notification import ALLOWED, Page, same

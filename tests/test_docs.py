@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from leads import enabled, languages, settings
+from leads import enabled, settings
 from leads.lead import Stage
+from leads.messages import languages
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leads import erasure, intake, normalize, quarantine, stories
 from leads import settings as app_settings
 from leads.app import App
+from leads.intake import accept as intake
+from leads.intake import normalize
 from leads.lead import Via
-from leads.ledger import Ledger
+from leads.operate import forget, quarantine, stories
+from leads.store.ledger import Ledger
 from tests.world import NOON, FakeDestination, World, post, row, world
 
 ADA = "ada@example.com"
@@ -44,7 +46,7 @@ def test_nothing_is_left_of_a_forgotten_customer_but_the_events() -> None:
         other = accept(w, "grace@example.com")
         with pytest.raises(intake.NotALead):
             intake.receive(w.app, b'{"email": "Ada@example.com"', w.now)
-        told = erasure.forget(w.app, "Ada@EXAMPLE.com", w.now)
+        told = forget.forget(w.app, "Ada@EXAMPLE.com", w.now)
         assert set(told["leads"]) == leads
         assert len(told["quarantine"]) == 1
         assert told["forgotten"] == 3
@@ -53,7 +55,7 @@ def test_nothing_is_left_of_a_forgotten_customer_but_the_events() -> None:
         assert "lovelace" in left, "of the other customer"
         assert w.ids() == [other]
         assert {row.key for row in w.store.tables["journal"].values()} == {other}
-        assert erasure.forget(w.app, ADA, w.now)["forgotten"] == 0
+        assert forget.forget(w.app, ADA, w.now)["forgotten"] == 0
         w.live(days=2)
         assert "ada@" not in everything(w)
 
@@ -65,7 +67,7 @@ def test_what_was_forgotten_does_not_come_back() -> None:
         accept(w)
         w.live(minutes=6)
         assert len(w.ids()) == 2
-        told = erasure.forget(w.app, ADA, w.now)
+        told = forget.forget(w.app, ADA, w.now)
         assert accept(w), "the same POST is answered, and brings nothing back"
         w.live(days=2)
         assert w.ids() == []
@@ -83,7 +85,7 @@ def test_a_row_that_was_quarantined_does_not_come_back(monkeypatch: pytest.Monke
             patched.setattr(normalize, "normalize", broken)
             w.live(minutes=6)
             assert len(quarantine.quarantined(w.app, None, w.now)) == 1
-            assert erasure.forget(w.app, ADA, w.now)["forgotten"] == 1
+            assert forget.forget(w.app, ADA, w.now)["forgotten"] == 1
             w.live(days=2)
         w.live(days=2)
         assert "ada@" not in everything(w)
@@ -95,7 +97,7 @@ def test_an_intake_that_has_not_finished_is_forgotten_too() -> None:
         for table in ("leads", "events"):
             for key in list(w.store.tables[table]):
                 w.store.delete(table, *key)
-        told = erasure.forget(w.app, ADA, w.now)
+        told = forget.forget(w.app, ADA, w.now)
         assert told["leads"] == [lead_id]
         w.live(days=2)
         assert "ada@" not in everything(w)
@@ -106,8 +108,8 @@ def test_the_records_elsewhere_are_named_before_they_are_gone() -> None:
     with world(crm=FakeDestination(), mail=FakeDestination()) as w:
         lead_id = accept(w)
         w.drain()
-        before = erasure.belongings(w.app, ADA, w.now)
-        told = erasure.forget(w.app, ADA, w.now)
+        before = forget.belongings(w.app, ADA, w.now)
+        told = forget.forget(w.app, ADA, w.now)
     assert told["by_hand"] == before["by_hand"]
     assert {"where": "crm", "what": f"remote-{lead_id[-16:]}"} in told["by_hand"]
     assert {each["where"] for each in told["by_hand"]} == {"crm", "mail", "Partner Center"}
@@ -123,12 +125,12 @@ def test_a_dynamics_record_is_named_with_its_page() -> None:
         delivery = w.app.ledger.delivery(lead_id, "dynamics")
         assert delivery
         w.app.ledger.save(replace(delivery, remote_id=guid))
-        told = erasure.belongings(w.app, ADA, w.now)
+        told = forget.belongings(w.app, ADA, w.now)
         assert any(f"id={guid}" in each["what"] for each in told["by_hand"])
         next_step = w.app.ledger.delivery(accept(w, offerTitle="another step"), "dynamics")
         assert next_step
         w.app.ledger.save(replace(next_step, remote_id=guid))
-        assert erasure.belongings(w.app, ADA, w.now)["by_hand"] == told["by_hand"], "one record is named once"
+        assert forget.belongings(w.app, ADA, w.now)["by_hand"] == told["by_hand"], "one record is named once"
 
 
 def test_a_delivery_under_way_brings_nothing_back_and_is_told() -> None:
@@ -138,7 +140,7 @@ def test_a_delivery_under_way_brings_nothing_back_and_is_told() -> None:
 
         class Slow(FakeDestination):
             def send(self, lead: Any, step: Any, _: Any) -> str:
-                told.update(erasure.forget(w.app, ADA, w.now))
+                told.update(forget.forget(w.app, ADA, w.now))
                 return "made meanwhile"
 
         w.places["crm"] = Slow()
@@ -152,18 +154,18 @@ def test_a_delivery_under_way_brings_nothing_back_and_is_told() -> None:
 def test_another_customers_lead_that_mentions_the_address_is_told_and_left() -> None:
     with world() as w:
         mine, other = accept(w), accept(w, "grace@example.com", description="Ask my colleague ada@example.com.")
-        told = erasure.forget(w.app, ADA, w.now)
+        told = forget.forget(w.app, ADA, w.now)
         assert told["leads"] == [mine]
         assert told["mentioned_in"] == [other]
         assert w.ids() == [other]
-        assert erasure.forget(w.app, other, w.now)["forgotten"] == 1
+        assert forget.forget(w.app, other, w.now)["forgotten"] == 1
         assert "ada@" not in everything(w)
 
 
 def test_an_address_that_is_none_is_found_as_it_stands() -> None:
     with world() as w:
         lead_id = accept(w, "ada(at)home@nowhere")
-        told = erasure.forget(w.app, "Ada(at)home@nowhere", w.now)
+        told = forget.forget(w.app, "Ada(at)home@nowhere", w.now)
         assert told["leads"] == [lead_id]
         assert "nowhere" not in everything(w)
 
@@ -172,7 +174,7 @@ def test_an_address_that_is_none_is_found_as_it_stands() -> None:
 def test_what_is_no_address_finds_nothing(who: str) -> None:
     with world() as w:
         accept(w)
-        assert erasure.forget(w.app, who, w.now)["forgotten"] == 0
+        assert forget.forget(w.app, who, w.now)["forgotten"] == 0
         assert len(w.ids()) == 1
 
 
@@ -181,7 +183,7 @@ def test_an_international_domain_is_found_in_either_form() -> None:
         accept(w, "ada@bücher.example")
         with pytest.raises(intake.NotALead):
             intake.receive(w.app, "no json, ada@bücher.example".encode("utf-16"), w.now)
-        told = erasure.forget(w.app, "ada@xn--bcher-kva.example", w.now)
+        told = forget.forget(w.app, "ada@xn--bcher-kva.example", w.now)
         assert told["forgotten"] == 2
         assert "ada@" not in everything(w)
 
@@ -199,7 +201,7 @@ def test_an_address_is_found_in_bytes_of_any_encoding(encoding: str, upper: bool
     text = f"{around} {written} {around}"
     with world() as w:
         intake.quarantine(w.app, text.encode(encoding, "replace"), Via.HTTPS, "a reason", w.now)
-        assert erasure.forget(w.app, ADA, w.now)["forgotten"] == 1
+        assert forget.forget(w.app, ADA, w.now)["forgotten"] == 1
         assert quarantine.quarantined(w.app, None, w.now) == []
 
 
@@ -208,7 +210,7 @@ def test_forgetting_is_logged_without_saying_whom(caplog: pytest.LogCaptureFixtu
     with world() as w:
         accept(w)
         caplog.clear()
-        erasure.forget(w.app, ADA, w.now)
+        forget.forget(w.app, ADA, w.now)
     assert '"event": "forgotten"' in caplog.text
     assert "ada@" not in caplog.text
 
@@ -221,11 +223,11 @@ def test_real_storage_is_left_without_a_trace(azurite: str) -> None:
     receipt = intake.receive(app, post(userDetails=of(address)), now)
     with pytest.raises(intake.NotALead):
         intake.receive(app, f"no lead of {address}".encode(), now)
-    told = erasure.forget(app, address.upper(), now)
+    told = forget.forget(app, address.upper(), now)
     assert told["leads"] == [receipt.id]
     assert told["forgotten"] == 2
     assert stories.story(app, receipt.id, now) == stories.Story(receipt.id, fate="gone")
-    assert erasure.belongings(app, address, now)["leads"] == []
+    assert forget.belongings(app, address, now)["leads"] == []
     assert app.ledger.open_line(receipt.id) is None
 
 
@@ -241,7 +243,7 @@ def test_raw_that_no_event_is_known_of_is_forgotten_too(monkeypatch: pytest.Monk
             with pytest.raises(KeyboardInterrupt):
                 accept(w, "grace@example.com")
         assert len(w.store.containers["raw"]) == 2
-        told = erasure.forget(w.app, ADA, w.now)
+        told = forget.forget(w.app, ADA, w.now)
         assert told["forgotten"] == 1
         assert "ada@" not in everything(w)
         w.live(days=2)
@@ -260,7 +262,7 @@ def test_what_comes_in_meanwhile_is_forgotten_and_told_as_well(monkeypatch: pyte
             erase(*arguments)
 
         monkeypatch.setattr(Ledger, "erase", slow)
-        told = erasure.forget(w.app, ADA, w.now)
+        told = forget.forget(w.app, ADA, w.now)
         assert len(told["leads"]) == 2
         assert first in told["leads"]
         assert "ada@" not in everything(w)

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leads import importing, intake
 from leads.contract import Kind
+from leads.intake import accept
 from leads.lead import Via
+from leads.operate import importing
 from tests.world import FakeDestination, World, post, row, world
 
 REFERRALS = (
@@ -103,7 +104,7 @@ def test_a_record_twice_in_a_file_is_one_lead() -> None:
 
 def test_what_came_by_itself_is_shown_and_skipped_unless_forced() -> None:
     with world() as w:
-        there = intake.receive(w.app, post(), w.now).id
+        there = accept.receive(w.app, post(), w.now).id
         same_day = f"Email,Offer,Created\nSomeone@Contoso.com,contoso planner,{w.now:%Y-%m-%d} 18:00\n"
         (result,) = take(w, same_day)
         assert (result["fate"], result["lead"]) == ("same", there)
@@ -126,11 +127,11 @@ def test_an_old_lead_goes_to_crms_and_not_to_people() -> None:
 
 
 def test_forgotten_leads_stay_out() -> None:
-    from leads import erasure
+    from leads.operate import forget
 
     with world() as w:
         take(w, REFERRALS)
-        erasure.forget(w.app, "ada@example.com", w.now)
+        forget.forget(w.app, "ada@example.com", w.now)
         assert fates(take(w, REFERRALS, force=True)) == ["gone", "repeated"]
 
 
@@ -251,7 +252,7 @@ def test_any_record_over_the_api_becomes_a_lead(record: dict[str, Any]) -> None:
 
 def test_a_record_that_is_too_large_is_not_taken() -> None:
     with world() as w:
-        results = importing.take(w.app, [{"notes": "x" * intake.BODY_LIMIT}], w.now, yes=True, force=True)
+        results = importing.take(w.app, [{"notes": "x" * accept.BODY_LIMIT}], w.now, yes=True, force=True)
         assert fates(results) == ["unreadable"]
         assert w.ids() == []
 

@@ -14,9 +14,11 @@ import pytest
 from tree_sitter import Node
 
 from dev import check_bicep as bicep
-from leads import doorbell, enabled, ledger, log, ops_api, settings
+from leads import enabled, log, settings
 from leads.errors import Rejected
-from leads.intake import receive
+from leads.intake.accept import receive
+from leads.operate import api
+from leads.store import doorbell, ledger
 from tests.world import FakeDestination, failing, post, world
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -266,7 +268,7 @@ class TestApp:
     def test_a_body_is_limited_to_what_the_app_takes(self) -> None:
         root = bicep.parse(INFRA / "modules" / "app.bicep")
         limit = int(variable(root, "platformSettings")["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"])
-        assert ops_api.BODY_LIMIT < limit == 5 * 1024 * 1024, "what is a little too large is still told by the app"
+        assert api.BODY_LIMIT < limit == 5 * 1024 * 1024, "what is a little too large is still told by the app"
 
     def test_secrets_are_references_that_its_identity_resolves(self) -> None:
         source = (INFRA / "modules" / "app.bicep").read_text()

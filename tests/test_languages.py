@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from leads import languages
 from leads.lead import Stage
+from leads.messages import languages
 from leads.reader import Reader
 
 ENGLISH = languages.wording("en")

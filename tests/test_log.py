@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from leads import intake, log, replaying
+from leads import log
 from leads.errors import Misconfigured, Rejected
+from leads.intake import accept
+from leads.operate import replay
 from tests.world import FakeDestination, failing, post, world
 
 ROOT = Path(__file__).parent.parent
@@ -76,11 +78,11 @@ def test_what_is_outside_the_vocabulary_is_a_bug() -> None:
 def test_one_lead_can_be_followed_by_its_id_through_every_function(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with world(crm=FakeDestination(failures=[failing(Misconfigured), failing(Rejected)])) as w:
-        lead_id = intake.receive(w.app, post(), w.now).id
+        lead_id = accept.receive(w.app, post(), w.now).id
         w.live(minutes=20)
-        replaying.replay(w.app, lead_id, None, w.now)
+        replay.replay(w.app, lead_id, None, w.now)
         w.live(minutes=6)
-        intake.receive(w.app, post(), w.now)
+        accept.receive(w.app, post(), w.now)
     events = [json.loads(record.getMessage()) for record in caplog.records if record.name == "leads"]
     assert [event["event"] for event in events if event.get("lead") == lead_id] == [
         "lead_accepted",

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leads import contact, countries, payload, times
+from leads.intake import contact, countries, payload, times
+from leads.intake.normalize import email_key, normalize
+from leads.intake.payload import Fields
 from leads.lead import Contact, Lead, Stage, Via
-from leads.normalize import email_key, normalize
-from leads.payload import Fields
 from leads.settings import STAGES
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -917,7 +917,7 @@ def loaded_after(statement: str) -> set[str]:
 
 def test_importing_normalize_loads_none_of_the_heavy_libraries() -> None:
     heavy = {"phonenumbers", "pycountry", "email_validator", "idna", "dns", "azure.data.tables", "requests"}
-    assert not heavy & loaded_after("import leads.normalize")
+    assert not heavy & loaded_after("import leads.intake.normalize")
 
 
 def test_codes_and_english_names_of_countries_load_no_translations() -> None:

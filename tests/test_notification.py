@@ -20,13 +20,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leads import alerts_text, languages, templating
-from leads.alerts_text import Alert
 from leads.contract import Earlier, Step
-from leads.destinations import _teams_card, dynamics
+from leads.destinations import dynamics
+from leads.destinations.teams import card as _teams_card
 from leads.lead import Contact, Stage, State
-from leads.message import Message, Tone
-from leads.notification import EARLIER_LIMIT, MESSAGE_LIMIT, Voice, compose, deed, of_step
+from leads.messages import alert, languages, templating
+from leads.messages.alert import Alert
+from leads.messages.message import Message, Tone
+from leads.messages.notification import EARLIER_LIMIT, MESSAGE_LIMIT, Voice, compose, deed, of_step
 from leads.reader import Reader
 from leads.transport import Deadline
 from tests.message_samples import HOSTILE, NOW, SAMPLES, VOICE, earlier, hostile_lead, sample
@@ -79,12 +80,12 @@ def test_golden_card(kind: str) -> None:
 @pytest.mark.parametrize("code", languages.codes())
 @pytest.mark.parametrize("kind", ALERTS)
 def test_golden_alerts(kind: str, code: str) -> None:
-    message = alerts_text.compose(ALERTS[kind], replace(VOICE, language=languages.load(code)))
+    message = alert.compose(ALERTS[kind], replace(VOICE, language=languages.load(code)))
     same(f"{code}/alert_{kind}.txt", f"{message.subject}\n\n{rendered(message, 'message.txt')}\n")
 
 
 def test_an_alert_of_a_kind_unknown_here_is_told_all_the_same() -> None:
-    message = alerts_text.compose(replace(ALERTS["dead"], kind="new", command=""), VOICE)
+    message = alert.compose(replace(ALERTS["dead"], kind="new", command=""), VOICE)
     assert message.headline == "dynamics needs attention"
     assert "Mend it." in rendered(message, "message.txt")
 

@@ -9,14 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leads import health, intake, listing, normalize, quarantine, replaying, stories, sweep, watch
 from leads import settings as app_settings
 from leads.app import App
 from leads.contract import Kind
 from leads.errors import Misconfigured, Rejected, Transient
+from leads.intake import accept as intake
+from leads.intake import normalize, watch
 from leads.lead import Delivery, State, Via
-from leads.ledger import QUARANTINE, STATE
-from leads.quarantine import NAME, entry
+from leads.operate import health, listing, quarantine, replay, stories
+from leads.operate.quarantine import NAME, entry
+from leads.store.ledger import QUARANTINE, STATE
+from leads.sweep import sweep
 from tests.world import NOON, FakeDestination, World, failing, post, row, world
 
 NOTES = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30)
@@ -75,7 +78,7 @@ def test_the_dead_count_until_they_are_replayed() -> None:
         w.live(minutes=11)
         assert w.app.ledger.open_line(lead_id) is None
         assert health.health(w.app, w.now)["dead"] == 1
-        replaying.replay(w.app, lead_id, None, w.now)
+        replay.replay(w.app, lead_id, None, w.now)
         w.live(minutes=6)
         assert health.health(w.app, w.now)["dead"] == 0
 
@@ -131,7 +134,7 @@ def test_an_open_lead_that_is_older_than_a_month_is_listed_once() -> None:
         lead_id = accept(w, offerTitle="old")
         w.live(minutes=6)
         w.forward(days=100)
-        replaying.replay(w.app, lead_id, None, w.now)
+        replay.replay(w.app, lead_id, None, w.now)
         assert places(listing.listing(w.app, now=w.now)) == ["old"]
         assert places(listing.listing(w.app, now=w.now, state="open")) == ["old"]
 
@@ -213,10 +216,10 @@ def test_replay_opens_what_died_and_it_arrives() -> None:
         lead_id = accept(w)
         w.live(minutes=11)
         assert w.states() == {"crm": "dead", "mail": "delivered"}
-        assert replaying.replay(w.app, lead_id, None, w.now) == 1
+        assert replay.replay(w.app, lead_id, None, w.now) == 1
         assert w.app.ledger.open_line(lead_id)
-        assert replaying.replay(w.app, lead_id, None, w.now) == 1, "so the delivered one is meant"
-        assert replaying.replay(w.app, lead_id, None, w.now) == 0
+        assert replay.replay(w.app, lead_id, None, w.now) == 1, "so the delivered one is meant"
+        assert replay.replay(w.app, lead_id, None, w.now) == 0
         w.live(minutes=6)
         assert w.states() == {"crm": "delivered", "mail": "delivered"}
         assert len(w.places["mail"].got) == 2
@@ -232,9 +235,9 @@ def test_replay_to_one_destination_leaves_the_others_alone() -> None:
     with world(a=FakeDestination(), b=FakeDestination()) as w:
         lead_id = accept(w)
         w.drain()
-        assert replaying.replay(w.app, lead_id, "b", w.now) == 1
+        assert replay.replay(w.app, lead_id, "b", w.now) == 1
         assert w.states() == {"a": "delivered", "b": "open"}
-        assert replaying.replay(w.app, lead_id, "b", w.now) == 0
+        assert replay.replay(w.app, lead_id, "b", w.now) == 0
 
 
 def test_a_corrected_setting_adds_a_delivery() -> None:
@@ -245,9 +248,9 @@ def test_a_corrected_setting_adds_a_delivery() -> None:
         w.app = App(app_settings.read(w.app.environ), w.app.environ)
         w.app.store, w.app.inbox, w.app.doorbell = w.store, w.inbox, w.bell
         with pytest.raises(Misconfigured, match="teams"):
-            replaying.replay(w.app, lead_id, "teams", w.now)
-        assert replaying.replay(w.app, lead_id, "console", w.now) == 1
-        assert replaying.replay(w.app, lead_id, "console", w.now) == 0
+            replay.replay(w.app, lead_id, "teams", w.now)
+        assert replay.replay(w.app, lead_id, "console", w.now) == 1
+        assert replay.replay(w.app, lead_id, "console", w.now) == 0
         w.live(minutes=6)
         assert w.states() == {"crm": "delivered", "console": "delivered"}
 
@@ -257,16 +260,16 @@ def test_what_waits_can_be_hurried_once_its_cause_is_mended() -> None:
         lead_id = accept(w)
         w.live(hours=1)
         assert w.states() == {"crm": "open", "mail": "delivered"}
-        assert replaying.hurry(w.app, lead_id, "mail", w.now) == 0
-        assert replaying.hurry(w.app, lead_id, None, w.now) == 1
-        assert replaying.hurry(w.app, lead_id, None, w.now) == 0, "it is due already"
+        assert replay.hurry(w.app, lead_id, "mail", w.now) == 0
+        assert replay.hurry(w.app, lead_id, None, w.now) == 1
+        assert replay.hurry(w.app, lead_id, None, w.now) == 0, "it is due already"
         w.drain()
         assert w.states() == {"crm": "delivered", "mail": "delivered"}
         delivery = w.app.ledger.delivery(lead_id, "crm")
         assert delivery
         assert delivery.attempt_count == 5
         assert not delivery.replayed
-        assert replaying.hurry(w.app, "0" * 16 + "-" + "0" * 16, None, w.now) == 0
+        assert replay.hurry(w.app, "0" * 16 + "-" + "0" * 16, None, w.now) == 0
 
 
 def test_an_attempt_under_way_is_not_hurried() -> None:
@@ -274,7 +277,7 @@ def test_an_attempt_under_way_is_not_hurried() -> None:
 
         class Busy(FakeDestination):
             def send(self, lead: Any, step: Any, _: Any) -> str:
-                assert replaying.hurry(w.app, lead.id, None, w.now) == 0
+                assert replay.hurry(w.app, lead.id, None, w.now) == 0
                 return super().send(lead, step, _)
 
         w.places["crm"] = Busy()
@@ -291,7 +294,7 @@ def test_what_storage_lists_as_nothing_is_empty() -> None:
 
 def test_replay_of_an_unknown_lead_does_nothing() -> None:
     with world() as w:
-        assert replaying.replay(w.app, "0" * 16 + "-" + "0" * 16, None, w.now) == 0
+        assert replay.replay(w.app, "0" * 16 + "-" + "0" * 16, None, w.now) == 0
         assert not w.store.tables.get("journal")
 
 
@@ -320,7 +323,7 @@ def test_a_sweep_at_the_same_time_never_closes_a_replayed_lead(when: str, monkey
             return done
 
         monkeypatch.setattr(w.app.ledger, "save", saved)
-        assert replaying.replay(w.app, lead_id, None, w.now) == 1
+        assert replay.replay(w.app, lead_id, None, w.now) == 1
         assert bool(looked) == (when == "between")
         assert w.app.ledger.open_line(lead_id)
         w.bell.waiting.clear()
@@ -335,7 +338,7 @@ def test_whatever_the_order_a_replayed_lead_ends_delivered_and_closed(orders: li
         lead_id = accept(w)
         for order in orders:
             if order == "replay":
-                replaying.replay(w.app, lead_id, None, w.now)
+                replay.replay(w.app, lead_id, None, w.now)
             elif order == "drain":
                 w.drain()
             elif order == "sweep":
@@ -344,7 +347,7 @@ def test_whatever_the_order_a_replayed_lead_ends_delivered_and_closed(orders: li
                 w.forward(hours=1)
         w.live(hours=3)
         if w.states() == {"crm": "dead"}:
-            replaying.replay(w.app, lead_id, None, w.now)
+            replay.replay(w.app, lead_id, None, w.now)
             w.live(hours=3)
         assert w.states() == {"crm": "delivered"}
         assert w.app.ledger.open_line(lead_id) is None

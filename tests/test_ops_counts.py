@@ -7,10 +7,13 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leads import intake, listing, ops_chart, ops_counts, replaying
 from leads.errors import Misconfigured, Rejected
-from leads.ledger import Line
-from leads.ops_chart import HEIGHT, WIDTH, Day
+from leads.intake import accept
+from leads.operate import counts as ops_counts
+from leads.operate import listing, replay
+from leads.operate.page import chart as ops_chart
+from leads.operate.page.chart import HEIGHT, WIDTH, Day
+from leads.store.ledger import Line
 from tests.world import NOON, FakeDestination, failing, post, world
 
 DAY = NOON.date()
@@ -30,7 +33,7 @@ def test_each_lead_counts_once_by_its_worst_delivery() -> None:
     with world(crm=FakeDestination(), chat=chat) as made:
         for number, trouble in enumerate((None, failing(Rejected), failing(Misconfigured))):
             chat.always = trouble
-            intake.receive(made.app, post(userDetails={"email": f"{number}@contoso.com"}), made.now)
+            accept.receive(made.app, post(userDetails={"email": f"{number}@contoso.com"}), made.now)
             made.drain()
         made.live(minutes=3)
         counts = ops_counts.count(made.app, made.now)
@@ -46,7 +49,7 @@ def test_each_lead_counts_once_by_its_worst_delivery() -> None:
 def test_closed_ones_are_counted_from_the_journal_alone() -> None:
     chat = FakeDestination(always=Rejected("It was refused.", "Mend it."))
     with world(chat=chat) as made:
-        intake.receive(made.app, post(), made.now)
+        accept.receive(made.app, post(), made.now)
         made.live(minutes=10)
         assert list(made.app.ledger.open_lines()) == []
         made.forward(days=3)
@@ -58,9 +61,9 @@ def test_closed_ones_are_counted_from_the_journal_alone() -> None:
 
 def test_a_replayed_lead_counts_once() -> None:
     with world() as made:
-        lead_id = intake.receive(made.app, post(), made.now).id
+        lead_id = accept.receive(made.app, post(), made.now).id
         made.live(minutes=10)
-        replaying.replay(made.app, lead_id, None, made.now)
+        replay.replay(made.app, lead_id, None, made.now)
         counts = ops_counts.count(made.app, made.now)
     assert counts.days[-1] == Day(DAY, open=1)
     assert dict(counts.places[0].states) == {"open": 1}
@@ -68,7 +71,7 @@ def test_a_replayed_lead_counts_once() -> None:
 
 def test_what_is_older_than_the_chart() -> None:
     with world() as made:
-        intake.receive(made.app, post(), made.now)
+        accept.receive(made.app, post(), made.now)
         made.live(minutes=10)
         made.forward(days=30)
         counts = ops_counts.count(made.app, made.now)
@@ -77,7 +80,7 @@ def test_what_is_older_than_the_chart() -> None:
 
 def test_a_destination_that_was_removed_is_still_told() -> None:
     with world(old=FakeDestination()) as made:
-        intake.receive(made.app, post(), made.now)
+        accept.receive(made.app, post(), made.now)
         made.live(minutes=10)
         store = made.store
     with world() as made:
@@ -98,7 +101,7 @@ def test_many_open_leads_are_not_all_read() -> None:
 
 def test_a_lead_that_arrived_is_not_open_until_the_sweep_closes_it() -> None:
     with world() as made:
-        intake.receive(made.app, post(), made.now)
+        accept.receive(made.app, post(), made.now)
         assert ops_counts.count(made.app, made.now).open == 1
         made.drain()
         assert list(made.app.ledger.open_lines())

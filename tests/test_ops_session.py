@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leads import ops_session
+from leads.operate.page import session as ops_session
 from tests.world import NOON
 
 KEY = b"k" * 32

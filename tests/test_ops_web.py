@@ -16,10 +16,11 @@ from azure.functions.http import HttpResponseConverter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leads import intake, ops_page, ops_web
 from leads.errors import Misconfigured, Rejected, Transient
-from leads.ledger import QUARANTINE, Line
-from leads.ops_words import bytes_text
+from leads.intake import accept
+from leads.operate.page import views, web
+from leads.operate.page.words import bytes_text
+from leads.store.ledger import QUARANTINE, Line
 from tests.page import KEY, SITE, Answer, Visitor, visitor
 from tests.world import FakeDestination, World, failing, post, world
 
@@ -38,7 +39,7 @@ PERSONAL = ("Ada", "Lovelace", "ada.lovelace@", "2079460958", "secret plans")
 def take(world: World, **changes: Any) -> str:
     """Take a lead in, and everything that follows for some minutes. Returns its id."""
     given = {"userDetails": ADA, "description": "I have secret plans.", "actionCode": "PLT"} | changes
-    receipt = intake.receive(world.app, post(**given), world.now)
+    receipt = accept.receive(world.app, post(**given), world.now)
     world.live(minutes=10)
     return receipt.id
 
@@ -67,7 +68,7 @@ class TestDoor:
 
     def test_the_cookie_comes_through_the_worker(self, quiet: World) -> None:
         request = func.HttpRequest("GET", f"{SITE}/api/ops/", body=b"")
-        datum = HttpResponseConverter.encode(ops_web.answer(quiet.app, request, quiet.now), expected_type=None)
+        datum = HttpResponseConverter.encode(web.answer(quiet.app, request, quiet.now), expected_type=None)
         cookie = datum.value["cookies"][0]["ops_session"]
         assert {name: value for name, value in cookie.items() if value} == {
             "path": "/api/page",
@@ -254,7 +255,7 @@ class TestOverview:
             assert skipped in visitor(made).open().text
 
     def test_what_died_elsewhere_is_not_in_the_way(self, busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(ops_page, "REPLAYED", 1)
+        monkeypatch.setattr(views, "REPLAYED", 1)
         busy.places["chat"].always = None
         busy.places["crm"].always = failing(Rejected)
         take(busy, offerTitle="newer")
@@ -373,8 +374,8 @@ class TestStory:
 
 class TestQuarantine:
     def keep(self, world: World, body: bytes = b"no lead of ada.lovelace@analytical.example") -> str:
-        with pytest.raises(intake.NotALead):
-            intake.receive(world.app, body, world.now)
+        with pytest.raises(accept.NotALead):
+            accept.receive(world.app, body, world.now)
         return next(iter(world.store.containers[QUARANTINE]))
 
     def test_empty(self, quiet: World) -> None:
@@ -415,8 +416,8 @@ class TestQuarantine:
         assert browser.open(f"quarantine/{name}").status == 404
 
     def test_only_the_size_was_kept(self, quiet: World) -> None:
-        with pytest.raises(intake.TooLarge):
-            intake.receive(quiet.app, b"x" * 300_000, quiet.now)
+        with pytest.raises(accept.TooLarge):
+            accept.receive(quiet.app, b"x" * 300_000, quiet.now)
         name = next(iter(quiet.store.containers[QUARANTINE]))
         read = visitor(quiet).open(f"quarantine/{name}").read
         assert "300000 bytes" in read
@@ -475,8 +476,8 @@ class TestHostileValues:
             lead_id = take(
                 made, userDetails=user, description=HOSTILE, offerTitle=HOSTILE, leadSource=HOSTILE, odd=HOSTILE
             )
-            with pytest.raises(intake.NotALead):
-                intake.receive(made.app, HOSTILE.encode("utf-8", "surrogatepass"), made.now)
+            with pytest.raises(accept.NotALead):
+                accept.receive(made.app, HOSTILE.encode("utf-8", "surrogatepass"), made.now)
             name = next(iter(made.store.containers[QUARANTINE]))
             browser = visitor(made)
             for path, button in (
@@ -520,5 +521,5 @@ class TestHostileValues:
 
 
 def test_the_policy_has_no_loophole() -> None:
-    assert "unsafe" not in ops_web._POLICY
-    assert "*" not in ops_web._POLICY
+    assert "unsafe" not in web._POLICY
+    assert "*" not in web._POLICY

@@ -15,8 +15,8 @@ from azure.data.tables import EdmType, EntityProperty, TableEntity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leads import payload
-from leads.payload import Fields, NotALead
+from leads.intake import payload
+from leads.intake.payload import Fields, NotALead
 
 FIXTURES = Path(__file__).parent / "fixtures"
 ROWS: list[dict[str, Any]] = [

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leads import plain
-from leads.plain import LINE_LIMIT, block, is_address, line
+from leads.messages import plain
+from leads.messages.plain import LINE_LIMIT, block, is_address, line
 from tests.message_samples import HOSTILE
 
 ANY = st.text(st.characters(codec=None), max_size=400) | st.sampled_from(HOSTILE)

@@ -15,11 +15,15 @@ from typing import Any
 
 import pytest
 
-from leads import cli_look, delivery, intake, normalize, operations, purge, replaying, watch
-from leads.cli_screen import Screen
+from leads import delivery
 from leads.errors import Rejected, Transient
-from leads.ledger import JOURNAL, LEADS, QUARANTINE, RAW
-from leads.memory import MemoryStore
+from leads.intake import accept, normalize, watch
+from leads.operate import operations, replay
+from leads.operate.cli import look
+from leads.operate.cli.screen import Screen
+from leads.store.ledger import JOURNAL, LEADS, QUARANTINE, RAW
+from leads.store.testing import MemoryStore
+from leads.sweep import purge
 from tests.world import FakeDestination, World, failing, post, row, world
 
 ADA = {
@@ -96,14 +100,14 @@ def export(w: World, who: str) -> str:
     shown = io.StringIO()
     with redirect_stdout(shown):
         options = Namespace(who=who, output=None)
-        cli_look.export(partial(operations.perform, w.app, now=w.now), options, Screen(as_json=True, err=io.StringIO()))
+        look.export(partial(operations.perform, w.app, now=w.now), options, Screen(as_json=True, err=io.StringIO()))
     return shown.getvalue()
 
 
 def live(w: World) -> None:
     """Both customers do all there is to do: two ways in, open, delivered, dead, replayed, in quarantine."""
     for person, key in ((ADA, "a"), (BOB, "b")):
-        intake.receive(w.app, post(userDetails=person, description=WORDS if person is ADA else "Ciao."), w.now)
+        accept.receive(w.app, post(userDetails=person, description=WORDS if person is ADA else "Ciao."), w.now)
         w.inbox.tables.setdefault("MarketplaceLeads", []).append(
             row(f"{key}-row", w.now, CustomerInfo=json.dumps({k.capitalize(): v for k, v in person.items()}))
         )
@@ -114,20 +118,20 @@ def live(w: World) -> None:
     crm.failures += [failing(Rejected), failing(Rejected)]
     for person in (ADA, BOB):
         campaign = CAMPAIGN if person is ADA else ""
-        intake.receive(w.app, post(userDetails=person, offerTitle="Other Offer", description=campaign), w.now)
+        accept.receive(w.app, post(userDetails=person, offerTitle="Other Offer", description=campaign), w.now)
     w.drain()
     w.sweep()
     first = next(lead_id for lead_id in w.ids() if w.app.ledger.case(lead_id))
-    replaying.replay(w.app, first, None, w.now)
+    replay.replay(w.app, first, None, w.now)
     w.drain()
     w.forward(minutes=1)
     crm.failures += [failing(Transient, remote_id="half-done")] * 2
     for person in (ADA, BOB):
-        intake.receive(w.app, post(userDetails=person, offerTitle="Third Offer"), w.now)
-        with suppress(intake.NotALead):
-            intake.receive(w.app, json.dumps([person]).encode(), w.now)
-        with suppress(intake.NotALead):
-            intake.receive(w.app, json.dumps([person], ensure_ascii=False).encode("utf-16"), w.now)
+        accept.receive(w.app, post(userDetails=person, offerTitle="Third Offer"), w.now)
+        with suppress(accept.NotALead):
+            accept.receive(w.app, json.dumps([person]).encode(), w.now)
+        with suppress(accept.NotALead):
+            accept.receive(w.app, json.dumps([person], ensure_ascii=False).encode("utf-16"), w.now)
     w.drain()
 
 
@@ -149,7 +153,7 @@ def test_the_world_of_these_tests_holds_what_they_look_for(w: World) -> None:
 def test_no_log_line_and_no_message_ever_holds_personal_data(w: World, caplog: pytest.LogCaptureFixture) -> None:
     quoting = ValueError(f"cannot write {ADA['email']} {ADA['lastName']} of {BOB['company']}")
     w.places["crm"].failures += [quoting] * 6
-    intake.receive(w.app, post(userDetails=ADA, offerTitle="Fourth Offer"), w.now)
+    accept.receive(w.app, post(userDetails=ADA, offerTitle="Fourth Offer"), w.now)
     raised = []
     for _ in range(6):
         while message := w.bell.take():
@@ -204,7 +208,7 @@ def test_what_comes_again_after_forget_brings_nothing_back(w: World) -> None:
     """The row is still in Microsoft's table, and a full scan reads it again; a POST may be sent again."""
     forget(w, ADA["email"])
     sent = len(w.places["crm"].got)
-    intake.receive(w.app, post(userDetails=ADA, description=WORDS), w.now)
+    accept.receive(w.app, post(userDetails=ADA, description=WORDS), w.now)
     w.restart()
     for _ in range(3):
         w.forward(days=1, minutes=1)
@@ -220,7 +224,7 @@ def test_a_new_lead_of_a_forgotten_customer_is_taken(w: World) -> None:
     """To be forgotten is no ban: who presses the button again is a customer again."""
     forget(w, ADA["email"])
     w.forward(days=2)
-    receipt = intake.receive(w.app, post(userDetails=ADA, description="Doch noch eine Frage"), w.now)
+    receipt = accept.receive(w.app, post(userDetails=ADA, description="Doch noch eine Frage"), w.now)
     assert not receipt.repeated
     assert w.app.ledger.case(receipt.id)
 
@@ -232,7 +236,7 @@ def test_a_delivery_under_way_while_its_customer_is_forgotten_brings_nothing_bac
             return super().send(*given)
 
     w.places["crm"] = Slow()
-    lead_id = intake.receive(w.app, post(userDetails=ADA, offerTitle="Fifth Offer"), w.now).id
+    lead_id = accept.receive(w.app, post(userDetails=ADA, offerTitle="Fifth Offer"), w.now).id
     delivery.deliver(w.app, lead_id, "crm", w.now)
     assert len(w.places["crm"].got) == 1
     assert_gone(w)
@@ -253,10 +257,10 @@ def test_a_delivery_under_way_while_its_customer_is_forgotten_brings_nothing_bac
 def test_who_has_a_similar_address_is_somebody_else(neighbour: str) -> None:
     with world() as w:
         person = BOB | {"email": neighbour}
-        kept = intake.receive(w.app, post(userDetails=person), w.now).id
+        kept = accept.receive(w.app, post(userDetails=person), w.now).id
         for body in (json.dumps([person]), json.dumps([person], ensure_ascii=False), f"a form: email={neighbour}"):
-            with pytest.raises(intake.NotALead):
-                intake.receive(w.app, body.encode(), w.now)
+            with pytest.raises(accept.NotALead):
+                accept.receive(w.app, body.encode(), w.now)
         before = everything(w)
         assert "brambilla" not in export(w, ADA["email"]).casefold()
         assert forget(w, ADA["email"])["forgotten"] == 0
@@ -300,7 +304,7 @@ def test_export_returns_everything_of_one_customer_and_nothing_of_another(w: Wor
 
 
 def test_export_of_somebody_who_is_mentioned_elsewhere_names_no_other_customer(w: World) -> None:
-    other = intake.receive(w.app, post(userDetails=BOB, description=f"Ask {ADA['email']}, she knows."), w.now).id
+    other = accept.receive(w.app, post(userDetails=BOB, description=f"Ask {ADA['email']}, she knows."), w.now).id
     assert "brambilla" not in export(w, ADA["email"]).casefold()
     assert forget(w, ADA["email"])["mentioned_in"] == [other]
     assert w.app.ledger.case(other), "It is another customer's lead: a person decides."
@@ -322,7 +326,7 @@ def test_purge_leaves_nothing_of_what_is_old_and_everything_of_what_is_not(w: Wo
     w.live(hours=80)
     w.inbox.tables.clear()
     w.forward(days=w.app.settings.retention_days - 10)
-    young = intake.receive(w.app, post(userDetails=BOB, offerTitle="New Offer"), w.now).id
+    young = accept.receive(w.app, post(userDetails=BOB, offerTitle="New Offer"), w.now).id
     w.drain()
     w.sweep()
     his = snapshot(w.store, ("new offer",))
@@ -337,8 +341,8 @@ def test_purge_leaves_nothing_of_what_is_old_and_everything_of_what_is_not(w: Wo
 
 def test_quarantine_is_purged_by_its_day(w: World) -> None:
     w.forward(days=w.app.settings.retention_days)
-    with pytest.raises(intake.NotALead):
-        intake.receive(w.app, b"young", w.now)
+    with pytest.raises(accept.NotALead):
+        accept.receive(w.app, b"young", w.now)
     purge.purge(w.app, w.now)
     assert len(w.store.containers[QUARANTINE]) == 5
     w.forward(days=1)
@@ -348,7 +352,7 @@ def test_quarantine_is_purged_by_its_day(w: World) -> None:
 
 def test_an_open_lead_outlives_its_retention() -> None:
     with world(crm=FakeDestination(always=failing(Transient)), environ={"LEADS_RETENTION_DAYS": "1"}) as w:
-        lead_id = intake.receive(w.app, post(userDetails=ADA), w.now).id
+        lead_id = accept.receive(w.app, post(userDetails=ADA), w.now).id
         w.drain()
         w.forward(days=2)
         w.sweep()
@@ -383,7 +387,7 @@ def test_an_erasure_that_stops_in_the_middle_is_completed_by_the_next(
 ) -> None:
     """`Ledger.erase` under a crash before each of its deletions: the second one leaves nothing."""
     with world() as w:
-        lead_id = intake.receive(w.app, post(userDetails=ADA, description=WORDS), w.now).id
+        lead_id = accept.receive(w.app, post(userDetails=ADA, description=WORDS), w.now).id
         w.drain()
         w.sweep()
         calls = 0
@@ -411,4 +415,4 @@ def test_an_erasure_that_stops_in_the_middle_is_completed_by_the_next(
         w.sweep()
         assert_gone(w)
         assert w.ids() == []
-        assert intake.receive(w.app, post(userDetails=ADA), w.now - timedelta(days=400)).id
+        assert accept.receive(w.app, post(userDetails=ADA), w.now - timedelta(days=400)).id

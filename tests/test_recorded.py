@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from leads import doorbell, watch
-from leads.intake import receive
+from leads.intake import watch
+from leads.intake.accept import receive
 from leads.lead import Stage, State
-from leads.store import Row
+from leads.store import doorbell
+from leads.store.protocol import Row
 from tests import record
 from tests.world import NOON, FakeDestination, World, world
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leads.lead import Attempt, Contact, Delivery, Lead, Outcome, Stage, State, Via
-from leads.memory import MemoryStore
-from leads.rows import (
+from leads.store.protocol import Row
+from leads.store.rows import (
     ATTEMPTS_KEPT,
     CAUSE_LIMIT,
     delivery_row,
@@ -20,7 +20,7 @@ from leads.rows import (
     time_read,
     time_text,
 )
-from leads.store import Row
+from leads.store.testing import MemoryStore
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)

@@ -25,7 +25,8 @@ from dev.host_functions import Function, index
 from dev.host_http import Server
 from dev.host_keys import Keys
 from leads import app as app_module
-from leads import enabled, intake, log, triggers, web
+from leads import enabled, log, triggers, web
+from leads.intake import accept
 from leads.reader import Reader
 from leads.settings import read
 from tests.destinations.test_contract import CONTRACTS
@@ -109,7 +110,7 @@ def test_a_functions_own_key_opens_that_function_alone(site: tuple[World, int], 
 
 def test_without_a_key_only_the_door_of_the_page_answers_and_tells_nothing(site: tuple[World, int]) -> None:
     w, port = site
-    lead_id = intake.receive(w.app, post(), w.now).id
+    lead_id = accept.receive(w.app, post(), w.now).id
     open_to_all = set()
     for method in ("GET", "POST"):
         for path in (
@@ -189,7 +190,7 @@ def test_hostile_headers_change_nothing(site: tuple[World, int], headers: dict[s
 
 
 def test_keys_and_signatures_are_compared_in_constant_time() -> None:
-    for path in (ROOT / "leads" / "ops_session.py", ROOT / "dev" / "host_keys.py"):
+    for path in (ROOT / "leads" / "operate" / "page" / "session.py", ROOT / "dev" / "host_keys.py"):
         source = path.read_text("utf-8")
         plain = [
             ast.unparse(node)
@@ -243,7 +244,7 @@ def test_a_secret_in_the_wrong_setting_is_not_shown(name: str, pasted: str, capl
             told += [str(problem) for problem in (*reader.problems, *reader.warnings)]
         told.append(web.health(w.app, w.now).get_body().decode())
         if name != "LEADS_DESTINATIONS":  # then there is none that a lead could go to
-            intake.receive(w.app, post(), w.now)
+            accept.receive(w.app, post(), w.now)
             w.live(minutes=20)
         told.append(web.health(w.app, w.now).get_body().decode())
         told.append(repr(w.app.settings))
@@ -300,7 +301,7 @@ def test_no_answer_and_no_log_line_quotes_the_body(body: bytes, caplog: pytest.L
 
 def test_the_log_has_one_vocabulary_and_no_other_way_in() -> None:
     """Every event is one of `leads.log.EVENTS`; nothing else of the app writes to a log or prints."""
-    screens = {"cli_screen.py", "__main__.py", "log.py", "console.py"}
+    screens = {"screen.py", "__main__.py", "log.py", "console.py"}
     for path in sorted((ROOT / "leads").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.Call):

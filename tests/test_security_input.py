@@ -21,13 +21,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leads import doorbell, enabled, intake, operations, ops_words, stories, watch, web
+from leads import enabled, web
 from leads.contract import Step
 from leads.errors import Failure
-from leads.ledger import QUARANTINE, RAW
-from leads.memory import MemoryStore
+from leads.intake import accept, watch
+from leads.operate import operations, stories
+from leads.operate.page import words
 from leads.reader import Reader
-from leads.store import Blob, Row
+from leads.store import doorbell
+from leads.store.ledger import QUARANTINE, RAW
+from leads.store.protocol import Blob, Row
+from leads.store.testing import MemoryStore
 from leads.transport import Deadline
 from tests.destinations.test_contract import CONTRACTS, LEAD
 from tests.world import NOON, post, row, world
@@ -66,7 +70,7 @@ def test_a_log_line_is_one_line_and_its_codes_are_codes(
     caplog.set_level(logging.INFO)
     caplog.clear()
     with world() as w:
-        intake.receive(w.app, post(**texts), w.now)
+        accept.receive(w.app, post(**texts), w.now)
         w.drain()
         w.sweep()
     for record in caplog.records:
@@ -141,7 +145,7 @@ def test_no_input_chooses_the_name_of_a_blob_or_the_key_of_a_row(rows: list[dict
     with world() as w:
         w.app.store = w.store = Watched()
         names = ("leadSource", "actionCode", "productId", "event", "id", "raw")
-        intake.receive(w.app, post(**dict(zip(names, texts, strict=True)), userDetails={"email": texts[0]}), w.now)
+        accept.receive(w.app, post(**dict(zip(names, texts, strict=True)), userDetails={"email": texts[0]}), w.now)
         w.inbox.tables["MarketplaceLeads"] = [row("x", w.now) | given for given in rows]
         watch.watch(w.app, w.now)
         w.drain()
@@ -155,7 +159,7 @@ def test_an_id_that_is_none_of_ours_never_reaches_the_storage(asked: str, destin
     with world() as w:
         store = Watched()
         w.app.store = w.store = store
-        known = intake.receive(w.app, post(), w.now).id
+        known = accept.receive(w.app, post(), w.now).id
         w.drain()
         store.asked.clear()
         assert stories.story(w.app, asked, w.now) is None
@@ -297,8 +301,8 @@ HEAVY: Mapping[str, bytes] = {
 @pytest.mark.parametrize("name", HEAVY)
 def test_no_body_within_the_limit_keeps_the_app_busy(name: str) -> None:
     """Expressions that backtrack, quadratic loops, colliding keys: a quarter of a megabyte costs seconds at most."""
-    assert len(HEAVY[name]) < 2 * intake.BODY_LIMIT
-    body = HEAVY[name][: intake.BODY_LIMIT] if len(HEAVY[name]) > intake.BODY_LIMIT else HEAVY[name]
+    assert len(HEAVY[name]) < 2 * accept.BODY_LIMIT
+    body = HEAVY[name][: accept.BODY_LIMIT] if len(HEAVY[name]) > accept.BODY_LIMIT else HEAVY[name]
     text = body.decode("utf-8", "replace")
     with world() as w:
         web.receive_lead(
@@ -338,7 +342,7 @@ def test_bytes_that_grow_when_they_are_indented_are_shown_as_they_are() -> None:
     tracemalloc.start()
     try:
         began = time.process_time()
-        ops_words.bytes_text(deep)
+        words.bytes_text(deep)
         assert tracemalloc.get_traced_memory()[1] < 64 * 2**20
         assert time.process_time() - began < 2
     finally:
@@ -348,7 +352,7 @@ def test_bytes_that_grow_when_they_are_indented_are_shown_as_they_are() -> None:
 def test_an_import_reads_watched_tables_only() -> None:
     """Where the inbox is the state account, its tables hold the id key and every lead."""
     with world() as w:
-        intake.receive(w.app, post(), w.now)
+        accept.receive(w.app, post(), w.now)
         for table, rows in list(w.store.tables.items()):
             w.inbox.tables[table] = [
                 {"PartitionKey": r.partition, "RowKey": r.key, "Timestamp": f"{w.now:%Y-%m-%dT%H:%M:%SZ}", **r.values}

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from leads import doorbell
-from leads.azure_inbox import AzureInbox
-from leads.azure_store import AzureStore
-from leads.doorbell import QueueDoorbell
-from leads.ledger import Ledger
-from leads.memory import MemoryDoorbell, MemoryInbox, MemoryStore
 from leads.settings import Account
-from leads.store import Changed, Exists, Inbox, Row, Store
+from leads.store import doorbell
+from leads.store.azure import AzureStore
+from leads.store.azure_inbox import AzureInbox
+from leads.store.doorbell import QueueDoorbell
+from leads.store.ledger import Ledger
+from leads.store.protocol import Changed, Exists, Inbox, Row, Store
+from leads.store.testing import MemoryDoorbell, MemoryInbox, MemoryStore
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

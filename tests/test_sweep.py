@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from leads import daily, intake, purge, settings, watch
-from leads.alerts_text import Alert
+from leads import settings
 from leads.contract import Kind
 from leads.destinations import email
 from leads.errors import Failure, Misconfigured, Rejected, Transient
+from leads.intake import accept, watch
 from leads.lead import Lead, Via
-from leads.ledger import GONE, Line, Seen
+from leads.messages.alert import Alert
+from leads.store.ledger import GONE, Line, Seen
+from leads.sweep import digest, purge
 from tests.world import FakeDestination, World, failing, post, world
 
 
@@ -53,7 +55,7 @@ def open_lines(w: World) -> int:
 
 
 def test_a_finished_lead_is_closed_into_its_day(w: World) -> None:
-    receipt = intake.receive(w.app, post(), w.now)
+    receipt = accept.receive(w.app, post(), w.now)
     w.drain()
     w.sweep()
     assert open_lines(w) == 0
@@ -63,7 +65,7 @@ def test_a_finished_lead_is_closed_into_its_day(w: World) -> None:
 
 def test_lost_messages_are_rung_again_once_an_hour(w: World) -> None:
     w.places["crm"].always = w.places["mail"].always = failing(Transient)
-    intake.receive(w.app, post(), w.now)
+    accept.receive(w.app, post(), w.now)
     w.bell.waiting.clear()
     w.sweep()
     assert w.bell.waiting == [], "nothing is overdue yet"
@@ -81,7 +83,7 @@ def test_lost_messages_are_rung_again_once_an_hour(w: World) -> None:
 
 def test_raw_bytes_that_never_became_an_event_are_accepted_within_the_hour(w: World) -> None:
     w.sweep()
-    event, raw = intake._event_of_post(w.app, post(), w.now)
+    event, raw = accept._event_of_post(w.app, post(), w.now)
     w.app.ledger.keep_raw(raw, post(), Via.HTTPS, w.now)
     w.forward(minutes=61)
     w.sweep()
@@ -93,9 +95,9 @@ def test_raw_bytes_that_never_became_an_event_are_accepted_within_the_hour(w: Wo
 
 
 def test_an_open_line_without_its_event_is_finished_by_the_next_sweep(w: World) -> None:
-    event, raw = intake._event_of_post(w.app, post(), w.now)
+    event, raw = accept._event_of_post(w.app, post(), w.now)
     w.app.ledger.keep_raw(raw, post(), Via.HTTPS, w.now)
-    lead = intake._lead(w.app, event, raw, Via.HTTPS, post(), w.now)
+    lead = accept._lead(w.app, event, raw, Via.HTTPS, post(), w.now)
     w.app.ledger.open(Line(lead.id, raw, w.now))
     w.sweep()
     assert w.ids() == [lead.id]
@@ -106,7 +108,7 @@ def test_an_open_line_without_its_event_is_finished_by_the_next_sweep(w: World) 
 def test_a_dead_delivery_is_told_once_with_cause_remedy_and_command(w: World) -> None:
     w.places["crm"].always = failing(Rejected)
     for offer in "abc":
-        intake.receive(w.app, post(offerTitle=offer), w.now)
+        accept.receive(w.app, post(offerTitle=offer), w.now)
     w.live(hours=30)
     assert [(a.kind, a.subject, a.count) for a in alerts(w) if a.kind == "dead"] == [("dead", "crm", 3)]
     alert = alerts(w)[0]
@@ -120,7 +122,7 @@ def test_a_dead_lead_stays_open_until_somebody_took_the_alert(w: World) -> None:
     assert isinstance(mail, Pager)
     w.places["crm"].always = failing(Rejected)
     mail.refuse = failing(Transient)
-    intake.receive(w.app, post(), w.now)
+    accept.receive(w.app, post(), w.now)
     w.live(hours=3)
     assert open_lines(w) == 1
     mail.refuse = None
@@ -131,7 +133,7 @@ def test_a_dead_lead_stays_open_until_somebody_took_the_alert(w: World) -> None:
 def test_an_alert_about_a_destination_does_not_go_through_it(w: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     w.places["mail"].always = failing(Misconfigured)
-    intake.receive(w.app, post(), w.now)
+    accept.receive(w.app, post(), w.now)
     w.live(minutes=10)
     assert alerts(w) == []
     told = [json.loads(r.message) for r in caplog.records if '"event": "alert"' in r.message]
@@ -140,7 +142,7 @@ def test_an_alert_about_a_destination_does_not_go_through_it(w: World, caplog: p
 
 def test_a_misconfigured_destination_is_told_at_the_first_attempt_and_again_after_a_day(w: World) -> None:
     w.places["crm"].always = failing(Misconfigured)
-    intake.receive(w.app, post(), w.now)
+    accept.receive(w.app, post(), w.now)
     w.live(minutes=6)
     assert [(a.kind, a.count) for a in alerts(w)] == [("misconfigured", 1)]
     w.live(hours=23)
@@ -152,19 +154,19 @@ def test_a_misconfigured_destination_is_told_at_the_first_attempt_and_again_afte
 def test_a_thousand_dead_leads_make_one_alert(w: World) -> None:
     w.places["crm"].always = failing(Rejected)
     for number in range(1000):
-        intake.receive(w.app, post(userDetails={"email": f"{number}@contoso.com"}), w.now)
+        accept.receive(w.app, post(userDetails={"email": f"{number}@contoso.com"}), w.now)
     w.live(minutes=30)
     assert [(a.kind, a.count) for a in alerts(w)] == [("dead", 1000)]
 
 
 def test_quarantine_is_told_once(w: World) -> None:
     for body in (b"{", b"[]"):
-        with pytest.raises(intake.NotALead):
-            intake.receive(w.app, body, w.now)
+        with pytest.raises(accept.NotALead):
+            accept.receive(w.app, body, w.now)
     w.live(hours=3)
     assert [(a.kind, a.count) for a in alerts(w) if a.kind == "quarantine"] == [("quarantine", 2)]
-    with pytest.raises(intake.NotALead):
-        intake.receive(w.app, b"more", w.now)
+    with pytest.raises(accept.NotALead):
+        accept.receive(w.app, b"more", w.now)
     w.live(minutes=10)
     assert [(a.kind, a.count) for a in alerts(w) if a.kind == "quarantine"] == [("quarantine", 2), ("quarantine", 1)]
 
@@ -206,15 +208,15 @@ def test_the_digest_is_sent_once_a_day_with_the_leads_of_the_day_before(monkeypa
     }
     monkeypatch.setattr(email, "send", lambda *_: "sent")
     with world(crm=FakeDestination(), environ=environ) as w:
-        intake.receive(w.app, post(), w.now)
+        accept.receive(w.app, post(), w.now)
         w.live(hours=6)
-        intake.receive(w.app, post(offerTitle="Viewer"), w.now)
+        accept.receive(w.app, post(offerTitle="Viewer"), w.now)
         w.live(days=2)
     assert days == [(date(2026, 11, 20), 0), (date(2026, 11, 21), 2), (date(2026, 11, 22), 0)]
 
 
 def test_a_replay_between_looking_and_closing_wins(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    receipt = intake.receive(w.app, post(), w.now)
+    receipt = accept.receive(w.app, post(), w.now)
     w.drain()
     close = w.app.ledger.close
 
@@ -228,9 +230,9 @@ def test_a_replay_between_looking_and_closing_wins(w: World, monkeypatch: pytest
 
 
 def test_more_open_leads_than_one_run_looks_at_are_all_looked_at(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leads.sweep.LINES_PER_RUN", 4)
+    monkeypatch.setattr("leads.sweep.sweep.LINES_PER_RUN", 4)
     for number in range(10):
-        intake.receive(w.app, post(offerTitle=str(number)), w.now)
+        accept.receive(w.app, post(offerTitle=str(number)), w.now)
     w.drain()
     for _ in range(3):
         w.sweep()
@@ -238,7 +240,7 @@ def test_more_open_leads_than_one_run_looks_at_are_all_looked_at(w: World, monke
 
 
 def test_retention_ends_a_lead_but_not_the_memory_of_its_event(w: World) -> None:
-    receipt = intake.receive(w.app, post(), w.now)
+    receipt = accept.receive(w.app, post(), w.now)
     w.live(minutes=10)
     arrived = w.now
     w.forward(days=364)
@@ -252,12 +254,12 @@ def test_retention_ends_a_lead_but_not_the_memory_of_its_event(w: World) -> None
     seen = w.app.ledger.seen(receipt.id[17:])
     assert seen
     assert seen.fate == GONE
-    assert intake.receive(w.app, post(), arrived).repeated
+    assert accept.receive(w.app, post(), arrived).repeated
     assert w.ids() == []
 
 
 def test_purge_leaves_an_open_lead_alone(w: World) -> None:
-    receipt = intake.receive(w.app, post(), w.now)
+    receipt = accept.receive(w.app, post(), w.now)
     w.live(minutes=10)
     w.app.ledger.open(Line(receipt.id, "", w.now))
     w.forward(days=400)
@@ -266,7 +268,7 @@ def test_purge_leaves_an_open_lead_alone(w: World) -> None:
 
 
 def test_bytes_that_came_back_after_forgetting_are_deleted_again(w: World) -> None:
-    receipt = intake.receive(w.app, post(), w.now)
+    receipt = accept.receive(w.app, post(), w.now)
     w.live(minutes=70)
     raw = next(iter(w.store.containers["raw"]))
     w.app.ledger.erase(receipt.id, "2026-11-21", raw, w.now)
@@ -307,14 +309,14 @@ def test_other_wrong_settings_are_told_without_waiting_for_the_reminder() -> Non
 
 
 def test_what_comes_into_quarantine_where_something_was_taken_out_is_told(w: World) -> None:
-    with pytest.raises(intake.NotALead):
-        intake.receive(w.app, b"{", w.now)
+    with pytest.raises(accept.NotALead):
+        accept.receive(w.app, b"{", w.now)
     w.live(hours=2)
     (name,) = w.store.containers["quarantine"]
     w.store.delete_blob("quarantine", name)
     w.live(hours=2)
-    with pytest.raises(intake.NotALead):
-        intake.receive(w.app, b"[", w.now)
+    with pytest.raises(accept.NotALead):
+        accept.receive(w.app, b"[", w.now)
     w.live(hours=2)
     assert [(a.kind, a.count) for a in alerts(w)] == [("quarantine", 1)] * 2
 
@@ -324,8 +326,8 @@ def test_quarantine_is_told_after_a_weekend_in_which_nobody_took_alerts(w: World
     assert isinstance(mail, Pager)
     w.live(hours=1)
     mail.refuse = failing(Transient)
-    with pytest.raises(intake.NotALead):
-        intake.receive(w.app, b"{", w.now)
+    with pytest.raises(accept.NotALead):
+        accept.receive(w.app, b"{", w.now)
     w.live(hours=63)
     mail.refuse = None
     w.live(hours=3)
@@ -334,7 +336,7 @@ def test_quarantine_is_told_after_a_weekend_in_which_nobody_took_alerts(w: World
 
 def test_a_lead_that_cannot_be_read_keeps_no_other_waiting(w: World) -> None:
     w.places["crm"].always = failing(Rejected)
-    ids = sorted(intake.receive(w.app, post(offerTitle=offer), w.now).id for offer in "abcde")
+    ids = sorted(accept.receive(w.app, post(offerTitle=offer), w.now).id for offer in "abcde")
     w.drain()
     row = w.store.get("leads", ids[0][:16], f"{ids[0][17:]}:crm")
     assert row
@@ -352,13 +354,13 @@ def test_a_part_that_fails_keeps_no_other_waiting(w: World, monkeypatch: pytest.
         raise ConnectionError
 
     w.places["crm"].always = failing(Rejected)
-    intake.receive(w.app, post(), w.now)
+    accept.receive(w.app, post(), w.now)
     w.drain()
     if broken == "blobs":
         monkeypatch.setattr(w.store, "blobs", fail)
     else:
         w.app.environ = {**w.app.environ, "EMAIL_DIGEST": "daily"}
-        monkeypatch.setattr(daily, "run", fail)
+        monkeypatch.setattr(digest, "run", fail)
     with pytest.raises((RuntimeError, ConnectionError)):
         w.sweep()
     assert [a.kind for a in alerts(w)] == ["dead"]
@@ -367,10 +369,10 @@ def test_a_part_that_fails_keeps_no_other_waiting(w: World, monkeypatch: pytest.
 
 
 def test_more_raw_than_one_run_looks_up_is_all_looked_up(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leads.sweep.RAWS_PER_RUN", 3)
+    monkeypatch.setattr("leads.sweep.sweep.RAWS_PER_RUN", 3)
     for number in range(10):
         body = post(offerTitle=str(number))
-        _, raw = intake._event_of_post(w.app, body, w.now - timedelta(days=number))
+        _, raw = accept._event_of_post(w.app, body, w.now - timedelta(days=number))
         w.app.ledger.keep_raw(raw, body, Via.HTTPS, w.now)
     looked_up: list[str] = []
     seen = w.app.ledger.seen
@@ -388,10 +390,10 @@ def test_more_raw_than_one_run_looks_up_is_all_looked_up(w: World, monkeypatch: 
 
 
 def test_a_run_without_time_still_goes_on_where_the_last_one_stopped(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leads.sweep.LOOK_SECONDS", 0.0)
-    monkeypatch.setattr("leads.sweep.LIST_SECONDS", 0.0)
+    monkeypatch.setattr("leads.sweep.sweep.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("leads.sweep.sweep.LIST_SECONDS", 0.0)
     for number in range(5):
-        intake.receive(w.app, post(offerTitle=str(number)), w.now)
+        accept.receive(w.app, post(offerTitle=str(number)), w.now)
     w.drain()
     for _ in range(5):
         w.sweep()
@@ -401,7 +403,7 @@ def test_a_run_without_time_still_goes_on_where_the_last_one_stopped(w: World, m
 def test_purge_goes_on_until_all_that_is_old_is_gone(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(purge, "LEADS_PER_RUN", 3)
     for number in range(9):
-        intake.receive(w.app, post(offerTitle=str(number)), w.now)
+        accept.receive(w.app, post(offerTitle=str(number)), w.now)
     w.live(minutes=10)
     w.forward(days=367)
     for _ in range(4):
@@ -411,9 +413,9 @@ def test_purge_goes_on_until_all_that_is_old_is_gone(w: World, monkeypatch: pyte
 
 
 def test_the_bytes_of_the_event_count_where_its_line_names_others(w: World) -> None:
-    event, raw = intake._event_of_post(w.app, post(), w.now)
+    event, raw = accept._event_of_post(w.app, post(), w.now)
     w.app.ledger.keep_raw(raw, post(), Via.HTTPS, w.now)
-    lead = intake._lead(w.app, event, raw, Via.HTTPS, post(), w.now)
+    lead = accept._lead(w.app, event, raw, Via.HTTPS, post(), w.now)
     w.app.ledger.open(Line(lead.id, f"2026/11/22/{event}.json", w.now))
     w.app.ledger.remember(event, Seen(lead.id, raw), w.now)
     w.sweep()

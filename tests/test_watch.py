@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from leads import settings, watch
-from leads.memory import MemoryInbox
-from leads.store import Page
+from leads import settings
+from leads.intake import watch
+from leads.store.protocol import Page
+from leads.store.testing import MemoryInbox
 from tests.world import NOON, World, row, world
 
 TABLE = "MarketplaceLeads"

@@ -10,14 +10,16 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from leads import delivery, enabled, settings, sweep, watch
+from leads import delivery, enabled, settings
 from leads.app import App
 from leads.contract import Kind, Step
 from leads.errors import Failure
+from leads.intake import watch
 from leads.lead import Lead
-from leads.memory import MemoryDoorbell, MemoryInbox, MemoryStore
 from leads.reader import Reader
 from leads.settings import Settings
+from leads.store.testing import MemoryDoorbell, MemoryInbox, MemoryStore
+from leads.sweep import sweep
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

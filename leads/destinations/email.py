@@ -19,16 +19,17 @@ from email.utils import format_datetime
 from functools import cache
 from typing import Any, cast
 
-from leads import alerts_text, digest, notification, templating
-from leads.alerts_text import Alert
 from leads.contract import Finding, Kind, Step
-from leads.destinations import _graph, _smtp
-from leads.destinations._email_settings import Mailbox, Settings
-from leads.destinations._smtp import Refusal
 from leads.errors import Failure
 from leads.lead import Lead
-from leads.message import Message
-from leads.plain import cut, line
+from leads.mail import graph, smtp
+from leads.mail.settings import Mailbox, Settings
+from leads.mail.smtp import Refusal
+from leads.messages import alert as alerts_text
+from leads.messages import digest, notification, templating
+from leads.messages.alert import Alert
+from leads.messages.message import Message
+from leads.messages.plain import cut, line
 from leads.transport import Deadline
 
 __all__ = ["KIND", "Settings", "alert", "check", "send", "send_digest"]
@@ -70,7 +71,7 @@ def send(lead: Lead, step: Step, settings: Settings) -> str:
         refused = _post(mail, waiting, settings, step.deadline, step.now)
         got.update(_mark(address) for address in waiting if address not in refused)
         if refused and settings.server:
-            raise _smtp.refused_recipients(settings.server, tuple(refused.values()), len(settings.to))
+            raise smtp.refused_recipients(settings.server, tuple(refused.values()), len(settings.to))
     except Failure as failure:
         failure.remote_id = f"{mail_id}{_GOT}{''.join(sorted(got))}" if got else ""
         raise
@@ -96,16 +97,16 @@ def check(settings: Settings, deadline: Deadline) -> Iterator[Finding]:
     """
     try:
         if settings.server:
-            refused = _smtp.rehearse(settings.server, settings.sender.address, settings.addresses, deadline)
+            refused = smtp.rehearse(settings.server, settings.sender.address, settings.addresses, deadline)
         elif settings.graph:
             refused = {}
-            _graph.sign_in(settings.graph, deadline)
+            graph.sign_in(settings.graph, deadline)
     except Failure as failure:
         yield Finding("mail server", ok=False, cause=failure.cause, remedy=failure.remedy)
         return
     yield Finding("mail server", ok=True)
     if settings.server and refused:
-        trouble = _smtp.refused_recipients(settings.server, tuple(refused.values()), len(settings.to))
+        trouble = smtp.refused_recipients(settings.server, tuple(refused.values()), len(settings.to))
         yield Finding("recipients", ok=False, cause=trouble.cause, remedy=trouble.remedy)
 
 
@@ -177,7 +178,7 @@ def _post(
     """Send `mail` and return the recipients who were refused while others got it."""
     content = mail.as_bytes()
     if settings.server:
-        return _smtp.send(settings.server, settings.sender.address, recipients, content, deadline)
+        return smtp.send(settings.server, settings.sender.address, recipients, content, deadline)
     if settings.graph:
-        _graph.send(settings.graph, content, deadline, now)
+        graph.send(settings.graph, content, deadline, now)
     return {}

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from leads import enabled, normalize, payload
+from leads import enabled
 from leads.contract import Earlier, Kind, Step
 from leads.errors import Failure, Transient
-from leads.jsontext import NotALead
+from leads.intake import normalize, payload
+from leads.intake.jsontext import NotALead
 from leads.lead import Contact, Lead, Stage, State, Via
 from leads.reader import Reader
 from leads.settings import STAGES

@@ -9,8 +9,8 @@ import pytest
 
 from dev.standin import TENANT_ID, StandIn
 from leads import transport
-from leads.destinations import _dynamics_columns as columns
 from leads.destinations import dynamics
+from leads.destinations.dynamics import columns
 from leads.errors import Misconfigured, Rejected, Throttled, Transient
 from leads.lead import Contact, Lead
 from leads.transport import Deadline

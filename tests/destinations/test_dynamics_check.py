@@ -10,8 +10,8 @@ import pytest
 from dev.standin import StandIn
 from leads import transport
 from leads.contract import Finding
-from leads.destinations import _dynamics_check as checks
 from leads.destinations import dynamics
+from leads.destinations.dynamics import checks
 from leads.transport import Deadline, Response
 from tests.destinations.dynamics_leads import settings
 

@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 from dev import check_az
-from leads.destinations import _dynamics_check, _dynamics_columns, _dynamics_errors, _dynamics_settings
+from leads.destinations.dynamics import checks, columns, errors, settings
 from leads.entra_errors import _HELP
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/destinations/dynamics.md").read_text(encoding="utf-8")
-CODE = Path(_dynamics_settings.__file__).read_text(encoding="utf-8")
+CODE = Path(settings.__file__).read_text(encoding="utf-8")
 
 
 def test_every_setting_is_named() -> None:
@@ -21,10 +21,10 @@ def test_every_setting_is_named() -> None:
 
 def test_every_privilege_is_named_and_given() -> None:
     script = PAGE.split("<!-- set-up -->")[1].split("```")[1]
-    for privilege in _dynamics_check.NEEDED:
+    for privilege in checks.NEEDED:
         assert f"`{privilege}`" in PAGE
         assert f"'{privilege}'" in script
-    for privilege in _dynamics_check.NEEDED_FOR_TASKS + _dynamics_check.NEEDED_FOR_OWNER:
+    for privilege in checks.NEEDED_FOR_TASKS + checks.NEEDED_FOR_OWNER:
         assert f"`{privilege}`" in PAGE
 
 
@@ -88,11 +88,11 @@ def test_what_is_sent_at_the_same_time_is_below_the_limit() -> None:
 def test_the_eight_errors_are_told_as_the_app_tells_them() -> None:
     rows = dict(re.findall(r"^\| ([1-8]) \| [^|]+ \| ([^|]+) \|", PAGE, re.MULTILINE))
     assert len(rows) == 8
-    assert _dynamics_errors._NO_USER in rows["1"]
+    assert errors._NO_USER in rows["1"]
     assert "The application user may not set the column: leadsourcecode." in rows["2"]
-    assert "The application user may not set the column" in Path(_dynamics_columns.__file__).read_text(encoding="utf-8")
+    assert "The application user may not set the column" in Path(columns.__file__).read_text(encoding="utf-8")
     for number, code in (("3", 90002), ("5", 700016), ("7", 7000215)):
         assert f"{_HELP[code][0]} (AADSTS{code})" in rows[number]
-    assert _dynamics_errors._MISCONFIGURED["0x80042f09"][0] in rows["4"]
+    assert errors._MISCONFIGURED["0x80042f09"][0] in rows["4"]
     assert rows["6"].strip() in re.sub(r'"\s*\n\s*"', "", CODE)
     assert "does not answer like a Dynamics environment." in rows["8"]

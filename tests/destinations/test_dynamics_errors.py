@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from dev.standin import SECRET, StandIn
 from leads import oauth
-from leads.destinations import _dynamics_columns as columns
-from leads.destinations import _dynamics_errors as errors
 from leads.destinations import dynamics
+from leads.destinations.dynamics import columns, errors
 from leads.errors import Failure, Misconfigured, Rejected, Throttled, Transient
 from leads.lead import Lead
 from leads.transport import Response

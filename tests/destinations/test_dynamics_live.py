@@ -16,7 +16,7 @@ import pytest
 
 from leads.contract import Earlier, Step
 from leads.destinations import dynamics
-from leads.destinations._dynamics_api import Api
+from leads.destinations.dynamics.api import Api
 from leads.errors import Misconfigured
 from leads.lead import Contact, Lead, Stage, State, Via
 from leads.reader import Reader

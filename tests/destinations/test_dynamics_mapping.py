@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev import columns as real
-from leads.destinations import _dynamics_mapping as mapping
+from leads.destinations.dynamics import mapping
 from leads.lead import Contact, Lead, Stage
 from tests.destinations.dynamics_leads import JOHN, NOW, STAGES, lead
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from dev.standin import StandIn
 from leads.contract import Earlier, Step
-from leads.destinations import _dynamics_mapping as mapping
 from leads.destinations import dynamics
+from leads.destinations.dynamics import mapping
 from leads.errors import Failure
 from leads.lead import Contact, Lead, State
 from leads.transport import Deadline

@@ -22,14 +22,15 @@ from dev.certificate import server_files
 from dev.server import Answer, Failure
 from dev.standin import CLIENT_ID, StandIn
 from leads import errors, oauth
-from leads.alerts_text import Alert
 from leads.contract import Earlier, Step
-from leads.destinations import _smtp, email
-from leads.destinations._email_settings import MOST_RECIPIENTS, Mailbox, Settings
-from leads.destinations._smtp import Refusal
+from leads.destinations import email
 from leads.lead import Contact, Delivery, State
+from leads.mail import smtp as _smtp
+from leads.mail.settings import MOST_RECIPIENTS, Mailbox, Settings
+from leads.mail.smtp import Refusal
+from leads.messages.alert import Alert
 from leads.reader import Reader
-from leads.rows import delivery_row, read_delivery
+from leads.store.rows import delivery_row, read_delivery
 from leads.transport import Deadline
 from tests.destinations.harness_email import (
     PASSWORD,

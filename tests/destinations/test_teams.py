@@ -11,10 +11,11 @@ import pytest
 from dev.certificate import server_files
 from dev.server import Answer, Failure, Server
 from leads import errors
-from leads.alerts_text import Alert
 from leads.contract import Earlier, Step
-from leads.destinations import _teams_card, teams
-from leads.notification import compose
+from leads.destinations import teams
+from leads.destinations.teams import card as _teams_card
+from leads.messages.alert import Alert
+from leads.messages.notification import compose
 from leads.reader import Reader
 from leads.transport import Deadline
 from tests.destinations.harness_teams import RUN, SIGNATURE, url, workflow

@@ -19,14 +19,16 @@ from unittest.mock import patch
 from dev.dataverse import Dataverse
 from dev.entra import Token
 from dev.server import Request
-from leads import delivery, enabled, oauth, settings, sweep, transport, watch
+from leads import delivery, enabled, oauth, settings, transport
 from leads.app import App
 from leads.contract import Kind, Step
 from leads.errors import Transient
+from leads.intake import watch
 from leads.lead import Delivery, Lead, State
-from leads.memory import MemoryInbox, MemoryStore
 from leads.reader import Reader
-from leads.rows import is_delivery, read_delivery
+from leads.store.rows import is_delivery, read_delivery
+from leads.store.testing import MemoryInbox, MemoryStore
+from leads.sweep import sweep
 from leads.transport import Response
 from tests.world import NOON
 

@@ -11,8 +11,9 @@ from datetime import timedelta
 
 import pytest
 
-from leads import intake, replaying
+from leads.intake import accept
 from leads.lead import State
+from leads.operate import replay
 from leads.transport import Response
 from tests.faults.harness import WRITES, Crash, FaultWorld, fault_world
 from tests.world import PERSON, post, row
@@ -23,7 +24,7 @@ accepted: dict[str, bytes] = {}
 
 def receive(w: FaultWorld, body: bytes) -> None:
     """POST a lead; what was answered with 202 is promised."""
-    receipt = w.run(lambda: intake.receive(w.app, body, w.clock))
+    receipt = w.run(lambda: accept.receive(w.app, body, w.clock))
     if receipt:
         accepted[receipt.id] = body
 
@@ -81,7 +82,7 @@ def a_dead_one_replayed(w: FaultWorld) -> None:
     for lead_id in {delivery.lead_id for delivery in w.deliveries()}:
         # An operator whose command broke off gives it again, and a cautious one gives it twice.
         for _ in range(2):
-            while not w.run(lambda: (replaying.replay(w.app, lead_id, None, w.clock), True)[1]):  # noqa: B023
+            while not w.run(lambda: (replay.replay(w.app, lead_id, None, w.clock), True)[1]):  # noqa: B023
                 pass
     w.deliver_visible()
 
@@ -187,7 +188,7 @@ def purged(at: tuple[int, ...], *, after: bool = False) -> list[str]:
         assert w.store.tables["leads"] == {}
         assert w.store.containers["raw"] == {}
         assert w.store.tables["journal"] == {}
-        w.run(lambda: intake.receive(w.app, post(), arrived))
+        w.run(lambda: accept.receive(w.app, post(), arrived))
         w.settle()
         assert w.store.tables["leads"] == {}, "an event is never accepted again"
         assert w.store.containers["raw"] == {}

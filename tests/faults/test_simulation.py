@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from dev.server import Request
-from leads import intake, oauth
+from leads import oauth
 from leads.destinations.dynamics import record_id
 from leads.errors import Misconfigured
+from leads.intake import accept
 from leads.lead import Delivery, State
 from leads.transport import Response
 from tests.faults.harness import Crash, FaultWorld, Message, fault_world, no_answer
@@ -73,7 +74,7 @@ class Simulation:
             person = PERSON | {"email": f"someone{number}@contoso.com"}
             body = post(userDetails=person, actionCode=action, offerTitle=offer, description=str(len(self.bodies)))
             self.bodies.append(body)
-        receipt = self.w.run(lambda: intake.receive(self.w.app, body, self.w.clock))
+        receipt = self.w.run(lambda: accept.receive(self.w.app, body, self.w.clock))
         if receipt and not receipt.quarantined:
             self.accepted.setdefault(receipt.id, body)
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from dev import check_bicep as bicep
-from leads import operations, ops_api
-from leads.intake import receive
+from leads.intake.accept import receive
+from leads.operate import api, operations
 from tests.infra import standin
 from tests.world import post, world
 
@@ -474,9 +474,9 @@ def test_the_test_lead_is_shaped_as_microsofts(machine: Machine) -> None:
 def test_the_question_after_it_is_one_that_the_app_answers(machine: Machine) -> None:
     machine.deploy("--yes", "contoso-leads", "westeurope")
     call = machine.calls("curl")[1]
-    assert f"{ops_api.HEADER}: 1".lower() in call
+    assert f"{api.HEADER}: 1".lower() in call
     config = json.loads((machine.home / "calls.jsonl").read_text().splitlines()[-1])["config"]
-    assert f"/api/ops/{ops_api.PATH}show" in config
+    assert f"/api/ops/{api.PATH}show" in config
     with world() as made:
         lead = receive(made.app, post(), made.now).id
         asked = json.loads(call[call.index("--data") + 1]) | {"id": lead}

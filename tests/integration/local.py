@@ -28,13 +28,15 @@ from azure.data.tables import TableServiceClient
 from dev import host as hosts
 from dev.azurite import Azurite
 from dev.standin import StandIn
-from leads import delivery, intake, payload, settings, sweep, watch
+from leads import delivery, settings
 from leads.app import App
+from leads.intake import accept, payload, watch
 from leads.lead import Delivery, Lead, State
-from leads.ledger import EVENTS, JOURNAL, LEADS, OPEN, RAW
-from leads.memory import MemoryDoorbell
-from leads.rows import is_delivery, read_delivery, read_lead
-from leads.store import Row
+from leads.store.ledger import EVENTS, JOURNAL, LEADS, OPEN, RAW
+from leads.store.protocol import Row
+from leads.store.rows import is_delivery, read_delivery, read_lead
+from leads.store.testing import MemoryDoorbell
+from leads.sweep import sweep
 
 DURABLE = Path(__file__).with_name("durable.cjs")
 TABLE = "MarketplaceLeads"
@@ -382,7 +384,7 @@ def check(app: App, senders: Senders, rows: list[dict[str, Any]], crm: StandIn) 
         assert all_of_it.raw[lead_id[17:]] == content, "raw is not what arrived"
     by_event = {lead_id[17:] for lead_id in all_of_it.leads}
     for row in rows:
-        assert intake.event_of_row(app, TABLE, row) in by_event, "a row of the table is no lead"
+        assert accept.event_of_row(app, TABLE, row) in by_event, "a row of the table is no lead"
     bodies = Counter(all_of_it.raw[lead_id[17:]] for lead_id in all_of_it.leads)
     assert not [content for content, count in bodies.items() if count > 1], "one body became two leads"
     posted = {content for content in bodies if payload.read(content).timestamp is None}

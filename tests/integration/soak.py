@@ -32,9 +32,11 @@ from azure.data.tables import TableServiceClient
 from dev.azurite import Azurite
 from dev.server import Answer, Request
 from dev.standin import StandIn
-from leads import alerts, delivery, intake, sweep, watch
+from leads import delivery
 from leads.errors import Misconfigured
-from leads.ledger import JOURNAL, OPEN
+from leads.intake import accept, watch
+from leads.store.ledger import JOURNAL, OPEN
+from leads.sweep import alerts, sweep
 from tests.integration.local import (
     AT_ONCE,
     TABLE,
@@ -270,7 +272,7 @@ def backlog(folder: Path, count: int, seconds: float, sweeps: str = "*/30 * * * 
             memory = host.memory("VmHWM")
         with process(settings_of) as app:
             check(app, Senders(0), rows, crm)
-            assert all(intake.event_of_row(app, TABLE, row) for row in rows)
+            assert all(accept.event_of_row(app, TABLE, row) for row in rows)
     figure(
         "backlog of rows",
         rows=count,
@@ -313,7 +315,7 @@ def backlog_in_memory(count: int) -> None:
         w.inbox.tables[TABLE] = [row(f"row{number:06}", w.now) for number in range(count)]
         crm, end = w.places["crm"], w.now + timedelta(days=3)
         told = 0
-        with patch("leads.concerns.send", wraps=alerts.send) as send:
+        with patch("leads.sweep.concerns.send", wraps=alerts.send) as send:
             while w.now < end:
                 watch.watch(w.app, w.now)
                 for message in bell.due():

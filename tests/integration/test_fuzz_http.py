@@ -1,6 +1,6 @@
 """Whatever is sent, the answer is the one that design §7 promises, the bytes are kept, and the app stays up and small.
 
-Once through `leads.web` and `leads.watch` in memory with hypothesis, and once through the local host over a socket,
+Once through `leads.web` and `leads.intake.watch` in memory with hypothesis, and once through the local host over a socket,
 on Azurite. `FUZZ` is how many mutated bodies go over the socket, 300 unless set.
 """
 
@@ -27,10 +27,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dev.azurite import Azurite
-from leads import intake, watch, web
+from leads import web
 from leads.app import App
-from leads.intake import BODY_LIMIT
-from leads.ledger import QUARANTINE, RAW
+from leads.intake import accept, watch
+from leads.intake.accept import BODY_LIMIT
+from leads.store.ledger import QUARANTINE, RAW
 from tests.integration.local import TABLE, LocalHost, environ, figure, found, process, settle, until
 from tests.world import NOON, FakeDestination, post, row, world
 
@@ -238,7 +239,7 @@ def test_any_bytes_get_the_answer_of_the_design_and_are_kept(contents: list[byte
         assert len(w.places["crm"].got) == len(accepted)
 
 
-# --- rows, through leads.watch ---
+# --- rows, through leads.intake.watch ---
 
 COLUMNS = (
     VALUES.filter(lambda value: not isinstance(value, list | dict))
@@ -264,7 +265,7 @@ def test_any_row_becomes_a_lead_once(columns: dict[str, dict[str, Any]]) -> None
         w.inbox.tables[TABLE] = rows
         for _ in range(2):
             w.live(minutes=6)
-        events = {intake.event_of_row(w.app, TABLE, one) for one in rows}
+        events = {accept.event_of_row(w.app, TABLE, one) for one in rows}
         assert {lead_id[17:] for lead_id in w.ids()} == events
         assert not w.store.containers.get(QUARANTINE), "a row was not read"
         assert len(w.places["crm"].got) == len(events)
@@ -405,7 +406,7 @@ def test_odd_rows_of_a_real_table_become_leads(host: LocalHost, storage: str) ->
         for one in rows:
             table.create_entity(one)
     with process(environ(storage)) as app:
-        events = {intake.event_of_row(app, TABLE, one) for one in rows}
+        events = {accept.event_of_row(app, TABLE, one) for one in rows}
         until(lambda: events <= {lead_id[17:] for lead_id in found(app).leads}, "the watch of all rows")
         assert not [note for _, note in app.store.blobs(QUARANTINE, "") if note["via"] == "table"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from leads import intake
+from leads.intake import accept
 from tests.browser import Browser, browser, missing
 from tests.month import month
 from tests.page import KEY, Site, serve
@@ -80,8 +80,8 @@ LOOKS: dict[str, Callable[[Browser], None]] = {
 class TestEverybodyCanUseIt:
     @pytest.mark.parametrize("look", ["desktop, light", "phone, dark"])
     def test_axe_finds_nothing(self, chrome: Browser, site: Site, look: str) -> None:
-        with pytest.raises(intake.NotALead):
-            intake.receive(site.world.app, b"no lead", site.world.now)
+        with pytest.raises(accept.NotALead):
+            accept.receive(site.world.app, b"no lead", site.world.now)
         name = next(iter(site.world.store.containers["quarantine"]))
         LOOKS[look](chrome)
         chrome.get(f"{site.url}/api/page/")
@@ -241,7 +241,7 @@ def test_hostile_words_are_only_words(chrome: Browser) -> None:
     with world() as made, serve(made) as site:
         names = ("firstName", "lastName", "email", "phone", "company", "title", "country")
         body = post(userDetails=dict.fromkeys(names, HOSTILE), offerTitle=HOSTILE, description=HOSTILE, odd=HOSTILE)
-        lead_id = intake.receive(made.app, body, made.now).id
+        lead_id = accept.receive(made.app, body, made.now).id
         made.live(minutes=10)
         sign_in(chrome, site)
         for path in ("", "leads", f"leads/{lead_id}"):

@@ -22,14 +22,18 @@ from azure.storage.queue import QueueClient
 from dev import host as hosts
 from dev.azurite import Azurite
 from dev.standin import StandIn
-from leads import delivery, enabled, erasure, intake, purge, replaying, settings, sweep, triggers, watch
+from leads import delivery, enabled, settings, triggers
 from leads.app import App
 from leads.contract import Kind, Step
-from leads.doorbell import POISON_QUEUE, QUEUE
+from leads.intake import accept, watch
 from leads.lead import Lead, Outcome, State
-from leads.ledger import EVENTS, GONE, JOURNAL, LEADS, OPEN, STATE
-from leads.memory import MemoryDoorbell
+from leads.operate import forget
+from leads.operate import replay as replaying
 from leads.reader import Reader
+from leads.store.doorbell import POISON_QUEUE, QUEUE
+from leads.store.ledger import EVENTS, GONE, JOURNAL, LEADS, OPEN, STATE
+from leads.store.testing import MemoryDoorbell
+from leads.sweep import purge, sweep
 from tests.integration.local import (
     TABLE,
     LocalHost,
@@ -162,7 +166,7 @@ def test_a_message_that_the_host_gives_up_is_recorded_and_delivered_at_last(
 def test_a_bug_that_stays_ends_as_dead_and_alerted() -> None:
     """The host gives a message up the moment its fifth call failed, in the claim of that call."""
     with world(crm=FakeDestination(always=KeyError("a bug of ours"))) as w:
-        lead_id = intake.receive(w.app, body(1), w.now).id
+        lead_id = accept.receive(w.app, body(1), w.now).id
         end = w.now + timedelta(hours=100)
         while w.now < end and w.states() != {"crm": "dead"}:
             while message := w.bell.take():
@@ -224,7 +228,7 @@ def test_what_an_operator_deletes_from_the_queue_is_rung_for_again(storage: str,
     now = datetime.now(UTC)
     with process(settings_of) as app, QueueClient.from_connection_string(storage, QUEUE) as queue:
         del app.doorbell  # the real one
-        ids = {intake.receive(app, body(number), now).id for number in range(25)}
+        ids = {accept.receive(app, body(number), now).id for number in range(25)}
         assert queue.get_queue_properties().approximate_message_count == 50
         queue.clear_messages()
         # The sweep of three minutes later; a new process delivers.
@@ -254,7 +258,7 @@ def test_a_replay_that_races_the_close_of_its_lead_wins(storage: str) -> None:
     place = Place()
     with with_place(storage, place) as app, ThreadPoolExecutor(2) as pool:
         now = datetime.now(UTC)
-        ids = [intake.receive(app, body(number), now).id for number in range(30)]
+        ids = [accept.receive(app, body(number), now).id for number in range(30)]
         assert ring_all(app, now) == len(ids)
         won = 0
         for turn in range(3):
@@ -298,7 +302,7 @@ def test_what_is_forgotten_while_it_is_delivered_does_not_come_back(storage: str
         (lead_id,) = found(app).leads
         under_way = pool.submit(ring_all, app, now)
         assert started.wait(30)
-        told = erasure.forget(app, "forgetful@fabrikam.com", now)
+        told = forget.forget(app, "forgetful@fabrikam.com", now)
         assert told["leads"] == [lead_id]
         assert told["by_hand"], "that it was on its way is told"
         ended.set()
@@ -310,7 +314,7 @@ def test_what_is_forgotten_while_it_is_delivered_does_not_come_back(storage: str
         assert not everything.leads
         assert not everything.raw
         assert not [line.key for line in app.store.rows_before(JOURNAL, "~")]
-        seen = app.ledger.seen(intake.event_of_row(app, TABLE, written))
+        seen = app.ledger.seen(accept.event_of_row(app, TABLE, written))
         assert seen
         assert seen.fate == GONE
         assert place.got == [lead_id]
@@ -329,7 +333,7 @@ def test_a_purge_leaves_alone_what_is_under_way(storage: str) -> None:
         long_ago = now - timedelta(days=400)
         assert isinstance(app.doorbell, MemoryDoorbell)
         app.doorbell.now = long_ago
-        old = intake.receive(app, body(1), long_ago).id
+        old = accept.receive(app, body(1), long_ago).id
         ended.set()
         ring_all(app, long_ago)
         sweep.sweep(app, long_ago + timedelta(minutes=5))

@@ -1,0 +1,119 @@
+"""Teams: an Adaptive Card to a Workflows webhook ("Post to a channel when a webhook request is received").
+
+The workflow answers 202 before it posts, so delivered means accepted by the workflow, not shown in the channel, and
+`remote_id` says so. A replay posts a second card: a webhook knows no repetition. The URL is a credential.
+Facts: learn.microsoft.com/microsoftteams/platform (webhooks and connectors; cards format), adaptivecards.io (1.4).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from leads import transport
+from leads.contract import Kind, Step
+from leads.destinations.teams import card
+from leads.errors import Failure, Misconfigured, Rejected, Throttled, Transient
+from leads.lead import Lead
+from leads.messages import alert as alerts_text
+from leads.messages import languages, notification
+from leads.messages.alert import Alert
+from leads.messages.message import Message
+from leads.messages.notification import Voice
+from leads.reader import Reader
+from leads.transport import Deadline, Response
+
+KIND = Kind.NOTIFICATION
+
+_NAME = "TEAMS_WEBHOOK_URL"
+_CODE = re.compile(r"[A-Za-z]{1,60}")
+_RUN = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_RENEW = (
+    "Open the workflow in Teams or Power Automate: it has to exist, be switched on, have an owner, and let anyone "
+    f"trigger it. Then copy its URL into {_NAME} again."
+)
+
+
+def _voice() -> Voice:
+    return Voice(languages.load(languages.DEFAULT), UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where to post, and in which words."""
+
+    webhook_url: str = field(default="", repr=False)
+    voice: Voice = field(default_factory=_voice)
+
+    @classmethod
+    def read(cls, reader: Reader) -> Settings:
+        """Read TEAMS_WEBHOOK_URL, LEADS_LANGUAGE and LEADS_TIME_ZONE, telling the reader of every problem."""
+        # The URL is used exactly as it came: it is signed.
+        url = reader.text(_NAME) if reader.url(_NAME, required=True) else ""
+        if url and (urlsplit(url).hostname or "").endswith(("webhook.office.com", "outlook.office.com")):
+            reader.problem(
+                _NAME,
+                "It belongs to an Office 365 connector, and Microsoft has retired those.",
+                "Make a workflow from the template 'Post to a channel when a webhook request is received' and use its "
+                "URL; see docs/destinations/teams.md.",
+            )
+        return cls(url, Voice.read(reader))
+
+
+def send(lead: Lead, step: Step, settings: Settings) -> str:
+    """Post the card about `lead`, unless the workflow took it already, and return that it was accepted."""
+    if step.remote_id and not step.replayed:
+        return step.remote_id
+    message = notification.of_step(lead, step, settings.voice)
+    return _post(message, step.deadline, settings, step.now)
+
+
+def alert(alert: Alert, deadline: Deadline, settings: Settings) -> None:
+    """Tell the operators of trouble. Raises a `leads.errors.Failure` when that fails; whoever calls only logs it."""
+    _post(alerts_text.compose(alert, settings.voice), deadline, settings, datetime.now(UTC))
+
+
+def _post(message: Message, deadline: Deadline, settings: Settings, now: datetime) -> str:
+    answer = transport.request(
+        "POST",
+        settings.webhook_url,
+        deadline=deadline,
+        headers={"Content-Type": "application/json"},
+        data=card.envelope(message, settings.voice.language.say("note.cut")),
+    )
+    if not 200 <= answer.status < 300:
+        raise _failure(answer, now)
+    run = answer.headers.get("x-ms-workflow-run-id", "")
+    return f"accepted, workflow run {run}" if _RUN.fullmatch(run) else "accepted"
+
+
+def _failure(answer: Response, now: datetime) -> Failure:
+    code = _code(answer)
+    told = f"({answer.status}{f' {code}' if code else ''})"
+    if answer.status == 429:
+        return Throttled(
+            f"The Teams workflow wants fewer cards for now {told}.",
+            "Nothing to do: it is tried again.",
+            retry_after=answer.retry_after(now),
+        )
+    if answer.status >= 500 or answer.status == 408:
+        return Transient(
+            f"The Teams workflow is out of order for now {told}.",
+            "Nothing to do if it passes: it is tried again.",
+            retry_after=answer.retry_after(now),
+        )
+    if answer.status == 413:
+        return Rejected(
+            f"The card was too large for the Teams workflow {told}.",
+            "Look at the lead in another way, and report this as a bug: cards are kept below the limit.",
+        )
+    return Misconfigured(f"The Teams workflow did not take the card {told}.", _RENEW)
+
+
+def _code(answer: Response) -> str:
+    body = answer.json()
+    error = body.get("error") if isinstance(body, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else ""

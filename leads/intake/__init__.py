@@ -1,0 +1,1 @@
+"""Bytes or a row become a lead, and are kept."""

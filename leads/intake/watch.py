@@ -1,0 +1,239 @@
+"""New rows of the watched tables since the last look.
+
+Azure tables raise no events and do not index `Timestamp`, so there are two ways of looking. Every run reads the
+partitions of the last days one by one, which is cheap as long as the keys are days. A full scan by `Timestamp` on the
+first run, then daily, finds what the keys do not tell; while the newest keys do not look like days it runs every 15
+minutes. Rows whose event is known are no-ops, so both overlap generously. One run works off a bounded number of rows
+and notes where the next one goes on.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from leads import log
+from leads.app import App
+from leads.intake import accept
+from leads.store.ledger import BACKFILLED, Seen
+from leads.store.protocol import Changed, Row, Value
+from leads.store.rows import time_read, time_text
+
+OVERLAP = timedelta(minutes=15)
+FULL_SCAN = timedelta(days=1)
+FULL_SCAN_OF_STRANGE_KEYS = timedelta(minutes=15)
+ROWS_PER_RUN = 5000
+"""Rows of a full scan that one run works off; the next run goes on where it stopped."""
+
+RUN_SECONDS = 90.0
+"""Seconds after which a run begins no further page: the host ends it at 300, and a page of new rows may take 60."""
+FAILURES_PER_RUN = 10
+"""Rows that cannot be taken before a run takes it that the storage is broken."""
+
+_DAY_KEY = re.compile(r"(\d{1,2}):2[Ff](\d{1,2}):2[Ff](\d{4})")
+
+
+@dataclass
+class _Run:
+    """One look at one table."""
+
+    app: App
+    table: str
+    now: datetime
+    oldest: str
+    """Rows with an earlier `Timestamp` only get an event: they are older than the app."""
+    budget: int = ROWS_PER_RUN
+    rows: int = 0
+    accepted: int = 0
+    repeated: int = 0
+    quarantined: int = 0
+    backfilled: int = 0
+    newest: str = ""
+    """The `Timestamp` of the newest row read."""
+    newest_is_day: bool = False
+    failed: list[str] = field(default_factory=list)
+    """What kept rows from being taken."""
+    stop_at: float = math.inf
+    """When to begin no further page, by the monotonic clock."""
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the time for this run is used up."""
+        return time.monotonic() >= self.stop_at
+
+
+def watch(app: App, now: datetime) -> None:
+    """Look at every watched table once. A table that fails does not keep the others waiting; its error is raised."""
+    failed = []
+    stop_at = time.monotonic() + RUN_SECONDS
+    for table in app.settings.inbox_tables:
+        try:
+            _watch_table(app, table, now, stop_at)
+        except Exception as error:  # noqa: BLE001 - told below, after the other tables had their turn
+            log.event("watch_failed", table=table, error=type(error).__name__)
+            failed.append(f"{table} ({type(error).__name__})")
+    if failed:
+        raise RuntimeError(f"These tables could not be read to the end: {', '.join(failed)}. The next run goes on.")
+
+
+def _watch_table(app: App, table: str, now: datetime, stop_at: float) -> None:
+    """Look at one table: the partitions of the last days, then a stretch of the full scan if one is due."""
+    note = app.ledger.note(f"watch:{table.lower()}")
+    if note.values.get("account") != app.inbox.account:
+        # Noted before anything is read: what comes while the first runs fail is not older than the app. Watermarks say
+        # nothing of another account.
+        first_run_at = str(note.values.get("first_run_at", "")) or time_text(now)
+        blank = replace(note, values={})
+        note = _advance(app, blank, {"first_run_at": first_run_at, "account": app.inbox.account})
+    oldest = (time_read(note.values.get("first_run_at")) or now) - timedelta(days=app.settings.backfill_days)
+    run = _Run(app, table, now, time_text(oldest), stop_at=stop_at)
+    note = _advance(app, note, _read_days(run, note, oldest))
+    scan = _scan(run, note)
+    ran: dict[str, Value] = {} if run.failed else {"ran_at": time_text(now)}
+    _advance(app, note, ran | scan | _newest(run, note))
+    log.event(
+        "watch_ran",
+        table=table,
+        rows=run.rows,
+        accepted=run.accepted,
+        repeated=run.repeated,
+        quarantined=run.quarantined,
+        backfilled=run.backfilled,
+        full_scan=bool(scan),
+    )
+    if run.failed:
+        raise RuntimeError(f"{len(run.failed)} rows could not be taken: {', '.join(sorted(set(run.failed)))}.")
+
+
+def day_key(day: datetime) -> str:
+    """The PartitionKey of a day as Microsoft writes it: `9/28/2018` with each slash as `:2F`."""
+    return f"{day.month}:2F{day.day}:2F{day.year}"
+
+
+def is_day_key(key: str) -> bool:
+    """Whether a PartitionKey looks like a day."""
+    match = _DAY_KEY.fullmatch(key)
+    return match is not None and 1 <= int(match[1]) <= 12 and 1 <= int(match[2]) <= 31
+
+
+def _days(watermark: datetime, now: datetime) -> Iterator[datetime]:
+    """Each day from tomorrow back to the one before the watermark: Microsoft's day may not be ours."""
+    day = now + timedelta(days=1)
+    while day.date() >= (watermark - timedelta(days=1)).date():
+        yield day
+        day -= timedelta(days=1)
+
+
+def _since(moment: datetime) -> str:
+    return f"Timestamp ge datetime'{time_text(moment)}'"
+
+
+def _read_days(run: _Run, note: Row, oldest: datetime) -> dict[str, Value]:
+    """Read the partitions of the days since the watermark; what the note should say afterwards.
+
+    The watermark moves only when every row is durable. A pass that is too long for one run goes on where it stopped;
+    one in which a row could not be taken begins again.
+    """
+    values = note.values
+    # A clock that once ran ahead must not make this one skip anything.
+    watermark = min(time_read(values.get("watermark")) or oldest, run.now)
+    stopped_on, token = str(values.get("pass_day", "")), str(values.get("pass_token", ""))
+    began = str(values.get("pass_began_at", "")) or time_text(run.now)
+    for day in _days(watermark, run.now):
+        if stopped_on and f"{day:%Y-%m-%d}" > stopped_on:
+            continue
+        condition = f"PartitionKey eq '{day_key(day)}' and {_since(watermark - OVERLAP)}"
+        stop = _work_off(run, condition, token if f"{day:%Y-%m-%d}" == stopped_on else "")
+        if stop:
+            under_way: dict[str, Value] = {"pass_began_at": began, "pass_day": f"{day:%Y-%m-%d}", "pass_token": stop}
+            return under_way | {"pass_failed": bool(run.failed) or values.get("pass_failed") is True}
+    done: dict[str, Value] = {"pass_began_at": "", "pass_day": "", "pass_token": "", "pass_failed": False}
+    return done if run.failed or values.get("pass_failed") is True else done | {"watermark": began}
+
+
+def _scan(run: _Run, note: Row) -> dict[str, Value]:
+    """Work off a stretch of the full scan, if one is under way or due; what the note should say afterwards.
+
+    The watermark of scans is the newest `Timestamp` that was known when the last *completed* scan began: whatever
+    was written behind its cursor is newer than that, by the clock of the storage itself, whatever ours says. Where
+    no row was known by then, the next scan reads everything once more.
+    """
+    values = note.values
+    watermark = str(values.get("scan_watermark", ""))
+    began, cursor = str(values.get("scan_began_at", "")), str(values.get("scan_cursor", ""))
+    following = str(values.get("scan_following", ""))
+    if run.is_late:
+        return {}
+    if not began:
+        last = time_read(values.get("scanned_at"))
+        every = FULL_SCAN if values.get("keys_are_days") is True else FULL_SCAN_OF_STRANGE_KEYS
+        if last is not None and timedelta(0) <= run.now - last < every:
+            return {}
+        began, cursor = time_text(run.now), ""
+        following = max(str(values.get("last_row_at", "")), run.newest)
+    since, failed_before = time_read(watermark), len(run.failed)
+    stop = _work_off(run, _since(since - OVERLAP) if since else "", cursor)
+    failed = len(run.failed) > failed_before or values.get("scan_failed") is True
+    if stop:
+        return {"scan_began_at": began, "scan_cursor": stop, "scan_following": following, "scan_failed": failed}
+    done: dict[str, Value] = {"scan_began_at": "", "scan_cursor": "", "scan_following": "", "scan_failed": False}
+    return done if failed else done | {"scanned_at": began, "scan_watermark": max(watermark, following)}
+
+
+def _work_off(run: _Run, condition: str, token: str) -> str:
+    """Take all rows that meet the condition; where the budget of rows or of time ends first, the token to go on from.
+
+    A row that cannot be taken does not keep the others waiting, unless there are many: then its error is raised.
+    """
+    for page in run.app.inbox.pages(run.table, condition, token):
+        for row in page.rows:
+            try:
+                _take(run, row)
+            except Exception as error:
+                run.failed.append(type(error).__name__)
+                if len(run.failed) == FAILURES_PER_RUN:
+                    raise
+        run.budget -= len(page.rows)
+        if page.token and (run.budget <= 0 or run.is_late):
+            return page.token
+    return ""
+
+
+def _take(run: _Run, row: Mapping[str, Any]) -> None:
+    """Make one row durable: as a lead, or as an event only where it is older than the app."""
+    run.rows += 1
+    stamp = str(row["Timestamp"])
+    if stamp >= run.newest:
+        run.newest, run.newest_is_day = stamp, is_day_key(str(row["PartitionKey"]))
+    if stamp < run.oldest:
+        event = accept.event_of_row(run.app, run.table, row)
+        run.app.ledger.remember(event, Seen("", fate=BACKFILLED), run.now)
+        run.backfilled += 1
+        return
+    receipt = accept.receive_row(run.app, run.table, row, run.now)
+    run.quarantined += receipt.quarantined
+    run.repeated += receipt.repeated
+    run.accepted += not (receipt.quarantined or receipt.repeated)
+
+
+def _newest(run: _Run, note: Row) -> dict[str, Value]:
+    """What the newest row that was ever seen looks like."""
+    if not run.rows or run.newest < str(note.values.get("last_row_at", "")):
+        return {}
+    return {"last_row_at": run.newest, "keys_are_days": run.newest_is_day}
+
+
+def _advance(app: App, note: Row, values: Mapping[str, Value]) -> Row:
+    """Write the note on, unless another watch did so meanwhile: then its note stands, and is read.
+
+    A pass that another watch did better is lost work, never a lost row: each has read every row before it says so.
+    """
+    try:
+        return app.ledger.write_note(replace(note, values={**note.values, **values}))
+    except Changed:
+        return app.ledger.note(note.key)

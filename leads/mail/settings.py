@@ -1,0 +1,217 @@
+"""Settings of the e-mail destination: `EMAIL_*`, and what all messages share."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from urllib.parse import quote, unquote, urlsplit
+
+from leads.messages import languages
+from leads.messages.languages import Language
+from leads.messages.notification import Voice
+from leads.messages.plain import is_address
+from leads.reader import Reader
+
+MOST_RECIPIENTS = 50
+"""Azure Communication Services takes no more for one mail, and a delivery's record has room to mark that many."""
+GRAPH = "https://graph.microsoft.com"
+AUTHORITY = "https://login.microsoftonline.com"
+
+_MAILBOX = re.compile(r'"?(?P<name>[^"<>@\x00-\x1f]*)"?\s*<(?P<bracketed>[^<>\s]+)>|(?P<bare>\S+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """An address, and the name that stands before it."""
+
+    address: str
+    name: str = ""
+
+    @property
+    def domain(self) -> str:
+        """The part after the `@`, in lower case."""
+        return self.address.rpartition("@")[2].lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An SMTP server: with TLS from the first byte, or else with STARTTLS, never without."""
+
+    host: str
+    port: int
+    implicit_tls: bool
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A mailbox that Microsoft Graph sends from, and how to sign in."""
+
+    sender: str
+    url: str = GRAPH
+    authority: str = AUTHORITY
+    tenant_id: str = ""
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    certificate: str = field(default="", repr=False)
+    """Private key and certificate, both in PEM."""
+    managed_identity_client_id: str = ""
+
+
+def _voice() -> Voice:
+    return Voice(languages.load(languages.DEFAULT), UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """To whom, from whom, by which way, in which words."""
+
+    to: tuple[Mailbox, ...] = ()
+    sender: Mailbox = Mailbox("leads@localhost")
+    server: Server | None = None
+    graph: Graph | None = None
+    digest: bool = False
+    digest_zone: tzinfo = UTC
+    voice: Voice = field(default_factory=_voice)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The recipients' bare addresses."""
+        return tuple(mailbox.address for mailbox in self.to)
+
+    @property
+    def language(self) -> Language:
+        """The language of all messages."""
+        return self.voice.language
+
+    @classmethod
+    def read(cls, reader: Reader) -> Settings:
+        """Read all `EMAIL_*` settings, LEADS_LANGUAGE and LEADS_TIME_ZONE, telling the reader of every problem.
+
+        What concerns only wording and digest is a warning.
+        """
+        graph = _graph(reader) if reader.text("EMAIL_GRAPH_SENDER") else None
+        server = _server(reader)
+        if graph and server:
+            reader.problem("EMAIL_SMTP_URL", "EMAIL_GRAPH_SENDER is set too.", "Keep one; SMTP is used until then.")
+        if not graph and not server and not reader.text("EMAIL_SMTP_URL"):
+            reader.problem(
+                "EMAIL_SMTP_URL",
+                "Neither it nor EMAIL_GRAPH_SENDER is set.",
+                "Set the one by which mail is to be sent.",
+            )
+        voice = Voice.read(reader)
+        # What is wrong with the digest must not stop the mails.
+        mild = Reader(reader.environ)
+        digest = mild.choice("EMAIL_DIGEST", "none", ("none", "daily")) == "daily"
+        zone = languages.read_zone(mild, "EMAIL_DIGEST_TIME_ZONE") if reader.text("EMAIL_DIGEST_TIME_ZONE") else None
+        reader.warnings += mild.problems
+        return cls(
+            to=_recipients(reader),
+            sender=_sender(reader, graph),
+            server=server,
+            graph=graph,
+            digest=digest,
+            digest_zone=zone or voice.zone,
+            voice=voice,
+        )
+
+
+def _mailbox(text: str) -> Mailbox | None:
+    found = _MAILBOX.fullmatch(text)
+    address = (found["bracketed"] or found["bare"]) if found else ""
+    return Mailbox(address, (found["name"] or "").strip()) if found and is_address(address) else None
+
+
+def _recipients(reader: Reader) -> tuple[Mailbox, ...]:
+    found: dict[str, Mailbox] = {}
+    for number, item in enumerate(reader.items("EMAIL_TO"), 1):
+        mailbox = _mailbox(item)
+        if mailbox:
+            found.setdefault(mailbox.address.lower(), mailbox)
+        else:
+            reader.problem("EMAIL_TO", f"Entry {number} is no e-mail address.", "Separate addresses by commas.")
+    if len(found) > MOST_RECIPIENTS:
+        reader.problem(
+            "EMAIL_TO",
+            f"It names {len(found)} recipients; {MOST_RECIPIENTS} is the most.",
+            "Make a distribution group and name that one.",
+        )
+    if not reader.text("EMAIL_TO", required=True) or found:
+        return tuple(found.values())
+    return ()
+
+
+def _sender(reader: Reader, graph: Graph | None) -> Mailbox:
+    text = reader.text("EMAIL_FROM", graph.sender if graph else "", required=graph is None)
+    mailbox = _mailbox(text)
+    if text and not mailbox:
+        reader.problem(
+            "EMAIL_FROM" if reader.text("EMAIL_FROM") else "EMAIL_GRAPH_SENDER",
+            "It is no e-mail address.",
+            "Write it as leads@contoso.com or Leads <leads@contoso.com>.",
+        )
+    return mailbox or Mailbox("leads@localhost")
+
+
+def _server(reader: Reader) -> Server | None:
+    text = reader.text("EMAIL_SMTP_URL")
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+        good = (
+            parts.scheme in ("smtp", "smtps")
+            and bool(host)
+            and not (parts.path.strip("/") or parts.query or parts.fragment)
+        )
+    except ValueError:
+        good = False
+    if not good or any(c.isspace() or not c.isprintable() for c in text):
+        reader.problem(
+            "EMAIL_SMTP_URL",
+            "It is not of the form smtp://user:password@host:587 or smtps://user:password@host:465.",
+            "Percent-encode special characters of user and password: @ as %40, : as %3A, / as %2F, # as %23, ? as %3F.",
+        )
+        return None
+    implicit = parts.scheme == "smtps"
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if bool(user) != bool(password):
+        reader.problem("EMAIL_SMTP_URL", "It has a user name or a password, but not both.", "Give both or none.")
+    return Server(host, port or (465 if implicit else 587), implicit, user, password)
+
+
+def _graph(reader: Reader) -> Graph:
+    graph = Graph(
+        sender=reader.text("EMAIL_GRAPH_SENDER"),
+        url=reader.url("EMAIL_GRAPH_URL") or GRAPH,
+        authority=reader.url("EMAIL_GRAPH_AUTHORITY") or AUTHORITY,
+        tenant_id=reader.text("EMAIL_GRAPH_TENANT_ID"),
+        client_id=reader.text("EMAIL_GRAPH_CLIENT_ID"),
+        client_secret=reader.text("EMAIL_GRAPH_CLIENT_SECRET"),
+        certificate=reader.text("EMAIL_GRAPH_CERTIFICATE").replace("\\n", "\n"),
+        managed_identity_client_id=reader.text("EMAIL_GRAPH_MANAGED_IDENTITY_CLIENT_ID"),
+    )
+    if graph.client_secret or graph.certificate:
+        reader.text("EMAIL_GRAPH_TENANT_ID", required=True)
+        reader.text("EMAIL_GRAPH_CLIENT_ID", required=True)
+    if graph.client_secret and graph.certificate:
+        reader.problem(
+            "EMAIL_GRAPH_CERTIFICATE", "EMAIL_GRAPH_CLIENT_SECRET is set too.", "Keep one and remove the other."
+        )
+    if graph.client_id and not (graph.client_secret or graph.certificate):
+        reader.problem(
+            "EMAIL_GRAPH_CLIENT_SECRET",
+            "An app registration is named by EMAIL_GRAPH_CLIENT_ID, but nothing that proves to be it.",
+            "Set EMAIL_GRAPH_CLIENT_SECRET or EMAIL_GRAPH_CERTIFICATE; or remove EMAIL_GRAPH_CLIENT_ID to use the "
+            "managed identity (a user-assigned one is named by EMAIL_GRAPH_MANAGED_IDENTITY_CLIENT_ID).",
+        )
+    return graph
+
+
+def sendmail_url(graph: Graph) -> str:
+    """Where Microsoft Graph takes mail from that mailbox."""
+    return f"{graph.url}/v1.0/users/{quote(graph.sender, safe='@')}/sendMail"

@@ -1,0 +1,1 @@
+"""What people read: notifications, alerts and the digest, in their language."""

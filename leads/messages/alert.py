@@ -1,0 +1,56 @@
+"""What an alert says: titles and labels in the operators' language, cause and remedy in the words of what failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from leads.messages.message import Fact, Message, Tone
+from leads.messages.notification import Voice
+from leads.messages.plain import block, line
+
+TEXT_LIMIT = 2000
+"""Characters of cause and of remedy that an alert shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What the operators should know. No field holds personal data, a secret or a URL with its query."""
+
+    kind: str
+    """`dead`, `misconfigured`, `quarantine`, `watch_silent` or `settings`."""
+    subject: str
+    """The destination, table or setting that is concerned."""
+    count: int
+    """How many leads wait, or how many things are wrong."""
+    since: datetime
+    cause: str
+    remedy: str
+    command: str = ""
+    """The command that helps once the remedy was applied."""
+
+
+def compose(alert: Alert, voice: Voice) -> Message:
+    """The message about `alert`: what happened, since when, how much waits, the remedy and the command that helps."""
+    say = voice.language.say
+    kind = alert.kind if voice.language.has(f"alert.{alert.kind}.title") else "other"
+    title = say(f"alert.{kind}.title", subject=line(alert.subject, 80))
+    return Message(
+        subject=f"{say('alert.badge')}: {title}",
+        tone=Tone.ALARM,
+        badge=say("alert.badge"),
+        headline=title,
+        summary=line(alert.cause, TEXT_LIMIT, links=True),
+        step="",
+        next_title=say("alert.remedy"),
+        next_text=block(alert.remedy, TEXT_LIMIT, links=True),
+        facts=(
+            Fact(say("alert.since"), voice.language.moment(alert.since, voice.zone)),
+            Fact(say(f"alert.{kind}.count"), str(alert.count)),
+        ),
+        command_title=say("alert.command"),
+        command=line(alert.command, links=True),
+        notes=(say("alert.safe"),),
+        footer=say("alert.footer"),
+        language=voice.language.code,
+    )

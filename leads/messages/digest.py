@@ -1,0 +1,108 @@
+"""The digest: one mail with the leads of a day, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, tzinfo
+
+from leads.lead import Lead, Stage
+from leads.messages import notification
+from leads.messages.languages import Language
+from leads.messages.message import Tone
+from leads.messages.plain import line
+
+ROW_LIMIT = 80
+"""Leads that a digest lists, the keenest first; more are counted. Gmail cuts mails at 102 KB; a row is about 1 KB."""
+
+_ORDER = (Stage.ACTIVE, Stage.TRIAL, Stage.INITIAL_INTEREST, Stage.UNKNOWN, Stage.DO_NOT_CONTACT)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One lead of the day."""
+
+    clock: str
+    who: str
+    company: str
+    did: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The day's leads for one offer at one stage, in order of arrival. The keenest stage comes first."""
+
+    offer: str
+    stage: str
+    total: int
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What a digest says, in plain text. The fields up to `footer` are those that every mail's layout wants."""
+
+    subject: str
+    tone: Tone
+    badge: str
+    headline: str
+    summary: str
+    step: str
+    notes: tuple[str, ...]
+    footer: str
+    language: str
+    groups: tuple[Group, ...]
+
+
+def bounds(day: date, zone: tzinfo) -> tuple[datetime, datetime]:
+    """When `day` begins and ends in `zone`: 23 or 25 hours apart where clocks change. The end is not part of it."""
+    return datetime.combine(day, time(), zone), datetime.combine(day + timedelta(days=1), time(), zone)
+
+
+def compose(leads: Iterable[Lead], day: date, zone: tzinfo, language: Language) -> Digest | None:
+    """The digest of those of `leads` that arrived on `day` in `zone`; None on an empty day.
+
+    Test leads are left out: they are nobody's business on the next morning.
+    """
+    begin, end = bounds(day, zone)
+    found = sorted(
+        (lead for lead in leads if not lead.is_test and begin <= lead.arrived_at < end),
+        key=lambda lead: (lead.arrived_at, lead.id),
+    )
+    if not found:
+        return None
+    say, written = language.say, language.day(day)
+    listed = sorted(found, key=lambda lead: _ORDER.index(lead.stage))[:ROW_LIMIT]
+    notes = (say("digest.more", n=len(found) - len(listed)),) if len(found) > len(listed) else ()
+    return Digest(
+        subject=say("digest.subject", date=written, n=len(found)),
+        tone=Tone.WARM,
+        badge=say("digest.badge"),
+        headline=say("digest.title", date=written),
+        summary=say("digest.summary", n=len(found), customers=len({lead.customer for lead in found})),
+        step="",
+        notes=notes,
+        footer=say("note.footer"),
+        language=language.code,
+        groups=tuple(_groups(found, listed, zone, language)),
+    )
+
+
+def _groups(found: Sequence[Lead], listed: Sequence[Lead], zone: tzinfo, language: Language) -> list[Group]:
+    def place(lead: Lead) -> tuple[str, int]:
+        return line(lead.offer_name, 120), _ORDER.index(lead.stage)
+
+    groups = []
+    for offer, order in sorted({place(lead) for lead in found}, key=lambda at: (not at[0], at[0].casefold(), at)):
+        rows = tuple(_row(lead, zone, language) for lead in listed if place(lead) == (offer, order))
+        total = sum(place(lead) == (offer, order) for lead in found)
+        stage = language.say(f"stage.{_ORDER[order]}")
+        groups.append(Group(offer or language.say("digest.no_offer"), stage, total, rows))
+    return groups
+
+
+def _row(lead: Lead, zone: tzinfo, language: Language) -> Row:
+    local = lead.arrived_at.astimezone(zone)
+    who = notification.who(lead, language)
+    company = line(lead.contact.company, 80)
+    return Row(f"{local:%H:%M}", line(who, 80), "" if company == who else company, notification.did(lead, language))

@@ -1,0 +1,268 @@
+"""What a message says about a lead: the one place that decides it, for e-mail and Teams alike.
+
+The result is plain text in parts, already free of tricks (`leads.messages.plain`). How it looks is up to templates and cards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from urllib.parse import quote
+
+from leads.contract import Step
+from leads.lead import Lead, Stage
+from leads.messages import languages
+from leads.messages.languages import Language
+from leads.messages.message import Button, Fact, Message, Tone
+from leads.messages.plain import LINE_LIMIT, block, is_address, line
+from leads.reader import Reader
+
+MESSAGE_LIMIT = 4000
+"""Characters of the customer's own words that a message shows."""
+EARLIER_LIMIT = 5
+"""Earlier steps of the customer that a message lists."""
+
+_PHONE = re.compile(r"\+[0-9]{6,15}")
+_DEEDS = {
+    "PLT": "contact_me",
+    "INS": "get_it_now",
+    "CREATE": "create",
+    "STARTTESTDRIVE": "test_drive",
+}
+_SOURCES = {
+    "AZUREMARKETPLACE": "azure_marketplace",
+    "AZUREPORTAL": "azure_portal",
+    "SPZA": "appsource",
+    "APPSOURCE": "appsource",
+    "TESTDRIVE": "test_drive",
+}
+_STAGE_DEEDS = {Stage.INITIAL_INTEREST: "interest", Stage.TRIAL: "trial", Stage.ACTIVE: "active"}
+
+
+_TONES = {
+    "contact_me": Tone.URGENT,
+    "create": Tone.URGENT,
+    "active": Tone.URGENT,
+    "do_not_contact": Tone.CALM,
+    "test": Tone.GOOD,
+}
+
+
+Told = Sequence[tuple[Lead, str]]
+"""Leads of a customer with the CRM's ids for them: the one that a message is about first, then the newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How messages speak: their language, the clocks they go by, and where the CRM's records are."""
+
+    language: Language
+    zone: tzinfo
+    record_url: Callable[[Lead, Told], str] | None = None
+    """The address of a lead's record in the CRM; empty where it cannot be told."""
+
+    @classmethod
+    def read(cls, reader: Reader) -> Voice:
+        """Read LEADS_LANGUAGE and LEADS_TIME_ZONE, and where Dynamics is if leads are delivered there.
+
+        What is wrong with the first two is a warning only: a message in English is better than none.
+        """
+        mild = Reader(reader.environ)
+        voice = cls(languages.read(mild), languages.read_zone(mild), _dynamics(reader))
+        reader.warnings += mild.problems
+        return voice
+
+
+def _dynamics(reader: Reader) -> Callable[[Lead, Told], str] | None:
+    if "dynamics" not in (name.lower() for name in reader.items("LEADS_DESTINATIONS")):
+        return None
+    from leads.destinations import dynamics
+
+    # Its problems are told when Dynamics itself is checked.
+    settings = dynamics.Settings.read(Reader(reader.environ))
+    return lambda lead, told: dynamics.record_url(settings, dynamics.likely_record(lead, told, settings))
+
+
+def deed(lead: Lead) -> str:
+    """What the customer did, as a key of the wording: by the action's code, else by the stage."""
+    if lead.is_test:
+        return "test"
+    if lead.do_not_contact or lead.stage is Stage.DO_NOT_CONTACT:
+        return "do_not_contact"
+    by_source = "test_drive" if lead.source.upper() == "TESTDRIVE" else ""
+    return _DEEDS.get(lead.action.upper(), "") or by_source or _STAGE_DEEDS.get(lead.stage, "unknown")
+
+
+def did(lead: Lead, language: Language) -> str:
+    """What the customer did, in a seller's words: `Pressed “Contact me” in AppSource`."""
+    place = f"place.{_SOURCES.get(lead.source.upper(), '')}"
+    return language.say(
+        f"deed.{deed(lead)}.did",
+        place=language.say(place) if language.has(place) else "",
+        code=line(lead.action, 40) or "?",
+    )
+
+
+def who(lead: Lead, language: Language) -> str:
+    """The customer's name, else company, else address, else words for nobody."""
+    contact = lead.contact
+    if lead.contact_withheld and not lead.is_test:
+        return language.say("withheld.who")
+    # Where nobody may be contacted, no address tempts anyone to.
+    address = "" if deed(lead) == "do_not_contact" else line(contact.email)
+    return line(contact.name) or line(contact.company) or address or language.say("note.someone")
+
+
+def reply_to(lead: Lead) -> str:
+    """The address that an answer may go to; empty for a test lead, for one not to contact, and for what is none."""
+    if deed(lead) in {"test", "do_not_contact"}:
+        return ""
+    return lead.contact.email if is_address(lead.contact.email) else ""
+
+
+def of_step(lead: Lead, step: Step, voice: Voice) -> Message:
+    """The message about `lead` with all that a destination knows besides."""
+    told = [(lead, step.elsewhere.get("dynamics", ""))]
+    told += [(other.lead, other.elsewhere.get("dynamics", "")) for other in reversed((*step.earlier, *step.later))]
+    earlier, later = [before.lead for before in step.earlier], [after.lead for after in step.later]
+    return compose(lead, earlier, step.now, voice, later=later, told=told)
+
+
+def compose(
+    lead: Lead, earlier: Iterable[Lead], now: datetime, voice: Voice, *, later: Iterable[Lead] = (), told: Told = ()
+) -> Message:
+    """The message about `lead` as read at `now`, with what the customer did before and since, oldest first."""
+    say = voice.language.say
+    kind = deed(lead)
+    steps = [step for step in earlier if lead.is_test or not step.is_test]
+    about = f"deed.{kind}"
+    advice = "withheld" if lead.contact_withheld and kind not in {"test", "do_not_contact"} else about
+    name = say("test.headline") if kind == "test" else who(lead, voice.language)
+    badge = say(f"{about}.badge")
+    return Message(
+        subject=_subject(lead, f"{badge} ({say('step.short', n=len(steps) + 1)})" if steps else badge, name),
+        tone=Tone.CALM if advice == "withheld" else _TONES.get(kind, Tone.WARM),
+        badge=badge,
+        headline=name,
+        summary=" · ".join(
+            part
+            for part in (
+                did(lead, voice.language),
+                line(lead.offer_name),
+                voice.language.ago(lead.created_at, now),
+            )
+            if part
+        ),
+        step=voice.language.step(len(steps) + 1) if steps else "",
+        next_title=say(f"{advice}.next"),
+        next_text=say(f"{advice}.advice"),
+        facts=tuple(fact for fact in _facts(lead, kind, now, voice) if fact.value),
+        buttons=_buttons(lead, kind, voice, told),
+        quote_title=say("label.message"),
+        quote="" if lead.is_test else block(lead.message, MESSAGE_LIMIT),
+        earlier_title=say("step.earlier"),
+        earlier=_earlier(steps, voice),
+        notes=_notes(lead, kind, [step for step in later if not step.is_test], voice.language),
+        footer=f"{say('note.footer')} {say('label.lead')}: {line(lead.id)}",
+        language=voice.language.code,
+    )
+
+
+def _subject(lead: Lead, badge: str, name: str) -> str:
+    company = line(lead.contact.company, 80)
+    people = name if lead.is_test or not company or company == name else f"{line(name, 80)}, {company}"
+    return " · ".join(part for part in (f"{badge}: {people}", line(lead.offer_name, 80)) if part)
+
+
+def _facts(lead: Lead, kind: str, now: datetime, voice: Voice) -> list[Fact]:
+    language, contact = voice.language, lead.contact
+    say = language.say
+    when = f"{language.moment(lead.created_at, voice.zone)} ({language.ago(lead.created_at, now)})"
+    thing = [
+        Fact(say("label.offer"), line(lead.offer_name)),
+        Fact(say("label.source"), _source(lead, language)),
+        Fact(say("label.campaign"), _campaign(lead)),
+        Fact(say("label.when"), when),
+    ]
+    if kind == "test":
+        return thing
+    person = [
+        Fact(say("label.who"), line(contact.name)),
+        Fact(say("label.title"), line(contact.title)),
+        Fact(say("label.company"), line(contact.company)),
+        Fact(say("label.country"), line(language.country(contact.country))),
+    ]
+    if kind != "do_not_contact":
+        address = reply_to(lead)
+        number = contact.phone if _PHONE.fullmatch(contact.phone) else ""
+        person += [
+            Fact(say("label.email"), line(contact.email), _mailto(address) if address else ""),
+            Fact(say("label.phone"), line(contact.phone), f"tel:{number}" if number else ""),
+        ]
+    return person + thing
+
+
+def _mailto(address: str) -> str:
+    return f"mailto:{quote(address, safe='@')}"
+
+
+def _source(lead: Lead, language: Language) -> str:
+    key = f"source.{_SOURCES.get(lead.source.upper(), '')}"
+    code = "-".join(part for part in (line(lead.source, 60), line(lead.action, 60)) if part)
+    return f"{language.say(key)} ({code})" if language.has(key) else code
+
+
+def _campaign(lead: Lead) -> str:
+    pairs = [f"{line(key, 40)} = {line(value, 100)}" for key, value in lead.campaign.items()]
+    return line("; ".join(pairs), 400)
+
+
+def _buttons(lead: Lead, kind: str, voice: Voice, told: Told) -> tuple[Button, ...]:
+    say = voice.language.say
+    buttons = []
+    address = reply_to(lead)
+    if address:
+        buttons.append(Button(say("button.email"), _mailto(address)))
+    if kind not in {"test", "do_not_contact"} and _PHONE.fullmatch(lead.contact.phone):
+        buttons.append(Button(say("button.phone"), f"tel:{lead.contact.phone}"))
+    record = voice.record_url(lead, told) if voice.record_url and kind != "test" else ""
+    if record.startswith("https://"):
+        buttons.append(Button(say("button.record"), record))
+    return tuple(buttons)
+
+
+def _earlier(steps: list[Lead], voice: Voice) -> tuple[str, ...]:
+    language = voice.language
+    lines = [
+        " · ".join(
+            part
+            for part in (
+                language.day(step.created_at.astimezone(voice.zone).date()),
+                did(step, language),
+                line(step.offer_name, 80),
+            )
+            if part
+        )
+        for step in steps[-EARLIER_LIMIT:]
+    ]
+    more = len(steps) - len(lines)
+    return (*lines, language.say("step.more", n=more)) if more else tuple(lines)
+
+
+def _notes(lead: Lead, kind: str, later: list[Lead], language: Language) -> tuple[str, ...]:
+    notes = []
+    if kind == "test":
+        return ()
+    if later:
+        notes.append(language.say("note.later", did=did(later[-1], language)))
+    contact = lead.contact
+    shown = (contact.name, contact.company, contact.title, contact.email, contact.phone, lead.offer_name)
+    if len(lead.message) > MESSAGE_LIMIT or any(len(text) > LINE_LIMIT for text in shown):
+        notes.append(language.say("note.cut"))
+    fields = dict.fromkeys(issue.partition(":")[0].strip().lower() for issue in lead.issues)
+    known = [language.say(f"label.{name}") for name in fields if language.has(f"label.{name}")]
+    if known and kind != "do_not_contact":
+        notes.append(language.say("note.unchecked", fields=", ".join(known)))
+    return tuple(notes)

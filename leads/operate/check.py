@@ -1,0 +1,260 @@
+"""Is everything in order? Each part of the app is asked a harmless question, and answers in plain words.
+
+Nothing is changed by it but a row, a blob and a message of its own, which mean nothing to the app.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from leads import enabled, transport
+from leads.app import App
+from leads.contract import Finding
+from leads.errors import Failure
+from leads.intake import watch
+from leads.operate import health
+from leads.reader import Problem, Reader
+from leads.store.ledger import QUARANTINE, STATE
+from leads.store.protocol import Row
+from leads.store.rows import time_read
+from leads.transport import Deadline
+
+SECONDS = 18.0
+"""What one destination's check may take; an answer over HTTP has to come within 20."""
+NO_LEAD = "0" * 16 + "-" + "0" * 16
+"""The id in the message that is sent to try the queue: of no lead, so its delivery does nothing."""
+
+_STORAGE = {
+    "AuthenticationFailed": (
+        "The storage account refuses the key or the identity.",
+        "Copy the connection string again from Access keys of the account; keys change when somebody rotates them.",
+    ),
+    "AuthorizationFailure": (
+        "The storage account's firewall refuses this app (Partner Center calls it a StorageException).",
+        "Under Networking of the account, allow access from all networks: Microsoft publishes no addresses to allow.",
+    ),
+    "AuthorizationPermissionMismatch": (
+        "The app's identity lacks a role on the storage account.",
+        "Give it Storage Blob Data Owner, Storage Queue Data Contributor and Storage Table Data Contributor there.",
+    ),
+    "KeyBasedAuthenticationNotPermitted": (
+        "The storage account does not allow access by key.",
+        "Allow storage account key access in its Configuration, or use the managed identity (…__accountName).",
+    ),
+    "AccountIsDisabled": (
+        "The storage account is disabled.",
+        "See whether the Azure subscription is disabled or over its spending limit.",
+    ),
+    "InvalidHeaderValue": (
+        "The storage emulator is older than the app's libraries.",
+        "Start Azurite with --skipApiVersionCheck, as `make run` does.",
+    ),
+}
+_UNREACHABLE = frozenset({"ServiceRequestError", "ServiceResponseError", "ServiceRequestTimeoutError"})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one look found. `cause` and `remedy` are safe to show; a `cause` of what is fine is a remark."""
+
+    part: str
+    name: str
+    ok: bool
+    cause: str = ""
+    remedy: str = ""
+    seconds: float = 0.0
+
+
+def parts(app: App) -> tuple[str, ...]:
+    """What there is to look at, in order."""
+    return ("settings", "storage", "inbox", "runs", "function key", *app.settings.destinations)
+
+
+def look(app: App, part: str, now: datetime) -> Iterator[Result]:
+    """Look at one part, and tell each finding as it comes. Raises nothing."""
+    ways: dict[str, Callable[[App, datetime], Iterator[Finding]]] = {
+        "settings": _settings,
+        "storage": _storage,
+        "inbox": _inbox,
+        "runs": _runs,
+        "function key": _function_key,
+    }
+    way = ways.get(part) or (lambda app, _: _destination(app, part))
+    found = way(app, now)
+    while True:
+        started = time.monotonic()
+        try:
+            finding = next(found, None)
+        except Exception as error:  # noqa: BLE001 - whatever is broken, the operator has to learn what
+            finding, found = _failed(part, error), iter(())
+        if finding is None:
+            return
+        result = Result(part, finding.name, finding.ok, finding.cause, finding.remedy)
+        yield replace(result, seconds=round(time.monotonic() - started, 3))
+
+
+def explained(error: Exception) -> tuple[str, str]:
+    """Cause and remedy of a failure of storage, or of whatever else went wrong unforeseen."""
+    if isinstance(error, Failure):
+        return error.cause, error.remedy
+    code = getattr(error, "error_code", None)
+    known = _STORAGE.get(str(getattr(code, "value", code)))
+    if known:
+        return known
+    kind = type(error).__name__
+    if kind in _UNREACHABLE:
+        return (
+            "The storage account does not answer.",
+            "Check its name in the connection string; on one machine, see whether `make run` is running.",
+        )
+    if kind == "ClientAuthenticationError":
+        return (
+            "The storage account refuses the key or the identity.",
+            "Copy the connection string again, or give the app's identity its roles on the account.",
+        )
+    return f"It failed unforeseen ({kind}).", "Try again; if it stays so, report it with the name of the error."
+
+
+def _failed(name: str, error: Exception) -> Finding:
+    cause, remedy = explained(error)
+    return Finding(name, ok=False, cause=cause, remedy=remedy)
+
+
+def _tried(name: str, question: Callable[[], str | None]) -> Finding:
+    """The finding of a question that returns a remark, or nothing, or raises."""
+    try:
+        return Finding(name, ok=True, cause=question() or "")
+    except Exception as error:  # noqa: BLE001 - whatever is broken, the operator has to learn what
+        return _failed(name, error)
+
+
+def _settings(app: App, now: datetime) -> Iterator[Finding]:
+    """Every setting that is wrong, of the app and of each destination, at once."""
+    del now
+    problems = {str(problem): problem for problem in app.settings.problems}
+    remarks: dict[str, Problem] = {}
+    for name in app.settings.destinations:
+        if name not in enabled.names():
+            there = ", ".join(enabled.names())
+            problem = Problem("LEADS_DESTINATIONS", f"There is no destination {name!r}.", f"There are {there}.")
+            problems[str(problem)] = problem
+            continue
+        reader = Reader(app.environ)
+        enabled.load(name).Settings.read(reader)
+        problems |= {str(problem): problem for problem in reader.problems}
+        remarks |= {str(problem): problem for problem in reader.warnings}
+    for problem in problems.values():
+        yield Finding(problem.setting, ok=False, cause=problem.cause, remedy=problem.remedy)
+    for text, problem in remarks.items():
+        if text not in problems:
+            yield Finding(problem.setting, ok=True, cause=problem.cause, remedy=problem.remedy)
+    if not problems:
+        yield Finding("all settings", ok=True)
+
+
+def _storage(app: App, now: datetime) -> Iterator[Finding]:
+    """Whether tables, blobs and the queue can be written, read and cleaned up, and the id key is there."""
+    name = f"check-{secrets.token_hex(8)}"
+
+    def tables() -> None:
+        app.store.insert(STATE, Row("check", name, {"at": now.isoformat()}))
+        if app.store.get(STATE, "check", name) is None:
+            raise RuntimeError("a row that was written is not there")
+        app.store.delete(STATE, "check", name)
+
+    def blobs() -> None:
+        app.store.put_blob(QUARANTINE, f"check/{name}", b"", {})
+        if app.store.get_blob(QUARANTINE, f"check/{name}") is None:
+            raise RuntimeError("a blob that was written is not there")
+        app.store.delete_blob(QUARANTINE, f"check/{name}")
+
+    def key() -> None:
+        _ = app.identity
+
+    yield _tried("tables", tables)
+    yield _tried("blobs", blobs)
+    yield _tried("queue", lambda: app.doorbell.ring(NO_LEAD, "console"))
+    yield _tried("id key", key)
+
+
+def _inbox(app: App, now: datetime) -> Iterator[Finding]:
+    """Whether the watched tables are there, and when the last row came."""
+
+    def question(table: str) -> str:
+        page = next(app.inbox.pages(table, f"PartitionKey eq '{watch.day_key(now)}'"), None)
+        if page is None:
+            return "The table is not there yet. Microsoft makes it with the first lead, also with the one of Validate."
+        last = str(app.ledger.note(f"watch:{table.lower()}").values.get("last_row_at", ""))
+        return f"The last row came at {last[:16].replace('T', ' ')} UTC." if last else "No row has been seen yet."
+
+    for table in app.settings.inbox_tables:
+        yield _tried(f"table {table}", lambda table=table: question(table))  # type: ignore[misc]
+
+
+def _runs(app: App, now: datetime) -> Iterator[Finding]:
+    """When watch and sweep last ran, and whether leads are stuck."""
+    state = health.health(app, now)
+    known = {str(problem) for problem in app.settings.problems}
+    last = time_read(state["last_sweep"])
+    for text in state["reasons"] if isinstance(state["reasons"], list) else []:
+        if text not in known:
+            cause, _, remedy = str(text).partition(". ")
+            yield Finding("watch and sweep", ok=False, cause=f"{cause}." if remedy else cause, remedy=remedy)
+            known.add("")
+    if "" not in known:
+        ran = f"The last sweep ran at {last:%Y-%m-%d %H:%M} UTC; {state['open']} leads are open." if last else ""
+        yield Finding("watch and sweep", ok=True, cause=ran)
+
+
+def _function_key(app: App, now: datetime) -> Iterator[Finding]:
+    """Whether the deployed app asks for a key where leads come in."""
+    del now
+    site = app.environ.get("WEBSITE_HOSTNAME", "").strip()
+    if not site or site.partition(":")[0] in ("localhost", "127.0.0.1", "0.0.0.0"):  # noqa: S104 - compared, not bound
+        yield Finding("asked for", ok=True, cause="Not looked at on one machine, where keys are off unless AUTH=1.")
+        return
+    answer = transport.request("GET", f"https://{site}/api/leads", deadline=Deadline.after(SECONDS))
+    if answer.status == 401:
+        yield Finding("asked for", ok=True)
+    elif answer.status == 200:
+        yield Finding(
+            "asked for",
+            ok=False,
+            cause="Leads are taken without a key: anybody can send some.",
+            remedy="Deploy function_app.py as it is: its auth level is FUNCTION.",
+        )
+    else:
+        yield Finding(
+            "asked for",
+            ok=False,
+            cause=f"{site} answered {answer.status} where leads come in.",
+            remedy="See whether the app is started, and look at its access restrictions: Partner Center must get in.",
+        )
+
+
+def _destination(app: App, name: str) -> Iterator[Finding]:
+    """What a destination finds out about itself, if its settings are complete."""
+    try:
+        module: Any = enabled.load(name)
+    except KeyError:
+        yield Finding(
+            name, ok=False, cause="There is no destination of this name.", remedy="Correct LEADS_DESTINATIONS."
+        )
+        return
+    reader = Reader(app.environ)
+    made = module.Settings.read(reader)
+    if reader.problems:
+        names = ", ".join(dict.fromkeys(problem.setting for problem in reader.problems))
+        yield Finding(
+            "settings", ok=False, cause=f"Not asked, since these are wrong: {names}.", remedy="Mend them first."
+        )
+        return
+    if hasattr(module, "check"):
+        yield from module.check(made, Deadline.after(SECONDS))
+    else:
+        yield Finding("settings", ok=True, cause="Nothing can be asked without delivering; `send-test` does that.")

@@ -1,0 +1,255 @@
+"""The commands that only look: `list`, `show`, `check` and `export`."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from leads.operate.cli.screen import Screen, aligned, block, printable, some
+
+Call = Callable[[str, Mapping[str, Any]], dict[str, Any]]
+"""Performs an operation of `leads.operate.operations`, here or at a deployed app."""
+
+FINE, FINDING, WRONG_USE = 0, 1, 2
+"""Exit codes."""
+
+_CONTACT = ("first_name", "last_name", "email", "phone", "country", "company", "title")
+_FATES = {
+    "backfilled": "This row is older than the app, so it was noted and not delivered. `import --table` brings it in.",
+    "gone": "This lead was purged after its retention, or forgotten at the customer's wish.",
+}
+
+
+def filters(options: Namespace) -> dict[str, Any]:
+    """The filters that `list` and `replay` share, as arguments of an operation."""
+    given = {
+        "state": options.state,
+        "offer": options.offer,
+        "since": options.since.isoformat() if options.since else None,
+        "customer": options.customer,
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def list_leads(call: Call, options: Namespace, screen: Screen) -> int:
+    """List the newest leads, or what is in quarantine."""
+    if options.quarantined:
+        return _list_quarantine(call, options, screen)
+    found = call("list", {**filters(options), "limit": options.limit, "reveal": options.reveal})
+    screen.answer(found)
+    if screen.as_json:
+        return FINE
+    leads = found["leads"]
+    if not leads:
+        screen.line("No lead." if filters(options) else "No lead has arrived yet. `send-test` sends one.")
+        return FINE
+    cells = aligned(
+        [
+            (moment(lead["arrived_at"]), lead["state"], lead["stage"], lead["id"], _who(lead), _offer(lead))
+            for lead in leads
+        ]
+    )
+    for lead, (arrived, state, stage, lead_id, who, offer) in zip(leads, cells, strict=True):
+        places = ", ".join(f"{name} {screen.state(value)}" for name, value in lead["deliveries"].items())
+        screen.line(
+            f"{arrived}  {screen.state(state.strip(), len(state))}  {stage}  {lead_id}  {who}  {offer}  {places}"
+        )
+        if lead["cause"]:
+            screen.line(f"    {screen.paint(printable(lead['cause']), 'bad')} {printable(lead['remedy'])}")
+    if found["more"]:
+        screen.line(f"These are the newest {len(leads)}; --limit shows more.")
+    if not options.reveal:
+        screen.line(screen.paint("Names and addresses are masked; --reveal and `show ID` show them.", "soft"))
+    return FINE
+
+
+def _list_quarantine(call: Call, options: Namespace, screen: Screen) -> int:
+    since = {"since": options.since.isoformat()} if options.since else {}
+    found = call("quarantine", {**since, "limit": options.limit})
+    screen.answer(found)
+    for entry in found["entries"]:
+        screen.line(f"{moment(entry['at'])}  {entry['via']:<6}  {entry['size']:>7} bytes  {printable(entry['reason'])}")
+        screen.line(f"    {entry['name']}")
+    if not found["entries"]:
+        screen.line("Nothing came into quarantine since then." if since else "Quarantine is empty.")
+    if found["more"]:
+        screen.line(f"These are the newest {len(found['entries'])}; --limit shows more.")
+    return FINE
+
+
+def moment(text: str | None) -> str:
+    """A time as it is shown: to the second, in UTC."""
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S}" if text else ""
+
+
+def person(lead: Mapping[str, Any]) -> str:
+    """Name and address, as far as they came."""
+    address = f"<{lead['email']}>" if lead["email"] else ""
+    return f"{lead['name']} {address}".strip() or "no contact data"
+
+
+def _who(lead: Mapping[str, Any]) -> str:
+    notes = [note for note, said in (("test", lead["is_test"]), ("do not contact", lead["do_not_contact"])) if said]
+    told = ", ".join([person(lead), *([lead["company"]] if lead["company"] else [])])
+    return f"{told} ({', '.join(notes)})" if notes else told
+
+
+def _offer(lead: Mapping[str, Any]) -> str:
+    return str(lead["offer_title"] or lead["offer"] or "no offer")
+
+
+def show(call: Call, options: Namespace, screen: Screen) -> int:
+    """Tell the whole story of a lead, with its personal data."""
+    story = call("show", {"id": options.id})
+    screen.answer(story)
+    if not story:
+        screen.trouble("No lead, event or entry of the quarantine is known by this id.", "It may have been purged.")
+        return FINDING
+    if screen.as_json:
+        return FINE
+    screen.line(screen.paint(printable(story["id"]), "strong"))
+    if story["lead"]:
+        _show_lead(story["lead"], screen)
+    elif story["quarantine"]:
+        entry = story["quarantine"]
+        _fact(
+            screen,
+            "quarantine",
+            f"{entry['reason']} ({entry['via']}, {entry['size']} bytes, {moment(entry['at'])} UTC)",
+        )
+        if entry["name"] != story["id"]:
+            _fact(screen, "", entry["name"])
+    else:
+        _fact(screen, "", _FATES.get(story["fate"], "It is still being taken in."))
+    for delivery in story["deliveries"]:
+        _show_delivery(delivery, screen)
+    if story["others"]:
+        screen.line("\nOther leads of this customer")
+        for other in story["others"]:
+            screen.line(
+                f"  {moment(other['arrived_at'])}  {screen.state(other['state'])}  {other['id']}  {_offer(other)}"
+            )
+    _show_raw(story, screen)
+    return FINE
+
+
+def _show_lead(lead: Mapping[str, Any], screen: Screen) -> None:
+    contact = lead["contact"]
+    came = f"{moment(lead['arrived_at'])} UTC by {lead['via']}"
+    origin = " ".join(part for part in (lead["source"], lead["action"]) if part)
+    flags = [name for name in ("is_test", "do_not_contact", "contact_withheld") if lead[name]]
+    facts: dict[str, object] = {
+        "arrived": came,
+        "created": f"{moment(lead['created_at'])} UTC",
+        "stage": f"{lead['stage']}{f' ({origin})' if origin else ''}",
+        "offer": " ".join(
+            part for part in (lead["offer_title"], f"({lead['offer']})" if lead["offer"] else "") if part
+        ),
+        **{name: contact[name] for name in _CONTACT},
+        **{f"campaign {name}": value for name, value in lead["campaign"].items()},
+        **{f"extra {name}": json.dumps(value, ensure_ascii=False) for name, value in lead["extra"].items()},
+        "flags": ", ".join(flags),
+    }
+    for name, value in facts.items():
+        if value:
+            _fact(screen, name.replace("_", " "), value)
+    if lead["message"]:
+        _fact(screen, "message", "")
+        for each in block(lead["message"], "    "):
+            screen.line(each)
+    for issue in lead["issues"]:
+        _fact(screen, "issue", issue)
+
+
+def _fact(screen: Screen, name: str, value: object) -> None:
+    screen.line(f"  {screen.paint(printable(name).ljust(12), 'soft')} {printable(value)}".rstrip())
+
+
+def _show_delivery(delivery: Mapping[str, Any], screen: Screen) -> None:
+    screen.line(f"\n{screen.paint(delivery['destination'], 'strong')} {screen.state(delivery['state'])}")
+    lost = delivery["attempt_count"] - len(delivery["attempts"])
+    if lost > 0:
+        screen.line(f"  {lost} earlier attempts are no longer kept.")
+    for attempt in delivery["attempts"]:
+        seconds = f"{attempt['seconds']:.2f} s"
+        screen.line(f"  {moment(attempt['at'])}  {screen.state(attempt['outcome'], 13)}  {seconds:>8}")
+        if attempt["cause"]:
+            screen.line(f"      {printable(attempt['cause'])}")
+            screen.line(f"      {screen.paint('→', 'good')} {printable(attempt['remedy'])}")
+    if delivery["state"] == "open":
+        screen.line(f"  next attempt at {moment(delivery['next_at'])} UTC")
+    if delivery["reason"]:
+        screen.line(f"  {printable(delivery['reason'])}")
+    if delivery["remote_id"]:
+        screen.line(f"  record there: {printable(delivery['remote_id'])}")
+
+
+def _show_raw(story: Mapping[str, Any], screen: Screen) -> None:
+    raw, coded = story.get("raw"), story.get("raw_base64", "")
+    if raw is None and coded:
+        with contextlib.suppress(UnicodeDecodeError):
+            raw = base64.b64decode(coded).decode()
+    if raw is not None:
+        screen.line("\nRaw, as it arrived")
+        for each in block(raw, "  "):
+            screen.line(each)
+    elif coded:
+        screen.line(f"\nRaw, as it arrived, in Base64\n  {coded}")
+    else:
+        screen.line("\nRaw is gone, or was never kept.")
+
+
+def check(call: Call, options: Namespace, screen: Screen) -> int:
+    """Ask every part a harmless question, and tell each answer as it comes."""
+    del options
+    results = []
+    for part in call("checks", {})["parts"]:
+        for result in call("check", {"part": part})["results"]:
+            results.append(result)
+            mark = screen.paint("ok  ", "good") if result["ok"] else screen.paint("FAIL", "bad")
+            screen.line(
+                f"{mark}  {printable(result['part']):<22} {printable(result['name']):<28} {result['seconds']:6.2f} s"
+            )
+            if result["cause"]:
+                screen.line(f"      {printable(result['cause'])}")
+            if result["remedy"]:
+                screen.line(f"      {screen.paint('→', 'good')} {printable(result['remedy'])}")
+    failed = sum(not result["ok"] for result in results)
+    screen.answer({"ok": not failed, "results": results})
+    screen.line(f"\n{'All is well.' if not failed else f'{failed} of {len(results)} need a person.'}")
+    return FINDING if failed else FINE
+
+
+def export(call: Call, options: Namespace, screen: Screen) -> int:
+    """Write all that is kept of a customer as JSON, for the customer."""
+    found = call("belongings", {"who": options.who})
+    stories = [call("show", {"id": each}) for each in [*found["leads"], *found["quarantine"]]]
+    # It is for the customer, so what is said of other customers' leads stays out.
+    content = {"customer": options.who, "records": [story for story in stories if story]}
+    if options.output:
+        try:
+            # It holds personal data: for nobody else on this machine.
+            target = os.open(options.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(target, "w", encoding="utf-8") as file:
+                file.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+        except OSError as error:
+            screen.trouble(f"{options.output} cannot be written ({error.strerror}).", "Give another --output.")
+            return WRONG_USE
+        screen.answer({"written": str(options.output), "records": len(stories)})
+        screen.line(f"Written to {options.output}: {some(len(stories), 'record')}.")
+    else:
+        Screen(as_json=True).answer(content)
+    if found["mentioned_in"]:
+        screen.trouble(
+            f"The address also stands in {some(len(found['mentioned_in']), 'lead')} of others, left out here."
+        )
+    if not stories:
+        screen.trouble("Nothing is kept of this customer.")
+        return FINDING
+    return FINE

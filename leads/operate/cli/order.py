@@ -1,0 +1,191 @@
+"""The commands that change something: `send-test`, `replay` and `forget`. What is much is shown first."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from leads.operate.cli.look import FINDING, FINE, WRONG_USE, Call, filters
+from leads.operate.cli.screen import Screen, printable, some
+from leads.transport import Deadline, host, request
+
+POLL_SECONDS = 0.5
+pause = time.sleep
+
+
+def send_test(call: Call, options: Namespace, screen: Screen) -> int:
+    """Send a test lead and follow it until every destination is done."""
+    if options.address:
+        sent = _post(options, screen)
+        if not sent:
+            return FINDING
+    else:
+        sent = call("send-test", {"step": options.step or "", "email": options.email or ""})
+    screen.line(f"sent: lead {sent['id']}")
+    story: dict[str, Any] = {}
+    told: dict[str, tuple[str, int]] = {}
+    for _ in range(max(1, round(options.wait / POLL_SECONDS))):
+        story = call("show", {"id": sent["id"]})
+        _tell(story, told, screen)
+        states = [delivery["state"] for delivery in story.get("deliveries", ())]
+        if states and "open" not in states:
+            break
+        pause(POLL_SECONDS)
+    screen.answer(story)
+    left = [delivery for delivery in story.get("deliveries", ()) if delivery["state"] == "open"]
+    if left or not story.get("deliveries"):
+        names = ", ".join(delivery["destination"] for delivery in left) or "its deliveries"
+        screen.trouble(
+            f"Not finished after {options.wait} seconds: {names}.",
+            f"The lead is kept. See whether the app runs; `python -m leads show {sent['id']}` tells more.",
+        )
+        return FINDING
+    return FINDING if any(delivery["state"] == "dead" for delivery in story["deliveries"]) else FINE
+
+
+def _post(options: Namespace, screen: Screen) -> dict[str, Any]:
+    """Send it as Partner Center would, to the very address that was given there."""
+    from datetime import UTC, datetime
+
+    from leads.operate import sample
+
+    content = sample.body(options.step or "", options.email or "", datetime.now(UTC))
+    headers = {"Content-Type": "application/json"}
+    answer = request("POST", options.address, deadline=Deadline.after(30), headers=headers, data=content)
+    said = answer.json()
+    if answer.status == 202 and isinstance(said, dict) and isinstance(said.get("id"), str):
+        return said
+    remedies = {
+        401: "The key after ?code= is wrong. Copy the URL of the function receive_lead again, whole.",
+        403: "Something before the app refuses the call: its access restrictions, or App Service authentication.",
+        404: "There is no such route. The address ends with /api/leads?code=…",
+    }
+    screen.trouble(
+        f"{host(options.address)} answered {answer.status} instead of 202.",
+        remedies.get(answer.status, "See /api/health of the app, and `python -m leads check`."),
+    )
+    return {}
+
+
+def _tell(story: Mapping[str, Any], told: dict[str, tuple[str, int]], screen: Screen) -> None:
+    """Show what changed since the last look."""
+    for delivery in story.get("deliveries", ()):
+        name, state = delivery["destination"], delivery["state"]
+        now = (state, delivery["attempt_count"])
+        if told.get(name) == now:
+            continue
+        told[name] = now
+        last = delivery["attempts"][-1] if delivery["attempts"] else None
+        why = delivery["reason"]
+        if last and last["cause"] and state != "delivered":
+            why = f"{last['outcome']}: {last['cause']} {last['remedy']}"
+        screen.line(f"  {name}: {screen.state(state)}{f'  {printable(why)}' if why else ''}")
+
+
+def replay(call: Call, options: Namespace, screen: Screen) -> int:
+    """Open finished deliveries again: of the named leads, or of all that the filters find."""
+    if options.quarantined:
+        return _replay_quarantine(call, options, screen)
+    if options.ids:
+        if filters(options).keys() - {"state"} or options.state not in (None, "open"):
+            screen.trouble(
+                "Filters do not go with an ID: what is named is replayed.", "Leave out the one or the other."
+            )
+            return WRONG_USE
+        orders: list[dict[str, Any]] = [{"id": each, "destination": options.destination or ""} for each in options.ids]
+    else:
+        if not (options.state or options.since or options.destination):
+            screen.trouble("What should be replayed?", "Give an ID, --dead, --since or --destination.")
+            return WRONG_USE
+        found = call("select", {**filters(options), "destination": options.destination or ""})
+        orders = [{"id": each["id"], "destination": name} for each in found["leads"] for name in each["destinations"]]
+        counts = Counter(order["destination"] for order in orders)
+        told = ", ".join(f"{count} to {name}" for name, count in sorted(counts.items()))
+        more = " (there are more)" if found["more"] else ""
+        screen.line(f"{some(len(found['leads']), 'lead')}: {told or 'nothing to replay'}{more}.")
+        if orders and not screen.confirmed("Replay them?", yes=options.yes):
+            screen.answer({"would_replay": orders})
+            return FINE
+    if options.state == "open":
+        orders = [{**order, "hurry": True} for order in orders]
+    results = [_replay_one(call, order) for order in screen.progress(orders, "deliveries")]
+    opened = sum(result["opened"] for result in results)
+    unknown = [result["id"] for result in results if not result["known"] and not result["quarantined"]]
+    screen.answer({"opened": opened, "results": results})
+    screen.line(f"{opened} {'delivery is' if opened == 1 else 'deliveries are'} on the way again.")
+    for result in results:
+        if result["reason"]:
+            screen.trouble(f"{result['id']}: {result['reason']}")
+    for each in unknown:
+        screen.trouble(f"No lead is known by the id {each}.")
+    return FINDING if unknown or any(result["reason"] for result in results) else FINE
+
+
+def _replay_one(call: Call, order: Mapping[str, Any]) -> dict[str, Any]:
+    if "/" not in order["id"]:
+        return {"reason": "", "quarantined": False, **call("replay", order)}
+    done = call("replay-quarantined", {"name": order["id"]})
+    taken = bool(done["id"])
+    return {
+        "id": done["id"] or order["id"],
+        "known": taken,
+        "opened": taken,
+        "quarantined": True,
+        "reason": done["reason"],
+    }
+
+
+def _quarantined(call: Call, since: Mapping[str, str]) -> list[dict[str, Any]]:
+    """All entries, in answers of bounded size."""
+    entries: list[dict[str, Any]] = []
+    while True:
+        found = call("quarantine", {**since, "skip": len(entries)})
+        entries += found["entries"]
+        if not found["more"]:
+            return entries
+
+
+def _replay_quarantine(call: Call, options: Namespace, screen: Screen) -> int:
+    entries = _quarantined(call, {"since": options.since.isoformat()} if options.since else {})
+    screen.line(f"{some(len(entries), 'entry', 'entries')} in quarantine.")
+    if entries and not screen.confirmed("Read them again? What is a lead now is delivered.", yes=options.yes):
+        screen.answer({"would_replay": [{"name": entry["name"]} for entry in entries]})
+        return FINE
+    results = [
+        call("replay-quarantined", {"name": entry["name"]}) | {"name": entry["name"]}
+        for entry in screen.progress(entries, "entries")
+    ]
+    screen.answer({"results": results})
+    taken = sum(bool(result["id"]) for result in results)
+    screen.line(f"{taken} of {len(results)} could be read as a lead now; the others stay.")
+    return FINE
+
+
+def forget(call: Call, options: Namespace, screen: Screen) -> int:
+    """Erase all that is kept of a customer, and tell what has to be deleted by hand elsewhere."""
+    found = call("belongings", {"who": options.who})
+    count = len(found["leads"]) + len(found["quarantine"])
+    entries = some(len(found["quarantine"]), "entry", "entries")
+    screen.line(f"Found {some(len(found['leads']), 'lead')}, and {entries} in quarantine.")
+    if count and not screen.confirmed("Erase them? This cannot be undone.", yes=options.yes):
+        screen.answer({"would_forget": found})
+        return FINE
+    done = call("forget", {"who": options.who}) if count else {**found, "forgotten": 0}
+    screen.answer(done)
+    if count:
+        screen.line(f"{done['forgotten']} erased. The events stay, without personal data, so that nothing comes back.")
+    if done["by_hand"]:
+        screen.line("\nDelete by hand, since this app does not:")
+        for each in done["by_hand"]:
+            screen.line(f"  {printable(each['where'])}: {printable(each['what'])}")
+    if done["mentioned_in"]:
+        screen.line("\nThe address also stands in leads of others; look at them, and forget them by id if need be:")
+        for each in done["mentioned_in"]:
+            screen.line(f"  {printable(each)}")
+    if not count:
+        screen.trouble("Nothing is kept of this customer.")
+        return FINDING
+    return FINE

@@ -1,0 +1,242 @@
+"""What operators can ask and order, by name, with JSON values in and out: the CLI calls these directly or over HTTP.
+
+Modules that only one operation needs are imported by it, since the page comes through here as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from leads.app import App
+from leads.intake import accept
+from leads.lead import State
+from leads.operate import as_json, health, listing, quarantine, replay, stories
+from leads.operate.listing import Chosen, Summary
+
+LIST_LIMIT = 200
+"""Leads that one answer lists; it has to stay below the megabyte that `leads.transport` reads."""
+SELECT_LIMIT = 1000
+
+Arguments = Mapping[str, Any]
+
+
+class WrongUse(Exception):
+    """The arguments are not those of the operation. The text says which one, and quotes no value."""
+
+
+def perform(app: App, name: str, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    """Perform an operation. Raises WrongUse, and a `leads.errors.Failure` where a person has to mend something."""
+    operation = OPERATIONS.get(name)
+    if operation is None:
+        raise WrongUse(f"There is no operation of that name. There are {', '.join(sorted(OPERATIONS))}.")
+    return operation(app, arguments, now)
+
+
+def text(arguments: Arguments, name: str, *, required: bool = False) -> str:
+    """A text among the arguments, trimmed; empty where it is missing. Raises WrongUse."""
+    value = arguments.get(name)
+    if value is not None and not isinstance(value, str):
+        raise WrongUse(f"{name} has to be a text.")
+    value = (value or "").strip()
+    if required and not value:
+        raise WrongUse(f"{name} is missing.")
+    return value
+
+
+def number(arguments: Arguments, name: str, default: int, most: int) -> int:
+    """A whole number from 0 to `most` among the arguments. Raises WrongUse."""
+    value = arguments.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise WrongUse(f"{name} has to be a whole number from 0 to {most}.")
+    return value
+
+
+def flag(arguments: Arguments, name: str) -> bool:
+    """Whether a switch is on among the arguments."""
+    return arguments.get(name) is True
+
+
+def since(arguments: Arguments) -> datetime | None:
+    """The time `since` among the arguments, in ISO 8601; without an offset it is UTC. Raises WrongUse."""
+    value = text(arguments, "since")
+    if not value:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise WrongUse("since has to be a time in ISO 8601, such as 2026-11-21 or 2026-11-21T12:00:00Z.") from None
+
+
+def _state(arguments: Arguments) -> State | None:
+    state = text(arguments, "state")
+    if state not in ("", *State):
+        raise WrongUse(f"state has to be one of {', '.join(State)}.")
+    return State(state) if state else None
+
+
+def _found(app: App, arguments: Arguments, now: datetime, limit: int, chosen: Chosen | None = None) -> list[Summary]:
+    state = _state(arguments)
+    return listing.listing(
+        app,
+        now=now,
+        state=state,
+        offer=text(arguments, "offer") or None,
+        since=since(arguments),
+        customer=text(arguments, "customer") or None,
+        chosen=chosen,
+        limit=limit,
+    )
+
+
+def _health(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    del arguments
+    return dict(health.health(app, now))
+
+
+def _list(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    limit = number(arguments, "limit", 50, LIST_LIMIT)
+    found = _found(app, arguments, now, limit + 1)
+    revealed = flag(arguments, "reveal")
+    return {"leads": [as_json.summary(each, revealed=revealed) for each in found[:limit]], "more": len(found) > limit}
+
+
+def _quarantine(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    limit, skip = number(arguments, "limit", LIST_LIMIT, LIST_LIMIT), number(arguments, "skip", 0, 1_000_000)
+    found = quarantine.quarantined(app, since(arguments), now)[skip:]
+    return {"entries": [as_json.entry(each) for each in found[:limit]], "more": len(found) > limit}
+
+
+def _show(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    found = stories.story(app, text(arguments, "id", required=True), now)
+    if found is None:
+        return {}
+    return as_json.story(found)
+
+
+def _select(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    """What a replay by filters is about, oldest first: leads, each with the destinations in question.
+
+    Those are the deliveries of the wanted `state`, or the dead ones where none is wanted. With a `destination` and no
+    state it is also every lead that was never on its way there.
+    """
+    state, destination = _state(arguments), text(arguments, "destination")
+    everything = bool(destination) and state is None
+    wanted = state or State.DEAD
+
+    def in_question(states: Mapping[str, str]) -> list[str]:
+        names = [name for name, stands in states.items() if stands == wanted and destination in ("", name)]
+        return [*names, destination] if everything and states and destination not in states else names
+
+    # A list takes `delivered` to mean the lead as a whole, and here it is about each delivery.
+    asked = {**arguments, "state": State.DEAD.value if wanted == State.DEAD and not everything else ""}
+    found = _found(app, asked, now, SELECT_LIMIT, lambda states: bool(in_question(states)))
+    chosen = [
+        {"id": each.lead.id, "destinations": in_question({d.destination: d.state.value for d in each.deliveries})}
+        for each in reversed(found)
+    ]
+    if everything and any(destination not in {d.destination for d in each.deliveries} for each in found):
+        replay.require(app, destination)
+    return {"leads": chosen, "more": len(found) == SELECT_LIMIT}
+
+
+def _replay(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    lead_id = text(arguments, "id", required=True)
+    if not stories.ID.fullmatch(lead_id):
+        return {"id": lead_id, "known": False, "opened": 0}
+    if "-" not in lead_id:
+        seen = app.ledger.seen(lead_id)
+        lead_id = seen.lead_id if seen and seen.lead_id else lead_id
+    known = app.ledger.case(lead_id) is not None
+    way = replay.hurry if flag(arguments, "hurry") else replay.replay
+    opened = way(app, lead_id, text(arguments, "destination") or None, now)
+    return {"id": lead_id, "known": known, "opened": opened}
+
+
+def _replay_quarantined(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    try:
+        return {"id": quarantine.replay_quarantined(app, text(arguments, "name", required=True), now), "reason": ""}
+    except accept.NotALead as error:
+        return {"id": "", "reason": error.reason}
+
+
+def _checks(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate import check
+
+    del arguments, now
+    return {"parts": list(check.parts(app))}
+
+
+def _check(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate import check
+
+    part = text(arguments, "part", required=True)
+    if part not in check.parts(app):
+        raise WrongUse("part has to be one of those that the operation checks names.")
+    return {"results": [asdict(result) for result in check.look(app, part, now)]}
+
+
+def _send_test(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate import sample
+
+    step = text(arguments, "step")
+    if step not in ("", *sample.STEPS):
+        raise WrongUse(f"step has to be one of {', '.join(sample.STEPS)}.")
+    receipt = accept.receive(app, sample.body(step, text(arguments, "email"), now), now)
+    return {"id": receipt.id, "repeated": receipt.repeated}
+
+
+def _forget(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate import forget
+
+    return forget.forget(app, text(arguments, "who", required=True), now)
+
+
+def _belongings(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate import forget
+
+    return forget.belongings(app, text(arguments, "who", required=True), now)
+
+
+def _import(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate import importing
+
+    records = arguments.get("records")
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise WrongUse("records has to be a list of objects.")
+    if len(records) > importing.RECORDS_A_CALL:
+        raise WrongUse(f"records may hold {importing.RECORDS_A_CALL} at most.")
+    yes, force = flag(arguments, "yes"), flag(arguments, "force")
+    return {"results": importing.take(app, records, now, yes=yes, force=force)}
+
+
+def _import_table(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate import importing
+
+    table, token = text(arguments, "table", required=True), text(arguments, "token")
+    skip = number(arguments, "skip", 0, 1000)
+    try:
+        return importing.take_rows(app, table, now, token=token, skip=skip, yes=flag(arguments, "yes"))
+    except importing.NotATable as error:
+        raise WrongUse(str(error)) from None
+
+
+OPERATIONS: Mapping[str, Callable[[App, Arguments, datetime], dict[str, Any]]] = {
+    "belongings": _belongings,
+    "check": _check,
+    "checks": _checks,
+    "forget": _forget,
+    "health": _health,
+    "import": _import,
+    "import-table": _import_table,
+    "list": _list,
+    "quarantine": _quarantine,
+    "replay": _replay,
+    "replay-quarantined": _replay_quarantined,
+    "select": _select,
+    "send-test": _send_test,
+    "show": _show,
+}

@@ -1,0 +1,304 @@
+"""What the operators' page says: each address's template and its values, all plain text and free of tricks.
+
+Personal data is masked unless the wish is to reveal it; what is masked is not in the values at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, tzinfo
+from typing import Any
+
+from leads.app import App
+from leads.intake import accept
+from leads.lead import State
+from leads.messages import languages
+from leads.operate import counts as ops_counts
+from leads.operate import health, listing, quarantine, replay, stories
+from leads.operate.page import chart as ops_chart
+from leads.operate.page import words
+from leads.operate.page.words import Row
+from leads.reader import Reader
+from leads.store.rows import time_read
+
+LATEST, LISTED, REPLAYED = 10, 50, 100
+"""Leads that the overview shows, that a list shows, and that one press of a button replays."""
+
+
+_SHOWN = (State.OPEN, State.DEAD, State.DELIVERED, State.SKIPPED)
+
+
+class NotFound(Exception):
+    """There is no page at this address. Says so in words that are safe to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of the page."""
+
+    path: str
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    posted: bool
+    root: str
+    """Where the app's routes begin, as an absolute URL: `https://contoso.azurewebsites.net/api/`."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A page to show."""
+
+    template: str
+    values: Mapping[str, Any]
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Something was done, and the browser goes on to this address of the page."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """How the page writes times: in English, on the clocks of LEADS_TIME_ZONE."""
+
+    now: datetime
+    zone: tzinfo = UTC
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str], now: datetime) -> Clock:
+        """Read the zone out of the settings; its problem, if it has one, is told by `check`."""
+        return cls(now, languages.read_zone(Reader(environ)))
+
+    def moment(self, moment: datetime) -> str:
+        """`21 November 2026, 12:00 UTC`."""
+        return languages.load("en").moment(moment, self.zone)
+
+    def ago(self, moment: datetime) -> str:
+        """`7 min ago`."""
+        return languages.load("en").ago(moment, self.now)
+
+    def stamp(self, moment: datetime) -> str:
+        """`21 Nov, 12:00:05`."""
+        local = moment.astimezone(self.zone)
+        return f"{day(local.date())}, {local:%H:%M:%S}"
+
+
+def day(of: date) -> str:
+    """`21 Nov`."""
+    month = languages.load("en").texts["time.months"][of.month - 1]
+    return f"{of.day} {month[:3]}"
+
+
+def answer(app: App, wish: Wish, now: datetime, clock: Clock) -> View | Done:
+    """Do what is wished. A POST to the address of a page reveals its personal data. Raises NotFound."""
+    parts = wish.path.split("/", 1)
+    name, rest = parts[0], parts[1] if len(parts) > 1 else ""
+    subject, _, order = rest.rpartition("/")
+    if wish.posted and wish.path == "replay":
+        return _replay_dead(app, wish, now)
+    if wish.posted and name == "leads" and order == "replay":
+        return _replay(app, subject, wish, now)
+    if wish.posted and name == "quarantine" and order == "replay":
+        return _replay_bytes(app, subject, now)
+    if not wish.path:
+        return _overview(app, wish, now, clock)
+    if name == "leads":
+        return _lead(app, rest, wish, now, clock) if rest else _leads(app, wish, now)
+    if name == "quarantine":
+        return _bytes(app, rest, wish, now) if rest else _quarantine(app, wish, now)
+    raise NotFound("There is no such page.")
+
+
+def _overview(app: App, wish: Wish, now: datetime, clock: Clock) -> View:
+    state = health.health(app, now)
+    counts = ops_counts.count(app, now)
+    quarantined = len(quarantine.quarantined(app, None, now))
+    latest = listing.listing(app, now=now, limit=LATEST)
+    chart = ops_chart.draw(counts.days)
+    dead = sum(each.dead for each in counts.days)
+    tiles = (
+        words.Tile("leads", counts.days[-1].total, "arrived today"),
+        words.Tile("leads?state=open", counts.open, "open", "wait"),
+        words.Tile("leads?state=dead", dead, "dead", "bad"),
+        words.Tile("quarantine", quarantined, "in quarantine", "wait"),
+    )
+    reasons = [words.Reason.read(text) for text in _reasons(state)]
+    return View(
+        "overview",
+        {
+            "section": "",
+            "title": "Overview",
+            "notice": words.notice(wish.query),
+            "revealed": wish.posted,
+            "mood": "bad" if dead else "wait" if reasons else "good",
+            "headline": words.headline(dead, len(reasons), any_lead=bool(latest), ran=bool(state["last_sweep"])),
+            "summary": _summary(state, latest, clock),
+            "reasons": reasons,
+            "tiles": tiles if latest or any(tile.number for tile in tiles) else (),
+            "chart": chart,
+            "chart_summary": _chart_summary(chart),
+            "day": day,
+            "places": [_place(place) for place in counts.places],
+            "unread": counts.unread,
+            "latest": [Row.of(summary, revealed=wish.posted) for summary in latest],
+            "intake": f"{wish.root}leads",
+            "local": wish.root.startswith("http://"),
+        },
+    )
+
+
+def _reasons(health: Mapping[str, object]) -> list[str]:
+    reasons = health["reasons"]
+    return [str(reason) for reason in reasons] if isinstance(reasons, list) else []
+
+
+def _summary(health: Mapping[str, object], latest: list[listing.Summary], clock: Clock) -> str:
+    """When the app last did what it does."""
+    watched = health["last_watch"]
+    ran = [time_read(at) for at in watched.values()] if isinstance(watched, dict) else []
+    oldest = min((at for at in ran if at), default=None) if all(ran) else None
+    known = (
+        ("The last lead arrived", latest[0].lead.arrived_at if latest else None),
+        ("the inbox was looked at" if latest else "The inbox was looked at", oldest),
+        ("open leads were swept" if latest or oldest else "Open leads were swept", time_read(health["last_sweep"])),
+    )
+    told = [f"{what} {clock.ago(at)}" for what, at in known if at]
+    return f"{', '.join(told)}." if told else "Its first look at the inbox comes within minutes."
+
+
+def _chart_summary(chart: ops_chart.Chart) -> str:
+    span = f"in the last {ops_counts.DAYS} days"
+    if chart.busiest is None:
+        return f"No lead {span}."
+    leads = "1 lead" if chart.total == 1 else f"{chart.total} leads"
+    return f"{leads} {span}, most on {day(chart.busiest.day)} ({chart.busiest.total})."
+
+
+def _place(place: ops_counts.Place) -> dict[str, Any]:
+    counts = {state.value: place.states[state] for state in State}
+    order = {"d": State.DELIVERED, "s": State.SKIPPED, "o": State.OPEN, "x": State.DEAD}
+    return {
+        "name": place.name,
+        "meter": ops_chart.meter({kind: place.states[state] for kind, state in order.items()}),
+        "trouble": place.trouble,
+        **counts,
+    }
+
+
+def _leads(app: App, wish: Wish, now: datetime) -> View:
+    state = wish.query.get("state", "")
+    if state not in ("", *State):
+        raise NotFound("There is no such list.")
+    found = listing.listing(app, now=now, state=state or None, limit=LISTED)
+    return View(
+        "leads",
+        {
+            "section": "leads",
+            "title": f"{state.capitalize()} leads" if state else "Leads",
+            "notice": words.notice(wish.query),
+            "filters": (("", "All"), *((each.value, each.value.capitalize()) for each in _SHOWN)),
+            "filter": state,
+            "query": f"?state={state}" if state else "",
+            "leads": [Row.of(summary, revealed=wish.posted) for summary in found],
+            "more": len(found) == LISTED,
+            "revealed": wish.posted,
+            "nothing": words.NOTHING.get(state, words.NOTHING[""]),
+        },
+    )
+
+
+def _lead(app: App, lead_id: str, wish: Wish, now: datetime, clock: Clock) -> View | Done:
+    story = stories.story(app, lead_id, now)
+    if story is None:
+        raise NotFound("No lead of this id is known here. It may have been purged, or the id was not copied whole.")
+    if story.lead is None and story.quarantine:
+        return Done(f"quarantine/{story.quarantine.name}")
+    if story.lead is None:
+        raise NotFound(words.FATES.get(story.fate, "It is still being taken in. Look again in a minute."))
+    shown = wish.posted
+    return View(
+        "lead",
+        {
+            "section": "leads",
+            "title": f"Lead {story.id[-6:]}",
+            "notice": words.notice(wish.query),
+            "revealed": shown,
+            "lead": story.lead,
+            "row": Row.of(listing.Summary(story.lead, story.deliveries), revealed=shown),
+            "via": words.VIA[story.lead.via],
+            "deliveries": story.deliveries,
+            "facts": words.facts(story.lead, clock.moment, revealed=shown),
+            "message": words.message(story.lead) if shown else "",
+            "message_length": len(story.lead.message),
+            "issues": story.lead.issues,
+            "raw": words.bytes_text(story.raw) if shown and story.raw else "",
+            "others": [Row.of(other, revealed=shown) for other in reversed(story.others)],
+        },
+    )
+
+
+def _quarantine(app: App, wish: Wish, now: datetime) -> View:
+    entries = quarantine.quarantined(app, None, now)
+    return View(
+        "quarantine",
+        {
+            "section": "quarantine",
+            "title": "Quarantine",
+            "notice": words.notice(wish.query),
+            "entries": entries[:LISTED],
+            "more": max(0, len(entries) - LISTED),
+            "via": words.VIA,
+        },
+    )
+
+
+def _bytes(app: App, name: str, wish: Wish, now: datetime) -> View:
+    story = stories.story(app, name, now)
+    if story is None or story.quarantine is None:
+        raise NotFound("There is nothing of this name in quarantine. It may have been replayed.")
+    return View(
+        "bytes",
+        {
+            "section": "quarantine",
+            "title": "In quarantine",
+            "notice": words.notice(wish.query),
+            "entry": story.quarantine,
+            "via": words.VIA,
+            "kept": bool(story.raw),
+            "revealed": wish.posted,
+            "text": words.bytes_text(story.raw) if wish.posted and story.raw else "",
+        },
+    )
+
+
+def _replay(app: App, lead_id: str, wish: Wish, now: datetime) -> Done:
+    """Replay one lead, to one destination where the form names it."""
+    story = stories.story(app, lead_id, now)
+    if story is None or story.lead is None:
+        raise NotFound("No lead of this id is known here.")
+    count = replay.replay(app, story.id, wish.form.get("destination") or None, now)
+    return Done(f"leads/{story.id}?done=replayed&n={count}")
+
+
+def _replay_dead(app: App, wish: Wish, now: datetime) -> Done:
+    """Replay what died at one destination, the newest first."""
+    destination = wish.form.get("destination", "")
+    count = 0
+    died = listing.listing(app, now=now, chosen=lambda states: states.get(destination) == State.DEAD, limit=REPLAYED)
+    for summary in died:
+        count += replay.replay(app, summary.lead.id, destination, now)
+    return Done(f"?done=replayed&n={count}")
+
+
+def _replay_bytes(app: App, name: str, now: datetime) -> Done:
+    try:
+        lead_id = quarantine.replay_quarantined(app, name, now)
+    except accept.NotALead:
+        if stories.story(app, name, now) is None:
+            raise NotFound("There is nothing of this name in quarantine. It may have been replayed.") from None
+        return Done(f"quarantine/{name}?done=unreadable")
+    return Done(f"leads/{lead_id}?done=taken")

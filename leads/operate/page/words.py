@@ -1,0 +1,209 @@
+"""The words of the operators' page about leads: masked or revealed, always plain and without tricks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+from leads import redact
+from leads.lead import Lead, Stage, Via
+from leads.messages import languages, notification
+from leads.messages.plain import block, cut, line
+from leads.operate.listing import Summary
+
+MESSAGE_LIMIT = 8000
+BYTES_LIMIT = 12_000
+"""Characters of raw bytes that are shown; a real lead has one or two thousand."""
+
+VIA: Mapping[Via, str] = {
+    Via.HTTPS: "by HTTPS",
+    Via.TABLE: "through the table",
+    Via.IMPORT: "by import",
+}
+NOTHING: Mapping[str, str] = {
+    "": "No lead has arrived yet. The overview tells how to connect Partner Center.",
+    "open": "Nothing is open: every lead has come to its end.",
+    "dead": "Nothing died. A delivery that is given up would wait here for your replay.",
+    "delivered": "No lead stands as delivered everywhere yet.",
+    "skipped": "No lead was skipped everywhere. Test leads and leads older than the app can be.",
+}
+FATES: Mapping[str, str] = {
+    "backfilled": "This row is older than the app, so it was noted and not delivered. "
+    "To bring such rows in, run python -m leads import --table.",
+    "gone": "This lead was purged after its retention, or forgotten at the customer's wish.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What became of the button that was pressed."""
+
+    text: str
+    bad: bool = False
+
+
+def notice(query: Mapping[str, str]) -> Notice | None:
+    """What the address says was done. Only words of ours are ever shown."""
+    done, number = query.get("done", ""), query.get("n", "")
+    if done == "replayed" and number.isascii() and number.isdecimal() and len(number) < 5:
+        count = int(number)
+        if count == 0:
+            return Notice("There was nothing to replay: it is under way already.", bad=True)
+        return Notice(f"{'1 delivery is' if count == 1 else f'{count} deliveries are'} on the way again.")
+    if done == "taken":
+        return Notice("It could be read now: here is the lead.")
+    if done == "unreadable":
+        return Notice("It still cannot be read as a lead, and stays here.", bad=True)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One number of the overview, and the page behind it."""
+
+    path: str
+    number: int
+    label: str
+    alarm: str = ""
+    """`wait` or `bad`: how it feels when it is not zero."""
+
+    @property
+    def mood(self) -> str:
+        """How it feels."""
+        return self.alarm if self.number else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One sentence of health, with the commands in it apart."""
+
+    pieces: tuple[tuple[str, bool], ...]
+    """Text, and whether it is a command."""
+
+    @classmethod
+    def read(cls, text: str) -> Reason:
+        """Part the text at its backticks."""
+        return cls(tuple((piece, number % 2 == 1) for number, piece in enumerate(text.split("`")) if piece))
+
+
+def headline(dead: int, reasons: int, *, any_lead: bool, ran: bool) -> str:
+    """How it is, in a few words. `ran` says whether the sweep ever did; before that nothing can be wrong for long."""
+    if dead:
+        return "One lead needs you" if dead == 1 else f"{dead} leads need you"
+    if reasons and not ran:
+        return "It has just started"
+    if reasons:
+        return "One thing needs a look" if reasons == 1 else f"{reasons} things need a look"
+    return "All is well" if any_lead else "Ready for the first lead"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A lead in a list."""
+
+    id: str
+    arrived_at: datetime
+    who: str
+    detail: str
+    """E-mail address and company, as far as they came."""
+    did: str
+    stage: Stage
+    offer: str
+    states: tuple[tuple[str, str], ...]
+    """Destination and state."""
+
+    @classmethod
+    def of(cls, summary: Summary, *, revealed: bool) -> Row:
+        """The row of a lead and its deliveries."""
+        lead, contact = summary.lead, summary.lead.contact
+        name = line(contact.name, 80)
+        email = line(contact.email, 120)
+        company = line(contact.company, 80)
+        if not revealed:
+            name, email = redact.mask_name(name), redact.mask_email(email)
+        who = name or company or email or _nobody(lead)
+        detail = " · ".join(part for part in (email, company) if part and part != who)
+        english = languages.load("en")
+        return cls(
+            id=lead.id,
+            arrived_at=lead.arrived_at,
+            who=who,
+            detail=detail,
+            did=english.say(f"deed.{notification.deed(lead)}.badge"),
+            stage=lead.stage,
+            offer=line(lead.offer_name, 80),
+            states=tuple((each.destination, each.state.value) for each in summary.deliveries),
+        )
+
+
+def _nobody(lead: Lead) -> str:
+    if lead.contact_withheld:
+        return "Microsoft withheld the person"
+    return "Nobody is named" if lead.source or lead.action or lead.offer_name else "Being taken in"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One labelled value. `link` is empty or an address that was checked."""
+
+    label: str
+    value: str
+    link: str = ""
+
+
+def facts(lead: Lead, moment: Callable[[datetime], str], *, revealed: bool) -> list[Fact]:
+    """What came with a lead, as far as it came."""
+    contact = lead.contact
+    name, email, phone = line(contact.name), line(contact.email), line(contact.phone)
+    address = notification.reply_to(lead)
+    link = f"mailto:{quote(address, safe='@')}" if revealed and address else ""
+    if not revealed:
+        name, email, phone = redact.mask_name(name), redact.mask_email(email), redact.mask_phone(phone)
+    offer = [line(lead.offer_title), line(lead.offer)]
+    campaign = [f"{line(key, 40)} = {line(value, 120)}" for key, value in list(lead.campaign.items())[:20]]
+    found = [
+        Fact("Name", name),
+        Fact("E-mail", email, link),
+        Fact("Phone", phone),
+        Fact("Company", line(contact.company)),
+        Fact("Title", line(contact.title)),
+        Fact("Country", languages.load("en").country(line(contact.country, 60))),
+        Fact("Offer", "\n".join(part for part in offer if part)),
+        Fact("Source", "-".join(part for part in (line(lead.source, 60), line(lead.action, 60)) if part)),
+        Fact("Stage", languages.load("en").say(f"stage.{lead.stage}")),
+        Fact("Campaign", "\n".join(campaign)),
+        Fact("Created", moment(lead.created_at)),
+    ]
+    if revealed:
+        extra = [
+            f"{line(key, 60)} = {line(json.dumps(value, ensure_ascii=False), 300)}"
+            for key, value in list(lead.extra.items())[:20]
+        ]
+        found.append(Fact("Also came", "\n".join(extra)))
+    return [fact for fact in found if fact.value]
+
+
+def message(lead: Lead) -> str:
+    """The customer's own words."""
+    return block(lead.message, MESSAGE_LIMIT)
+
+
+def bytes_text(data: bytes) -> str:
+    """Bytes as they arrived, readable: JSON indented, everything else line by line, and never a trick.
+
+    Only what is small is indented: deeply nested JSON grows a thousandfold.
+    """
+    text = data[: 4 * BYTES_LIMIT].decode("utf-8", "replace")
+    if len(data) <= BYTES_LIMIT:
+        with contextlib.suppress(ValueError, RecursionError):
+            text = json.dumps(json.loads(data), ensure_ascii=False, indent=2)
+    return cut("\n".join(_plain_lines(text)), BYTES_LIMIT)
+
+
+def _plain_lines(text: str) -> Iterator[str]:
+    for each in text[: 2 * BYTES_LIMIT].split("\n"):
+        yield " " * min(len(each) - len(each.lstrip(" ")), 40) + line(each, 2000)

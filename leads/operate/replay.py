@@ -1,0 +1,111 @@
+"""Send a lead again: its finished deliveries are opened, and the way of every delivery does the rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from leads import enabled, log
+from leads.app import App
+from leads.delivery import is_claimed
+from leads.errors import Misconfigured
+from leads.lead import Delivery, State
+from leads.store.ledger import LEADS, Line
+from leads.store.protocol import Changed, Exists
+from leads.store.rows import delivery_row
+
+
+def replay(app: App, lead_id: str, destination: str | None, now: datetime) -> int:
+    """Open finished deliveries of a lead again, and return how many.
+
+    With a destination it is that one, also where the lead never had a delivery to it; else those that died, or all
+    finished ones where none did. What is open already is left alone. Raises Misconfigured for a destination that there
+    is none of.
+    """
+    case = app.ledger.case(lead_id)
+    if case is None:
+        return 0
+    if destination is not None:
+        held = [d for d in case.deliveries if d.destination == destination and d.state != State.OPEN]
+        missing = not any(d.destination == destination for d in case.deliveries)
+        if missing:
+            require(app, destination)
+    else:
+        finished = [d for d in case.deliveries if d.state != State.OPEN]
+        held = [d for d in finished if d.state == State.DEAD] or finished
+        missing = False
+    if not held and not missing:
+        return 0
+    # Written before the deliveries are opened, for a crash between; and again after, since a sweep that read the line
+    # in between, while they still were finished, closes it by its ETag.
+    line = Line(lead_id, case.lead.raw, case.lead.arrived_at)
+    app.ledger.open(line)
+    opened = [d.destination for d in held if _reopen(app, d, now)]
+    if destination is not None and missing and _add(app, lead_id, destination, now):
+        opened.append(destination)
+    app.ledger.open(line)
+    for name in opened:
+        log.event("replayed", lead=lead_id, destination=name)
+        app.ring(lead_id, name)
+    return len(opened)
+
+
+def require(app: App, destination: str) -> None:
+    """Raise Misconfigured for a destination that no lead goes to."""
+    if destination not in app.settings.destinations:
+        raise Misconfigured(
+            f"LEADS_DESTINATIONS has no {destination!r}.",
+            f"Add it there first. There are {', '.join(enabled.names())}.",
+        )
+
+
+def hurry(app: App, lead_id: str, destination: str | None, now: datetime) -> int:
+    """Make the next attempt of a lead's open deliveries, or of the one to a destination, now; returns of how many.
+
+    It is for when a cause was mended and the schedule would wait. An attempt that is under way or due is left alone.
+    """
+    case = app.ledger.case(lead_id)
+    hurried = 0
+    for delivery in case.deliveries if case else ():
+        waits = delivery.state == State.OPEN and delivery.next_at > now and not is_claimed(delivery, now)
+        if not waits or destination not in (None, delivery.destination):
+            continue
+        try:
+            app.ledger.save(replace(delivery, next_at=now))
+        except Changed:
+            continue  # Somebody is at it just now.
+        app.ring(lead_id, delivery.destination)
+        hurried += 1
+    return hurried
+
+
+def _reopen(app: App, delivery: Delivery, now: datetime) -> bool:
+    current: Delivery | None = delivery
+    while current is not None and current.state != State.OPEN:
+        opened = replace(
+            current,
+            state=State.OPEN,
+            next_at=now,
+            tries=0,
+            claimed_until=None,
+            rung_at=None,
+            alerted_at=None,
+            finished_at=None,
+            reason="",
+            replayed=True,
+        )
+        try:
+            app.ledger.save(opened)
+        except Changed:
+            current = app.ledger.delivery(delivery.lead_id, delivery.destination)
+        else:
+            return True
+    return False
+
+
+def _add(app: App, lead_id: str, destination: str, now: datetime) -> bool:
+    try:
+        app.store.insert(LEADS, delivery_row(Delivery(lead_id, destination, State.OPEN, next_at=now)))
+    except Exists:
+        return False
+    return True

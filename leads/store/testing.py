@@ -1,0 +1,182 @@
+"""The twins in memory of `leads.store.protocol` and `leads.store.doorbell`: for tests, and true to the limits of the real ones."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from leads.store.protocol import Blob, Changed, Exists, Page, Row, Value
+
+PROPERTY_UNITS = 32_768
+"""UTF-16 units that a property of Azure Table storage holds."""
+
+
+class MemoryStore:
+    """The `Store` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.containers: dict[str, dict[str, Blob]] = {}
+        self._partitions: dict[str, dict[str, dict[str, Row]]] = {}
+        self._etags = itertools.count(1)
+
+    @property
+    def tables(self) -> dict[str, dict[tuple[str, str], Row]]:
+        """All rows by table, partition and key, for a test to look at."""
+        return {
+            table: {(partition, key): row for partition, rows in partitions.items() for key, row in rows.items()}
+            for table, partitions in self._partitions.items()
+        }
+
+    def _write(self, table: str, row: Row) -> str:
+        _check(row)
+        etag = f'W/"{next(self._etags)}"'
+        partition = self._partitions.setdefault(table, {}).setdefault(row.partition, {})
+        partition[row.key] = replace(row, values=dict(row.values), etag=etag)
+        return etag
+
+    def _partition(self, table: str, partition: str) -> dict[str, Row]:
+        return self._partitions.get(table, {}).get(partition, {})
+
+    def insert(self, table: str, row: Row) -> str:
+        if self.get(table, row.partition, row.key):
+            raise Exists
+        return self._write(table, row)
+
+    def insert_all(self, table: str, rows: Sequence[Row]) -> None:
+        if len(rows) > 100 or len({row.partition for row in rows}) != 1:
+            raise ValueError("A transaction has at most 100 rows, all of one partition.")
+        if any(self.get(table, row.partition, row.key) for row in rows):
+            raise Exists
+        for row in rows:
+            _check(row)
+        for row in rows:
+            self._write(table, row)
+
+    def upsert(self, table: str, row: Row) -> None:
+        self._write(table, row)
+
+    def replace(self, table: str, row: Row) -> str:
+        there = self.get(table, row.partition, row.key)
+        if there is None or there.etag != row.etag:
+            raise Changed
+        return self._write(table, row)
+
+    def get(self, table: str, partition: str, key: str) -> Row | None:
+        return self._partition(table, partition).get(key)
+
+    def delete(self, table: str, partition: str, key: str, etag: str = "") -> None:
+        there = self.get(table, partition, key)
+        if etag and there is not None and there.etag != etag:
+            raise Changed
+        self._partition(table, partition).pop(key, None)
+
+    def rows(self, table: str, partition: str, start: str = "", end: str = "") -> Iterator[Row]:
+        for key, row in sorted(self._partition(table, partition).items()):
+            if key >= start and (not end or key < end):
+                yield row
+
+    def rows_before(self, table: str, partition: str) -> Iterator[Row]:
+        for name in sorted(self._partitions.get(table, {})):
+            if name < partition:
+                yield from self.rows(table, name)
+
+    def any_row(self, table: str) -> bool:
+        return any(self._partitions.get(table, {}).values())
+
+    def put_blob(self, container: str, name: str, data: bytes, metadata: Mapping[str, str]) -> bool:
+        for key, value in metadata.items():
+            if not (key.isidentifier() and value.isascii() and value.isprintable()):
+                raise ValueError("Metadata of a blob has identifiers as names and printable ASCII as values.")
+        blobs = self.containers.setdefault(container, {})
+        if name in blobs:
+            return False
+        blobs[name] = Blob(name, bytes(data), dict(metadata))
+        return True
+
+    def get_blob(self, container: str, name: str) -> Blob | None:
+        return self.containers.get(container, {}).get(name)
+
+    def delete_blob(self, container: str, name: str) -> None:
+        self.containers.get(container, {}).pop(name, None)
+
+    def blobs(self, container: str, prefix: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+        for name, blob in sorted(self.containers.get(container, {}).items()):
+            if name.startswith(prefix):
+                yield name, blob.metadata
+
+
+def _check(row: Row) -> None:
+    for key in (row.partition, row.key):
+        if any(c in key for c in "/\\#?") or any(ord(c) < 32 or 127 <= ord(c) < 160 for c in key) or len(key) > 512:
+            raise ValueError("A key of Azure Table storage has no / \\ # ? and no control character.")
+    for name, value in row.values.items():
+        _check_value(name, value)
+
+
+def _check_value(name: str, value: Value) -> None:
+    if isinstance(value, str) and len(value.encode("utf-16-le")) > 2 * PROPERTY_UNITS:
+        raise ValueError(f"The property {name} is longer than 64 KiB.")
+    if isinstance(value, int) and not -(2**31) <= value < 2**31:
+        raise ValueError(f"The property {name} is no 32-bit number.")
+
+
+@dataclass
+class MemoryInbox:
+    """The `Inbox` in a dictionary of tables, in pages of `page` rows. It understands the conditions of watch."""
+
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    account: str = "inbox"
+    page: int = 1000
+
+    def pages(self, table: str, condition: str, token: str = "") -> Iterator[Page]:
+        if table not in self.tables:
+            return
+        rows = sorted(
+            (row for row in self.tables[table] if _meets(row, condition)),
+            key=lambda row: (row["PartitionKey"], row["RowKey"]),
+        )
+        start = int(token or 0)
+        while True:
+            end = start + self.page
+            yield Page(rows[start:end], str(end) if end < len(rows) else "")
+            if end >= len(rows):
+                return
+            start = end
+
+
+def _meets(row: Mapping[str, Any], condition: str) -> bool:
+    """Whether a row meets `PartitionKey eq 'x' and Timestamp ge datetime'…'`, either part, or none."""
+    for part in filter(None, condition.split(" and ")):
+        name, operator, value = part.split(" ", 2)
+        if (name, operator) == ("PartitionKey", "eq"):
+            if row[name] != value.strip("'"):
+                return False
+        elif (name, operator) == ("Timestamp", "ge"):
+            if str(row[name]) < value.removeprefix("datetime").strip("'"):
+                return False
+        else:
+            raise ValueError(f"The twin does not know the condition {part!r}.")
+    return True
+
+
+@dataclass
+class MemoryDoorbell:
+    """The `Doorbell` in a list, on a clock that the test sets."""
+
+    now: datetime
+    waiting: list[tuple[datetime, str, str]] = field(default_factory=list)
+
+    def ring(self, lead_id: str, destination: str, delay: float = 0.0) -> None:
+        self.waiting.append((self.now + timedelta(seconds=delay), lead_id, destination))
+
+    def take(self) -> tuple[str, str] | None:
+        """Take the message that has waited longest and is visible now."""
+        due = [message for message in self.waiting if message[0] <= self.now]
+        if not due:
+            return None
+        first = min(due)
+        self.waiting.remove(first)
+        return first[1], first[2]

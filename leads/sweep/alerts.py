@@ -1,0 +1,101 @@
+"""Tell the operators, from stored state only, so that no crash can swallow what they should know."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from leads import enabled, log
+from leads.app import App
+from leads.errors import Failure
+from leads.messages.alert import Alert
+from leads.reader import Reader
+from leads.store.protocol import Changed, Value
+from leads.store.rows import time_read, time_text
+from leads.transport import SEND_SECONDS, Deadline
+
+REMINDER = timedelta(hours=24)
+"""After this long an alert about trouble that lasts is sent again."""
+
+
+def due(
+    app: App, kind: str, subject: str, now: datetime, *, again_after: timedelta = timedelta(0), about: str = ""
+) -> bool:
+    """Whether an alert of this kind and subject may be sent now; if so the hour is taken, and nobody else sends it.
+
+    There is one an hour at most. Where nothing else remembers what was told, `about` names the trouble, and
+    `again_after` is the time until it is worth another alert once somebody took one (`told`).
+    """
+    note = app.ledger.note(_name(kind, subject))
+    tried_at, told_at = time_read(note.values.get("tried_at")), time_read(note.values.get("told_at"))
+    if tried_at is not None and _hour(tried_at) == _hour(now):
+        return False
+    if (
+        told_at is not None
+        and timedelta(0) <= now - told_at < again_after
+        and str(note.values.get("about", "")) == about
+    ):
+        return False
+    values: Mapping[str, Value] = {**note.values, "tried_at": time_text(now)}
+    try:
+        app.ledger.write_note(replace(note, values=values))
+    except Changed:
+        return False
+    return True
+
+
+def told(app: App, kind: str, subject: str, now: datetime, about: str = "") -> None:
+    """Note that somebody took an alert, so that the same trouble is not told again too soon."""
+    note = app.ledger.note(_name(kind, subject))
+    values: Mapping[str, Value] = {**note.values, "told_at": time_text(now), "about": about}
+    with contextlib.suppress(Changed):
+        app.ledger.write_note(replace(note, values=values))
+
+
+def _name(kind: str, subject: str) -> str:
+    return f"alert:{kind}:{subject}"
+
+
+def send(app: App, alert: Alert, broken: frozenset[str] = frozenset()) -> bool:
+    """Log an alert and send it through every notification destination that is not itself in trouble.
+
+    Returns False when there are such destinations and none of them took it; the caller then tries again. A failing
+    alert makes no further alert.
+    """
+    log.event(
+        "alert",
+        kind=alert.kind,
+        subject=alert.subject,
+        count=alert.count,
+        since=alert.since,
+        cause=alert.cause,
+        remedy=alert.remedy,
+    )
+    asked = taken = 0
+    for name in app.settings.destinations:
+        if name in broken or name == alert.subject or name not in enabled.names():
+            continue
+        try:
+            module = enabled.load(name)
+            tell = getattr(module, "alert", None)
+            if tell is None:
+                continue
+            reader = Reader(app.environ)
+            settings = module.Settings.read(reader)
+            if reader.problems:
+                continue
+            asked += 1
+            tell(alert, Deadline.after(SEND_SECONDS), settings)
+        except Failure as failure:
+            log.event("alert_failed", kind=alert.kind, destination=name, cause=failure.cause)
+        except Exception as error:  # noqa: BLE001 - one destination's bug must not keep the others from telling
+            log.event("alert_failed", kind=alert.kind, destination=name, cause=type(error).__name__)
+        else:
+            taken += 1
+    return not asked or taken > 0
+
+
+def _hour(moment: datetime) -> tuple[int, int]:
+    return moment.toordinal(), moment.hour

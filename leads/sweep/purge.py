@@ -1,0 +1,37 @@
+"""The end of leads, and of bytes that were none, after their retention."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import islice, takewhile
+
+from leads.app import App
+from leads.store.ledger import QUARANTINE
+
+LEADS_PER_RUN = 500
+"""Leads that one run erases; the next run goes on."""
+ENTRIES_PER_RUN = 2000
+"""Entries of the quarantine that one run deletes."""
+
+
+def purge(app: App, now: datetime) -> int:
+    """Erase what arrived longer ago than LEADS_RETENTION_DAYS: finished leads (open ones stay) and quarantine.
+
+    Returns how many leads were erased. Where these are `LEADS_PER_RUN` there may be more.
+    """
+    cutoff = now - timedelta(days=app.settings.retention_days)
+    _purge_quarantine(app, f"{cutoff:%Y/%m/%d}")
+    days = app.ledger.day_lines_before(f"{cutoff:%Y-%m-%d}")
+    old = (row for row in days if app.ledger.open_line(row.key) is None)
+    purged = 0
+    for row in islice(old, LEADS_PER_RUN):
+        app.ledger.erase(row.key, row.partition, str(row.values.get("raw", "")), now)
+        purged += 1
+    return purged
+
+
+def _purge_quarantine(app: App, day: str) -> None:
+    """Delete the bytes in quarantine that came before a day (`2026/11/21`), by which their names begin."""
+    names = (name for name, _ in app.store.blobs(QUARANTINE, ""))
+    for name in list(islice(takewhile(lambda name: name < day, names), ENTRIES_PER_RUN)):
+        app.store.delete_blob(QUARANTINE, name)
