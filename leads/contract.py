@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -28,8 +27,14 @@ class Earlier:
     state: State | None
     """None where the lead never had a delivery to this destination."""
     remote_id: str
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
-    """What other destinations call it, by their names, as far as it has arrived there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A page of another system: what people call that system, and the address."""
+
+    title: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,8 @@ class Step:
     """What an earlier attempt of this very delivery left at the destination, if anything."""
     replayed: bool = False
     """True when an operator asked for this delivery again."""
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
-    """What other destinations call this lead, by their names, as far as it has arrived there."""
+    records: tuple[Link, ...] = ()
+    """Where the lead's record is in each CRM, for a notification: as far as that can be said without asking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ class Destination(Protocol):
     """What a module in this package provides."""
 
     KIND: Kind
+    TITLE: str
+    """What people call it."""
     Settings: ReadsSettings
 
     def send(self, lead: Lead, step: Step, settings: Any) -> str:

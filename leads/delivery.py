@@ -10,17 +10,17 @@ from __future__ import annotations
 import contextlib
 import time
 import traceback
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import PurePath
-from typing import Any
 
 from leads import enabled, log, retry
 from leads.app import App
-from leads.contract import Destination, Earlier, Kind, Step
+from leads.contract import Destination, Earlier, Kind, Link, Step
+from leads.enabled import Enabled
 from leads.errors import Failure, Misconfigured, Transient
 from leads.lead import Attempt, Delivery, Lead, Outcome, State
-from leads.reader import Reader
 from leads.store.ledger import Case
 from leads.store.protocol import Changed
 from leads.store.rows import ATTEMPTS_KEPT
@@ -119,31 +119,29 @@ def _send(app: App, lead: Lead, delivery: Delivery, now: datetime) -> tuple[str,
     """Why the delivery is skipped, or the destination's id for the lead."""
     if delivery.destination not in app.settings.destinations and app.environ.get("LEADS_DESTINATIONS", "").strip():
         return "the destination is no longer in LEADS_DESTINATIONS", ""
-    module, settings = _destination(app, delivery.destination)
-    reason = _reason_to_skip(app, lead, module, replayed=delivery.replayed)
+    place = _enabled(app, delivery.destination)
+    reason = _reason_to_skip(app, lead, place.module, replayed=delivery.replayed)
     if reason:
         return reason, ""
-    return "", module.send(lead, _step(app, lead, delivery, now), settings)
+    return "", place.module.send(lead, _step(app, lead, delivery, place.module.KIND, now), place.settings)
 
 
-def _destination(app: App, name: str) -> tuple[Destination, Any]:
+def _enabled(app: App, name: str) -> Enabled:
     """Load a destination with its settings. Raises Misconfigured with every problem of them at once."""
     try:
-        module = enabled.load(name)
+        found = enabled.read(name, app.environ)
     except KeyError:
         raise Misconfigured(
             f"There is no destination of the name {name}.",
             f"Correct LEADS_DESTINATIONS (there are {', '.join(enabled.names())}), then bring these leads to "
             "the right one with `python -m leads replay --destination NAME`.",
         ) from None
-    reader = Reader(app.environ)
-    settings = module.Settings.read(reader)
-    if reader.problems:
+    if found.problems:
         raise Misconfigured(
-            " ".join(f"{problem.setting}: {problem.cause}" for problem in reader.problems),
-            " ".join(f"{problem.setting}: {problem.remedy}" for problem in reader.problems),
+            " ".join(f"{problem.setting}: {problem.cause}" for problem in found.problems),
+            " ".join(f"{problem.setting}: {problem.remedy}" for problem in found.problems),
         )
-    return module, settings
+    return found
 
 
 def _reason_to_skip(app: App, lead: Lead, module: Destination, *, replayed: bool) -> str:
@@ -157,31 +155,41 @@ def _reason_to_skip(app: App, lead: Lead, module: Destination, *, replayed: bool
     return ""
 
 
-def _step(app: App, lead: Lead, delivery: Delivery, now: datetime) -> Step:
+def _step(app: App, lead: Lead, delivery: Delivery, kind: Kind, now: datetime) -> Step:
     history = app.ledger.history(lead.customer)
-    own = next((case for case in history if case.lead.id == lead.id), None)
-    others = sorted((case for case in history if case is not own), key=lambda case: _order(case.lead))
+    others = sorted((case for case in history if case.lead.id != lead.id), key=lambda case: _order(case.lead))
     return Step(
         now=now,
         deadline=Deadline.after(SEND_SECONDS),
-        earlier=tuple(_other(case, delivery) for case in others if _order(case.lead) < _order(lead)),
-        later=tuple(_other(case, delivery) for case in others if _order(case.lead) > _order(lead)),
+        earlier=tuple(_earlier(case, delivery) for case in others if _order(case.lead) < _order(lead)),
+        later=tuple(_earlier(case, delivery) for case in others if _order(case.lead) > _order(lead)),
         remote_id=delivery.remote_id,
         replayed=delivery.replayed,
-        elsewhere=_elsewhere(own, delivery) if own else {},
+        records=tuple(_records(app, lead, history)) if kind == Kind.NOTIFICATION else (),
     )
 
 
-def _other(case: Case, delivery: Delivery) -> Earlier:
+def _earlier(case: Case, delivery: Delivery) -> Earlier:
     """Another lead of the customer, as the delivery's destination knows it."""
     found = next((one for one in case.deliveries if one.destination == delivery.destination), None)
-    remote_id = found.remote_id if found else ""
-    return Earlier(case.lead, found.state if found else None, remote_id, _elsewhere(case, delivery))
+    return Earlier(case.lead, found.state if found else None, found.remote_id if found else "")
 
 
-def _elsewhere(case: Case, delivery: Delivery) -> dict[str, str]:
-    others = (one for one in case.deliveries if one.destination != delivery.destination)
-    return {other.destination: other.remote_id for other in others if other.remote_id}
+def _records(app: App, lead: Lead, history: Sequence[Case]) -> Iterator[Link]:
+    """Where the lead's record is in each CRM that leads go to. A wrong setting of a CRM is told with its own leads."""
+    newest_first = sorted(history, key=lambda case: (case.lead.id == lead.id, _order(case.lead)), reverse=True)
+    for name in app.settings.destinations:
+        try:
+            place = enabled.read(name, app.environ)
+        except KeyError:
+            continue
+        record_url = getattr(place.module, "record_url", None)
+        if record_url is None:
+            continue
+        own = ((case.lead, one) for case in newest_first for one in case.deliveries if one.destination == name)
+        url = record_url(lead, [(of, one.remote_id) for of, one in own], place.settings)
+        if url:
+            yield Link(place.module.TITLE, url)
 
 
 def _order(lead: Lead) -> tuple[datetime, datetime, str]:

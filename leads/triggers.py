@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import azure.functions as func
 
-from leads.app import app
+from leads import log
+from leads.app import App, app
+
+ALIVE = (
+    "This address takes marketplace leads by POST. To test it, press Validate in the connection details of Partner "
+    'Center, or send a JSON object: curl -d \'{"userDetails":{"email":"you@example.com"}}\' with this address.\n'
+)
 
 
 def receive_lead(request: func.HttpRequest) -> func.HttpResponse:
     """Answer a call of the marketplace."""
-    from leads import web
-
-    return web.receive_lead(app(), request, datetime.now(UTC))
+    return answer_lead(app(), request, datetime.now(UTC))
 
 
 def watch_tables(timer: func.TimerRequest) -> None:
@@ -54,10 +60,8 @@ def sweep_open_leads(timer: func.TimerRequest) -> None:
 
 def health(request: func.HttpRequest) -> func.HttpResponse:
     """Say whether all is well, or why not."""
-    from leads import web
-
     del request
-    return web.health(app(), datetime.now(UTC))
+    return answer_health(app(), datetime.now(UTC))
 
 
 def ops(request: func.HttpRequest) -> func.HttpResponse:
@@ -72,3 +76,58 @@ def page(request: func.HttpRequest) -> func.HttpResponse:
     from leads.operate.page import web as ops_web
 
     return ops_web.page(app(), request, datetime.now(UTC))
+
+
+def answer_lead(app: App, request: func.HttpRequest, now: datetime) -> func.HttpResponse:
+    """Answer a call of the marketplace: 202 with the lead's id once the lead is durable, and not a moment before."""
+    from leads.intake import accept
+
+    if request.method in ("GET", "HEAD"):
+        return func.HttpResponse(ALIVE, mimetype="text/plain", headers={"Cache-Control": "no-store"})
+    try:
+        receipt = accept.receive(app, request.get_body(), now)
+    except accept.TooLarge as error:
+        return _problem(413, "Too large for a lead", error.reason)
+    except accept.NotALead as error:
+        return _problem(400, "No lead", f"{error.reason} The bytes are kept; the operators are told.")
+    except Exception as error:  # noqa: BLE001 - whatever failed, the caller must learn that the lead is not safe
+        log.event("intake_failed", error=type(error).__name__)
+        return _problem(
+            503,
+            "The lead could not be stored",
+            "Nothing was answered for yet: send it again.",
+            headers={"Retry-After": "30"},
+        )
+    return _answer(202, {"id": receipt.id})
+
+
+def answer_health(app: App, now: datetime) -> func.HttpResponse:
+    """Say whether all is well, from a few stored rows: 200 when it is, else 503 with the reasons."""
+    from leads import __version__
+    from leads.operate import health as of_app
+
+    try:
+        state = of_app.health(app, now)
+    except Exception as error:  # noqa: BLE001 - health has to answer whatever is broken
+        return _answer(
+            503, {"status": "failed", "version": __version__, "reasons": [f"storage: {type(error).__name__}"]}
+        )
+    return _answer(200 if state["status"] == "ok" else 503, state)
+
+
+def _answer(status: int, content: Mapping[str, object]) -> func.HttpResponse:
+    """Make an answer in JSON."""
+    return func.HttpResponse(
+        json.dumps(content), status_code=status, mimetype="application/json", headers={"Cache-Control": "no-store"}
+    )
+
+
+def _problem(status: int, title: str, detail: str, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    """Make an answer with problem details. `detail` must not quote what was sent."""
+    content = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return func.HttpResponse(
+        json.dumps(content),
+        status_code=status,
+        mimetype="application/problem+json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )

@@ -1,4 +1,4 @@
-"""The operators' page for tests: a visitor that speaks to `leads.operate.page.web` as the host does, and a site for browsers."""
+"""The operators' page for tests: a visitor that speaks to it as the host does, and a site for browsers."""
 
 from __future__ import annotations
 

@@ -785,7 +785,7 @@ def test_every_command_that_is_named_anywhere_can_be_given() -> None:
     files = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("leads/**/*.py"), *ROOT.glob("infra/**/*.*")]
     known = commands()
     seen = set()
-    for path in [*files, *ROOT.glob("leads/templates/**/*.html")]:
+    for path in [*files, *ROOT.glob("leads/**/templates/**/*.html")]:
         text = path.read_text("utf-8", "replace")
         for name, rest in re.findall(r"python -m leads ([a-z][a-z-]+)([^`\n#|,.;]*)", text):
             assert name in known, f"{path.name}: {name}"

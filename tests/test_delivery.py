@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -11,10 +11,10 @@ from itertools import pairwise
 import pytest
 
 from leads import delivery
-from leads.contract import Kind
+from leads.contract import Kind, Link
 from leads.errors import Misconfigured, Rejected, Throttled, Transient
 from leads.intake import accept
-from leads.lead import Delivery, Outcome, State
+from leads.lead import Delivery, Lead, Outcome, State
 from leads.operate import replay
 from leads.settings import RETRY_SCHEDULE
 from leads.store.protocol import Changed
@@ -268,15 +268,21 @@ def test_a_claim_outlived_is_not_recorded_over_another(w: World, monkeypatch: py
         w.app.ledger.save(replace(stored(w), etag='W/"old"'))
 
 
-def test_a_destination_is_told_what_others_call_the_customers_leads() -> None:
-    with world(crm=FakeDestination(), other=FakeDestination()) as w:
-        w.places["other"].failures = [failing(Transient)]
+class Linked(FakeDestination):
+    """A CRM that can say where a record is."""
+
+    def record_url(self, lead: Lead, known: Sequence[tuple[Lead, str]], settings: None) -> str:
+        return f"https://crm.example/{len(known)}/{known[0][1]}" if known[0][0].id == lead.id else ""
+
+
+def test_a_notification_is_told_where_the_record_is_in_the_crm() -> None:
+    with world(crm=Linked(), pager=FakeDestination(Kind.NOTIFICATION)) as w:
+        w.places["pager"].failures = [failing(Transient)]
         accept.receive(w.app, post(), w.now)
         w.live(minutes=1)
         accept.receive(w.app, post(actionCode="PLT"), w.now)
         w.drain()
-        crm = {one: found.remote_id for one in w.ids() if (found := w.app.ledger.delivery(one, "crm"))}
-        first, second = (step for lead, step in w.places["other"].got[1:])
-        lead_ids = [lead.id for lead, _ in w.places["other"].got[1:]]
-        assert first.elsewhere == {"crm": crm[lead_ids[0]]}
-        assert [one.elsewhere for one in second.earlier] == [{"crm": crm[lead_ids[0]]}]
+        first, second = w.places["pager"].got[1:]
+        assert first[1].records == (Link("Fake", f"https://crm.example/1/remote-{first[0].event}"),)
+        assert second[1].records == (Link("Fake", f"https://crm.example/2/remote-{second[0].event}"),)
+        assert all(step.records == () for _, step in w.places["crm"].got), "a CRM has no use for it"

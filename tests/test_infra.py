@@ -443,7 +443,7 @@ class TestQueries:
     def test_whatever_the_app_reports_is_an_alert(self) -> None:
         asked = ((name, re.findall(r'kind\) == "(\w+)"', query)) for name, query in alert_queries().items())
         kinds = {kind: name for name, found in asked for kind in found}
-        documented = re.search(r'kind: str\n    """([^"]*)"""', (ROOT / "leads" / "alerts_text.py").read_text())
+        documented = re.search(r'kind: str\n    """([^"]*)"""', (ROOT / "leads" / "messages" / "alert.py").read_text())
         assert documented
         assert kinds.keys() == set(re.findall(r"`(\w+)`", documented[1]))
         assert kinds["watch_silent"] == "watch-silent"

@@ -13,22 +13,19 @@ from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leads.contract import Earlier, Step
-from leads.destinations import dynamics
+from leads.contract import Link, Step
 from leads.destinations.teams import card as _teams_card
-from leads.lead import Contact, Stage, State
+from leads.lead import Contact, Stage
 from leads.messages import alert, languages, templating
 from leads.messages.alert import Alert
 from leads.messages.message import Message, Tone
-from leads.messages.notification import EARLIER_LIMIT, MESSAGE_LIMIT, Voice, compose, deed, of_step
-from leads.reader import Reader
+from leads.messages.notification import EARLIER_LIMIT, MESSAGE_LIMIT, compose, deed, of_step
 from leads.transport import Deadline
 from tests.message_samples import HOSTILE, NOW, SAMPLES, VOICE, earlier, hostile_lead, sample
 
@@ -53,10 +50,9 @@ def same(name: str, text: str) -> None:
 
 
 def message_of(kind: str, code: str = "en") -> Message:
-    voice = replace(
-        VOICE, language=languages.load(code), record_url=lambda lead, _: f"https://crm.example/{lead.customer}"
-    )
-    return compose(sample(kind), earlier(kind), NOW, voice)
+    lead, voice = sample(kind), replace(VOICE, language=languages.load(code))
+    records = (Link("Dynamics 365", f"https://crm.example/{lead.customer}"),)
+    return compose(lead, earlier(kind), NOW, voice, records=records)
 
 
 @pytest.mark.parametrize("code", languages.codes())
@@ -149,46 +145,21 @@ def test_long_words_are_cut_with_a_notice() -> None:
     assert message.notes == ("Long text was cut. The whole lead is kept under its id.",)
 
 
-def test_the_record_in_dynamics_is_linked_only_where_leads_go_there() -> None:
-    environ = {"DYNAMICS_URL": "https://contoso.crm4.dynamics.com"}
-    assert Voice.read(Reader(environ)).record_url is None
-    voice = Voice.read(Reader(environ | {"LEADS_DESTINATIONS": "email, Dynamics"}))
-    lead = sample("contact_me")
-    assert voice.record_url
-    assert voice.record_url(lead, ()).startswith("https://contoso.crm4.dynamics.com/main.aspx?")
-    assert dynamics.record_id(lead) in voice.record_url(lead, ())
-    urls = [button.url for button in compose(lead, [], NOW, voice).buttons]
-    assert urls[-1] == voice.record_url(lead, ())
-    assert compose(sample("test"), [], NOW, voice).buttons == ()
-
-
-def test_the_link_leads_to_the_record_that_dynamics_is_known_to_have_taken() -> None:
-    environ = {"DYNAMICS_URL": "https://contoso.crm4.dynamics.com", "LEADS_DESTINATIONS": "email,dynamics"}
-    voice, lead = Voice.read(Reader(environ)), sample("third_step")
-    first, second = (
-        Earlier(one, State.DELIVERED, "", {"dynamics": str(UUID(int=number))})
-        for number, one in enumerate(earlier("third_step"), 1)
-    )
-    other_offer = replace(second, lead=replace(second.lead, offer="contoso.other", offer_title="Other"))
-
-    def linked(voice: Voice, *before: Earlier, own: str = "") -> str:
-        step = Step(NOW, Deadline.after(20), before, elsewhere={"dynamics": own} if own else {})
-        return "".join(button.url[-36:] for button in of_step(lead, step, voice).buttons if "main.aspx" in button.url)
-
-    assert linked(voice) == dynamics.record_id(lead)
-    assert linked(voice, first, second) == str(UUID(int=2))
-    assert linked(voice, first, other_offer) == str(UUID(int=1))
-    assert linked(voice, first, second, own=f"{UUID(int=3)}/note") == str(UUID(int=3))
-    assert linked(voice, first, second, own=f"{UUID(int=3)}/record") == str(UUID(int=2))
-    # Where the first step may be on a record of another system, a link would be a guess.
-    matching = Voice.read(Reader(environ | {"DYNAMICS_MATCH": "email"}))
-    assert linked(matching) == ""
-    assert linked(matching, first) == str(UUID(int=1))
+def test_the_record_in_each_crm_is_linked() -> None:
+    records = (Link("Dynamics 365", "https://contoso.crm4.dynamics.com/x"), Link("Salesforce", "https://sf.example/y"))
+    step = Step(NOW, Deadline.after(20), records=records)
+    buttons = of_step(sample("contact_me"), step, VOICE).buttons[-2:]
+    assert [(button.text, button.url) for button in buttons] == [
+        ("Open in Dynamics 365", "https://contoso.crm4.dynamics.com/x"),
+        ("Open in Salesforce", "https://sf.example/y"),
+    ]
+    assert of_step(sample("test"), step, VOICE).buttons == ()
 
 
 def test_a_record_that_is_not_https_is_not_linked() -> None:
-    voice = replace(VOICE, record_url=lambda *_: "javascript:alert(1)")
-    assert all(not button.url.startswith("javascript") for button in compose(SAMPLES["create"], [], NOW, voice).buttons)
+    step = Step(NOW, Deadline.after(20), records=(Link("CRM", "javascript:alert(1)"),))
+    buttons = of_step(SAMPLES["create"], step, VOICE).buttons
+    assert all(not button.url.startswith("javascript") for button in buttons)
 
 
 class Page(HTMLParser):

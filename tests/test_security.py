@@ -25,7 +25,7 @@ from dev.host_functions import Function, index
 from dev.host_http import Server
 from dev.host_keys import Keys
 from leads import app as app_module
-from leads import enabled, log, triggers, web
+from leads import enabled, log, triggers
 from leads.intake import accept
 from leads.reader import Reader
 from leads.settings import read
@@ -242,11 +242,11 @@ def test_a_secret_in_the_wrong_setting_is_not_shown(name: str, pasted: str, capl
             reader = Reader(environ)
             module.Settings.read(reader)
             told += [str(problem) for problem in (*reader.problems, *reader.warnings)]
-        told.append(web.health(w.app, w.now).get_body().decode())
+        told.append(triggers.answer_health(w.app, w.now).get_body().decode())
         if name != "LEADS_DESTINATIONS":  # then there is none that a lead could go to
             accept.receive(w.app, post(), w.now)
             w.live(minutes=20)
-        told.append(web.health(w.app, w.now).get_body().decode())
+        told.append(triggers.answer_health(w.app, w.now).get_body().decode())
         told.append(repr(w.app.settings))
     shown = "\n".join(told) + caplog.text
     for part in (SECRET, SECRET.lower(), SECRET[:30]):
@@ -268,7 +268,7 @@ def test_what_cannot_be_a_table_is_told_of_and_not_read() -> None:
 def test_health_of_a_whole_configuration_holds_no_secret(name: str, tmp_path: Path) -> None:
     module = importlib.import_module(f"tests.destinations.contract_{name}")
     with module.contract(tmp_path) as contract, world(environ={**contract.environ, "LEADS_DESTINATIONS": name}) as w:
-        shown = web.health(w.app, w.now).get_body().decode() + repr(w.app) + repr(w.app.settings)
+        shown = triggers.answer_health(w.app, w.now).get_body().decode() + repr(w.app) + repr(w.app.settings)
         for secret in contract.secrets:
             assert secret not in shown
 
@@ -293,7 +293,7 @@ def test_no_answer_and_no_log_line_quotes_the_body(body: bytes, caplog: pytest.L
     for whole in (marked + body, body + marked, json.dumps({"email": MARK, "x": body.hex(), MARK: 1}).encode() + body):
         with world() as w:
             request = func.HttpRequest("POST", "https://app/api/leads", headers={}, body=whole)
-            answer = web.receive_lead(w.app, request, w.now)
+            answer = triggers.answer_lead(w.app, request, w.now)
             assert answer.status_code in (202, 400)
             assert MARK not in answer.get_body().decode() + str(dict(answer.headers))
     assert MARK not in caplog.text

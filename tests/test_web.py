@@ -9,7 +9,7 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from leads import web
+from leads import triggers
 from tests.world import PERSON, World, post, world
 
 
@@ -21,7 +21,7 @@ def w() -> Iterator[World]:
 
 def call(w: World, body: bytes = b"", method: str = "POST", **headers: str) -> func.HttpResponse:
     request = func.HttpRequest(method, "https://app/api/leads?code=key", headers=headers, body=body)
-    return web.receive_lead(w.app, request, w.now)
+    return triggers.answer_lead(w.app, request, w.now)
 
 
 def content(response: func.HttpResponse) -> Any:
@@ -96,7 +96,7 @@ def test_health_answers_whatever_is_broken(w: World, monkeypatch: pytest.MonkeyP
         raise ConnectionError("AccountKey=secret")
 
     monkeypatch.setattr(w.store, "get", fail)
-    response = web.health(w.app, w.now)
+    response = triggers.answer_health(w.app, w.now)
     assert response.status_code == 503
     assert b"secret" not in response.get_body()
     assert content(response)["status"] == "failed"

@@ -66,6 +66,7 @@ class FakeDestination:
     """A destination that does as the test says, and remembers what it got."""
 
     KIND: Kind = Kind.CRM
+    TITLE: str = "Fake"
     got: list[tuple[Lead, Step]] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
     """Raised one after the other; after them all goes well."""

@@ -11,6 +11,7 @@ from leads.lead import Lead
 from leads.reader import Reader
 
 KIND = Kind.NOTIFICATION
+TITLE = "Console"
 
 _logger = logging.getLogger("leads.console")
 

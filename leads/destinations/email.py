@@ -32,9 +32,10 @@ from leads.messages.message import Message
 from leads.messages.plain import cut, line
 from leads.transport import Deadline
 
-__all__ = ["KIND", "Settings", "alert", "check", "send", "send_digest"]
+__all__ = ["KIND", "TITLE", "Settings", "alert", "check", "send", "send_digest"]
 
 KIND = Kind.NOTIFICATION
+TITLE = "E-mail"
 
 _GOT = " got "
 _MARK = 4

@@ -1,17 +1,17 @@
 """What a message says about a lead: the one place that decides it, for e-mail and Teams alike.
 
-The result is plain text in parts, already free of tricks (`leads.messages.plain`). How it looks is up to templates and cards.
+The result is plain text in parts, already free of tricks (`plain`). How it looks is up to templates and cards.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from urllib.parse import quote
 
-from leads.contract import Step
+from leads.contract import Link, Step
 from leads.lead import Lead, Stage
 from leads.messages import languages
 from leads.messages.languages import Language
@@ -50,39 +50,23 @@ _TONES = {
 }
 
 
-Told = Sequence[tuple[Lead, str]]
-"""Leads of a customer with the CRM's ids for them: the one that a message is about first, then the newest first."""
-
-
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """How messages speak: their language, the clocks they go by, and where the CRM's records are."""
+    """How messages speak: their language, and the clocks they go by."""
 
     language: Language
     zone: tzinfo
-    record_url: Callable[[Lead, Told], str] | None = None
-    """The address of a lead's record in the CRM; empty where it cannot be told."""
 
     @classmethod
     def read(cls, reader: Reader) -> Voice:
-        """Read LEADS_LANGUAGE and LEADS_TIME_ZONE, and where Dynamics is if leads are delivered there.
+        """Read LEADS_LANGUAGE and LEADS_TIME_ZONE.
 
-        What is wrong with the first two is a warning only: a message in English is better than none.
+        What is wrong with them is a warning only: a message in English is better than none.
         """
         mild = Reader(reader.environ)
-        voice = cls(languages.read(mild), languages.read_zone(mild), _dynamics(reader))
+        voice = cls(languages.read(mild), languages.read_zone(mild))
         reader.warnings += mild.problems
         return voice
-
-
-def _dynamics(reader: Reader) -> Callable[[Lead, Told], str] | None:
-    if "dynamics" not in (name.lower() for name in reader.items("LEADS_DESTINATIONS")):
-        return None
-    from leads.destinations import dynamics
-
-    # Its problems are told when Dynamics itself is checked.
-    settings = dynamics.Settings.read(Reader(reader.environ))
-    return lambda lead, told: dynamics.record_url(settings, dynamics.likely_record(lead, told, settings))
 
 
 def deed(lead: Lead) -> str:
@@ -124,14 +108,18 @@ def reply_to(lead: Lead) -> str:
 
 def of_step(lead: Lead, step: Step, voice: Voice) -> Message:
     """The message about `lead` with all that a destination knows besides."""
-    told = [(lead, step.elsewhere.get("dynamics", ""))]
-    told += [(other.lead, other.elsewhere.get("dynamics", "")) for other in reversed((*step.earlier, *step.later))]
     earlier, later = [before.lead for before in step.earlier], [after.lead for after in step.later]
-    return compose(lead, earlier, step.now, voice, later=later, told=told)
+    return compose(lead, earlier, step.now, voice, later=later, records=step.records)
 
 
 def compose(
-    lead: Lead, earlier: Iterable[Lead], now: datetime, voice: Voice, *, later: Iterable[Lead] = (), told: Told = ()
+    lead: Lead,
+    earlier: Iterable[Lead],
+    now: datetime,
+    voice: Voice,
+    *,
+    later: Iterable[Lead] = (),
+    records: Sequence[Link] = (),
 ) -> Message:
     """The message about `lead` as read at `now`, with what the customer did before and since, oldest first."""
     say = voice.language.say
@@ -159,7 +147,7 @@ def compose(
         next_title=say(f"{advice}.next"),
         next_text=say(f"{advice}.advice"),
         facts=tuple(fact for fact in _facts(lead, kind, now, voice) if fact.value),
-        buttons=_buttons(lead, kind, voice, told),
+        buttons=_buttons(lead, kind, voice, records),
         quote_title=say("label.message"),
         quote="" if lead.is_test else block(lead.message, MESSAGE_LIMIT),
         earlier_title=say("step.earlier"),
@@ -219,7 +207,7 @@ def _campaign(lead: Lead) -> str:
     return line("; ".join(pairs), 400)
 
 
-def _buttons(lead: Lead, kind: str, voice: Voice, told: Told) -> tuple[Button, ...]:
+def _buttons(lead: Lead, kind: str, voice: Voice, records: Sequence[Link]) -> tuple[Button, ...]:
     say = voice.language.say
     buttons = []
     address = reply_to(lead)
@@ -227,9 +215,9 @@ def _buttons(lead: Lead, kind: str, voice: Voice, told: Told) -> tuple[Button, .
         buttons.append(Button(say("button.email"), _mailto(address)))
     if kind not in {"test", "do_not_contact"} and _PHONE.fullmatch(lead.contact.phone):
         buttons.append(Button(say("button.phone"), f"tel:{lead.contact.phone}"))
-    record = voice.record_url(lead, told) if voice.record_url and kind != "test" else ""
-    if record.startswith("https://"):
-        buttons.append(Button(say("button.record"), record))
+    if kind != "test":
+        safe = (record for record in records if record.url.startswith("https://"))
+        buttons += [Button(say("button.record", crm=record.title), record.url) for record in safe]
     return tuple(buttons)
 
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from leads import enabled, transport
 from leads.app import App
@@ -18,7 +17,7 @@ from leads.contract import Finding
 from leads.errors import Failure
 from leads.intake import watch
 from leads.operate import health
-from leads.reader import Problem, Reader
+from leads.reader import Problem
 from leads.store.ledger import QUARANTINE, STATE
 from leads.store.protocol import Row
 from leads.store.rows import time_read
@@ -144,10 +143,9 @@ def _settings(app: App, now: datetime) -> Iterator[Finding]:
             problem = Problem("LEADS_DESTINATIONS", f"There is no destination {name!r}.", f"There are {there}.")
             problems[str(problem)] = problem
             continue
-        reader = Reader(app.environ)
-        enabled.load(name).Settings.read(reader)
-        problems |= {str(problem): problem for problem in reader.problems}
-        remarks |= {str(problem): problem for problem in reader.warnings}
+        place = enabled.read(name, app.environ)
+        problems |= {str(problem): problem for problem in place.problems}
+        remarks |= {str(problem): problem for problem in place.warnings}
     for problem in problems.values():
         yield Finding(problem.setting, ok=False, cause=problem.cause, remedy=problem.remedy)
     for text, problem in remarks.items():
@@ -240,21 +238,20 @@ def _function_key(app: App, now: datetime) -> Iterator[Finding]:
 def _destination(app: App, name: str) -> Iterator[Finding]:
     """What a destination finds out about itself, if its settings are complete."""
     try:
-        module: Any = enabled.load(name)
+        place = enabled.read(name, app.environ)
     except KeyError:
         yield Finding(
             name, ok=False, cause="There is no destination of this name.", remedy="Correct LEADS_DESTINATIONS."
         )
         return
-    reader = Reader(app.environ)
-    made = module.Settings.read(reader)
-    if reader.problems:
-        names = ", ".join(dict.fromkeys(problem.setting for problem in reader.problems))
+    if place.problems:
+        names = ", ".join(dict.fromkeys(problem.setting for problem in place.problems))
         yield Finding(
             "settings", ok=False, cause=f"Not asked, since these are wrong: {names}.", remedy="Mend them first."
         )
         return
-    if hasattr(module, "check"):
-        yield from module.check(made, Deadline.after(SECONDS))
+    look = getattr(place.module, "check", None)
+    if look:
+        yield from look(place.settings, Deadline.after(SECONDS))
     else:
         yield Finding("settings", ok=True, cause="Nothing can be asked without delivering; `send-test` does that.")

@@ -27,7 +27,6 @@ from leads.intake.contact import email_key
 from leads.lead import Delivery, Lead, State, Via
 from leads.operate import quarantine
 from leads.operate.quarantine import Entry
-from leads.reader import Reader
 from leads.store.ledger import GONE, LEADS, QUARANTINE, RAW, Case, Line, Seen
 from leads.store.protocol import Row
 from leads.store.rows import is_delivery, read_lead
@@ -204,7 +203,7 @@ def _by_hand(app: App, found: _Found) -> Iterator[dict[str, str]]:
     for case in found.cases.values():
         for delivery in case.deliveries:
             if delivery.remote_id:
-                yield {"where": delivery.destination, "what": _record(app, delivery)}
+                yield {"where": delivery.destination, "what": _record(app, case.lead, delivery)}
             if delivery.state == State.OPEN and delivery.claimed_until is not None:
                 told = f"lead {delivery.lead_id} was on its way just now; look there in two minutes"
                 yield {"where": delivery.destination, "what": told}
@@ -215,15 +214,13 @@ def _by_hand(app: App, found: _Found) -> Iterator[dict[str, str]]:
         yield {"where": "Partner Center", "what": "the customer's leads in the Referrals workspace"}
 
 
-def _record(app: App, delivery: Delivery) -> str:
+def _record(app: App, lead: Lead, delivery: Delivery) -> str:
     what = delivery.remote_id
     if delivery.destination not in enabled.names():
         return what
-    module: Any = enabled.load(delivery.destination)
-    if hasattr(module, "record_url"):
-        url = module.record_url(module.Settings.read(Reader(app.environ)), delivery.remote_id)
-        return f"{what} {url}".strip()
-    return what
+    place = enabled.read(delivery.destination, app.environ)
+    record_url = getattr(place.module, "record_url", None)
+    return f"{what} {record_url(lead, [(lead, what)], place.settings)}".strip() if record_url else what
 
 
 def _row(app: App, lead: Lead) -> str:

@@ -1,6 +1,6 @@
 """What the way of a lead needs of tables and blobs: few operations, each idempotent or conditional.
 
-The real ones are in `leads.store.azure`, their twins in memory in `leads.store.testing`; both pass the same contract tests.
+The real ones are in `azure` and `azure_inbox`, their twins in memory in `testing`; both pass the same contract tests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The twins in memory of `leads.store.protocol` and `leads.store.doorbell`: for tests, and true to the limits of the real ones."""
+"""The twins in memory of `protocol` and `doorbell`: for tests, and true to the limits of the real ones."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from leads import enabled, log
 from leads.app import App
 from leads.errors import Failure
 from leads.messages.alert import Alert
-from leads.reader import Reader
 from leads.store.protocol import Changed, Value
 from leads.store.rows import time_read, time_text
 from leads.transport import SEND_SECONDS, Deadline
@@ -78,16 +77,12 @@ def send(app: App, alert: Alert, broken: frozenset[str] = frozenset()) -> bool:
         if name in broken or name == alert.subject or name not in enabled.names():
             continue
         try:
-            module = enabled.load(name)
-            tell = getattr(module, "alert", None)
-            if tell is None:
-                continue
-            reader = Reader(app.environ)
-            settings = module.Settings.read(reader)
-            if reader.problems:
+            place = enabled.read(name, app.environ)
+            tell = getattr(place.module, "alert", None)
+            if tell is None or place.problems:
                 continue
             asked += 1
-            tell(alert, Deadline.after(SEND_SECONDS), settings)
+            tell(alert, Deadline.after(SEND_SECONDS), place.settings)
         except Failure as failure:
             log.event("alert_failed", kind=alert.kind, destination=name, cause=failure.cause)
         except Exception as error:  # noqa: BLE001 - one destination's bug must not keep the others from telling

@@ -146,6 +146,7 @@ def test_the_module_is_what_a_destination_is(running: Running) -> None:
     module = running.module
     assert module.KIND in Kind
     assert module.__doc__
+    assert module.TITLE
     assert list(inspect.signature(module.send).parameters) == ["lead", "step", "settings"]
     assert is_dataclass(module.Settings)
     assert vars(module.Settings)["__dataclass_params__"].frozen

@@ -10,7 +10,7 @@ import pytest
 from dev.standin import TENANT_ID, StandIn
 from leads import transport
 from leads.destinations import dynamics
-from leads.destinations.dynamics import columns
+from leads.destinations.dynamics import columns, records
 from leads.errors import Misconfigured, Rejected, Throttled, Transient
 from leads.lead import Contact, Lead
 from leads.transport import Deadline
@@ -548,15 +548,35 @@ def test_without_an_address_it_is_misconfigured() -> None:
 # Links and foreign remote ids
 
 
-def test_the_link_to_the_record(crm: StandIn) -> None:
-    guid = dynamics.record_id(lead())
+def test_the_link_leads_to_the_record_that_took_the_lead(crm: StandIn) -> None:
+    one, guid = lead(), str(UUID(int=3))
     for remote_id in (guid, f"{guid}/note"):
-        link = dynamics.record_url(settings(crm), remote_id)
+        link = dynamics.record_url(one, [(one, remote_id)], settings(crm))
         assert link == f"{crm.url}/main.aspx?pagetype=entityrecord&etn=lead&id={guid}"
-    for remote_id in ("", "something", "8eb0", f"{guid}/else"):
-        assert dynamics.record_url(settings(crm), remote_id) == ""
     there = dynamics.Settings(url="https://contoso.api.crm4.dynamics.com")
-    assert dynamics.record_url(there, guid).startswith("https://contoso.crm4.dynamics.com/main.aspx?")
+    assert dynamics.record_url(one, [], there).startswith("https://contoso.crm4.dynamics.com/main.aspx?")
+    assert dynamics.record_url(one, [(one, guid)], dynamics.Settings()) == ""
+
+
+def test_before_the_lead_arrived_the_link_leads_to_the_record_of_its_customer_and_offer() -> None:
+    there = dynamics.Settings(url="https://contoso.crm4.dynamics.com")
+    matching = replace(there, match="email")
+    one, before = lead(), replace(lead(), id="9f86d081884c7d65-0000000000000001")
+    other_offer = replace(before, offer="contoso.other", offer_title="Other")
+    first, second = str(UUID(int=1)), str(UUID(int=2))
+
+    def linked(made: dynamics.Settings, *known: tuple[Lead, str]) -> str:
+        return dynamics.record_url(one, known, made)[-36:]
+
+    assert linked(there) == dynamics.record_id(one)
+    assert linked(there, (one, ""), (before, second), (before, first)) == second
+    assert linked(there, (one, ""), (other_offer, second), (before, first)) == first
+    assert linked(there, (one, f"{first}/record"), (before, second)) == second, "asked for, and no answer came"
+    for nothing in ("", "something", "8eb0", f"{first}/else"):
+        assert linked(there, (one, nothing)) == dynamics.record_id(one)
+    # Where the first step may be on a record of another system, a link would be a guess.
+    assert linked(matching) == ""
+    assert linked(matching, (one, ""), (before, first)) == first
 
 
 def test_a_remote_id_that_is_none_is_passed_over(crm: StandIn) -> None:
@@ -601,7 +621,7 @@ def test_records_merged_in_a_circle_end_in_a_new_one(crm: StandIn) -> None:
 
 
 def test_a_rule_that_closes_every_record_is_told(crm: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dynamics, "GENERATIONS", 3)
+    monkeypatch.setattr(records, "GENERATIONS", 3)
     for event in range(3):
         crm.close_lead(dynamics.send(lead(event=event), step(), settings(crm)))
     with pytest.raises(Rejected, match="closed or deleted 3 times"):

@@ -85,6 +85,7 @@ class Pager:
 
     world: FaultWorld
     KIND: Kind = Kind.NOTIFICATION
+    TITLE: str = "Pager"
     sent: list[str] = field(default_factory=list)
     alerts: list[Any] = field(default_factory=list)
     fail: Callable[[], None] = lambda: None
@@ -312,7 +313,7 @@ def fault_world(environ: Mapping[str, str] | None = None) -> Iterator[FaultWorld
     class Counted:
         """The Dynamics destination, counting attempts."""
 
-        KIND, Settings = dynamics.KIND, dynamics.Settings
+        KIND, TITLE, Settings = dynamics.KIND, dynamics.TITLE, dynamics.Settings
 
         @staticmethod
         def send(lead: Lead, step: Step, settings: Any) -> str:

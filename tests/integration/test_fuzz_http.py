@@ -1,6 +1,6 @@
 """Whatever is sent, the answer is the one that design §7 promises, the bytes are kept, and the app stays up and small.
 
-Once through `leads.web` and `leads.intake.watch` in memory with hypothesis, and once through the local host over a socket,
+Once through `leads.triggers` and the watch in memory with hypothesis, and once through the local host over a socket,
 on Azurite. `FUZZ` is how many mutated bodies go over the socket, 300 unless set.
 """
 
@@ -27,7 +27,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dev.azurite import Azurite
-from leads import web
+from leads import triggers
 from leads.app import App
 from leads.intake import accept, watch
 from leads.intake.accept import BODY_LIMIT
@@ -167,11 +167,11 @@ def kept(app: App, content: bytes, lead_id: str, day: datetime) -> bool:
 def test_each_body_gets_its_answer(name: str) -> None:
     content, status = BODIES[name]
     with world() as w:
-        answer = web.receive_lead(w.app, request(content), w.now)
+        answer = triggers.answer_lead(w.app, request(content), w.now)
         said = json.loads(answer.get_body())
         assert answer.status_code == status
         assert answer.mimetype == ("application/json" if status == 202 else "application/problem+json")
-        again = web.receive_lead(w.app, request(content), w.now + timedelta(minutes=1))
+        again = triggers.answer_lead(w.app, request(content), w.now + timedelta(minutes=1))
         assert (again.status_code, json.loads(again.get_body())) == (status, said), "a repeated body is answered alike"
         if status == 413:
             (note,) = [note for _, note in w.store.blobs(QUARANTINE, "")]
@@ -186,7 +186,7 @@ def test_each_body_gets_its_answer(name: str) -> None:
 
 def test_a_lead_too_deep_to_be_read_says_so_to_whoever_gets_it() -> None:
     with world() as w:
-        web.receive_lead(w.app, request(nested(10_000)), w.now)
+        triggers.answer_lead(w.app, request(nested(10_000)), w.now)
         w.drain()
         ((lead, _),) = w.places["crm"].got
         assert lead.issues == ("body: nested too deep to be read; see raw",)
@@ -228,7 +228,7 @@ def test_any_bytes_get_the_answer_of_the_design_and_are_kept(contents: list[byte
     with world() as w:
         accepted = set()
         for content in contents:
-            answer = web.receive_lead(w.app, request(content), w.now)
+            answer = triggers.answer_lead(w.app, request(content), w.now)
             assert answer.status_code == expected(content)
             lead_id = json.loads(answer.get_body()).get("id", "")
             assert kept(w.app, content, lead_id, w.now) or lead_id in accepted

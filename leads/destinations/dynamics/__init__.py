@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from leads.contract import Kind
-from leads.destinations.dynamics.checks import check
-from leads.destinations.dynamics.records import likely_record, record_id, record_url, send
-from leads.destinations.dynamics.settings import Settings
+from collections.abc import Iterator
 
-__all__ = ["KIND", "Settings", "check", "likely_record", "record_id", "record_url", "send"]
+from leads.contract import Finding, Kind
+from leads.destinations.dynamics.records import record_id, record_url, send
+from leads.destinations.dynamics.settings import Settings
+from leads.transport import Deadline
+
+__all__ = ["KIND", "TITLE", "Settings", "check", "record_id", "record_url", "send"]
 
 KIND = Kind.CRM
+TITLE = "Dynamics 365"
+
+
+def check(settings: Settings, deadline: Deadline) -> Iterator[Finding]:
+    """Ask Dynamics whether leads could be written, without writing any. Raises nothing."""
+    from leads.destinations.dynamics.checks import check as look
+
+    return look(settings, deadline)

@@ -39,23 +39,22 @@ def record_id(lead: Lead, generation: int = 0) -> str:
     return str(uuid5(NAMESPACE, f"lead:{lead.customer}:{_offer(lead)}:{generation}"))
 
 
-def likely_record(lead: Lead, told: Iterable[tuple[Lead, str]], settings: Settings) -> str:
-    """The GUID of the lead's record as far as it can be told without asking Dynamics; empty where it cannot.
+def record_url(lead: Lead, known: Iterable[tuple[Lead, str]], settings: Settings) -> str:
+    """The page of the lead's record in Dynamics, as far as it can be told without asking; empty where it cannot.
 
-    `told` are leads of the customer with their remote ids: this one first, then the others, newest first.
+    `known` are leads of the customer with their remote ids: this one first, then the others, newest first.
     """
-    for other, remote_id in told:
+    guid = _likely_record(lead, known, settings)
+    site = settings.url.replace(".api.", ".", 1)
+    return f"{site}/main.aspx?pagetype=entityrecord&etn=lead&id={guid}" if guid and site else ""
+
+
+def _likely_record(lead: Lead, known: Iterable[tuple[Lead, str]], settings: Settings) -> str:
+    for other, remote_id in known:
         guid, todo = _parse(remote_id)
         if guid and todo != _ASKED and (other.id == lead.id or _same_offer(lead, other)):
             return guid
     return "" if settings.match == "email" else record_id(lead)
-
-
-def record_url(settings: Settings, remote_id: str) -> str:
-    """The page of the record in Dynamics; empty where `remote_id` names none."""
-    guid, _ = _parse(remote_id)
-    site = settings.url.replace(".api.", ".", 1)
-    return f"{site}/main.aspx?pagetype=entityrecord&etn=lead&id={guid}" if guid and site else ""
 
 
 def send(lead: Lead, step: Step, settings: Settings) -> str:

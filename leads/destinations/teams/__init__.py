@@ -26,6 +26,7 @@ from leads.reader import Reader
 from leads.transport import Deadline, Response
 
 KIND = Kind.NOTIFICATION
+TITLE = "Microsoft Teams"
 
 _NAME = "TEAMS_WEBHOOK_URL"
 _CODE = re.compile(r"[A-Za-z]{1,60}")

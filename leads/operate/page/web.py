@@ -1,7 +1,7 @@
 """The operators' routes: who is let in, which page answers, and the headers that keep a page to itself.
 
 `/api/ops/` asks the host's key and lets a browser in; `/api/page/` is the page itself, for browsers that were let in.
-docs/adr/0007-page.md tells why these are two. What the pages say is in `leads.operate.page.views`.
+docs/adr/0007-page.md tells why these are two. What the pages say is in `views`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from leads.reader import Reader
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "wordings"
 DEFAULT = "en"
 
 
