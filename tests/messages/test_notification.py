@@ -29,7 +29,7 @@ from leads.messages.notification import EARLIER_LIMIT, MESSAGE_LIMIT, compose, d
 from leads.transport import Deadline
 from tests.message_samples import HOSTILE, NOW, SAMPLES, VOICE, earlier, hostile_lead, sample
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parent.parent / "golden"
 KINDS = sorted(SAMPLES)
 ALERTS = {
     kind: Alert(kind, "dynamics", 3, NOW - timedelta(hours=5), "It refused.", "Mend it.", "python -m leads check")

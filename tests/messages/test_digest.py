@@ -22,7 +22,7 @@ from leads.sweep import digest as daily
 from leads.sweep.digest import due
 from leads.transport import Deadline
 from tests.message_samples import HOSTILE, SAMPLES, hostile_lead, sample
-from tests.test_notification import ALLOWED, Page, same
+from tests.messages.test_notification import ALLOWED, Page, same
 
 ROME = ZoneInfo("Europe/Rome")
 ENGLISH = languages.load("en")
@@ -181,7 +181,7 @@ def test_every_stage_has_its_place() -> None:
 
 
 def test_golden_folders_are_those_of_the_languages() -> None:
-    folders = {path.name for path in (Path(__file__).parent / "golden").iterdir() if path.is_dir()}
+    folders = {path.name for path in (Path(__file__).parent.parent / "golden").iterdir() if path.is_dir()}
     assert folders == set(languages.codes())
 
 

@@ -21,7 +21,7 @@ from leads.intake.payload import Fields
 from leads.lead import Contact, Lead, Stage, Via
 from leads.settings import STAGES
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parent.parent / "fixtures"
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 TEST = "MSFT_TEST_636573304831318844"
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from leads.intake import payload
 from leads.intake.payload import Fields, NotALead
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parent.parent / "fixtures"
 ROWS: list[dict[str, Any]] = [
     row for path in sorted((FIXTURES / "table").glob("*.json")) for row in json.loads(path.read_text("utf-8"))
 ]

@@ -34,7 +34,7 @@ from leads.operate.cli.screen import Screen, block, printable
 from leads.transport import Response
 from tests.world import FakeDestination, World, failing, post, row, world
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent.parent
 APP = "https://contoso.azurewebsites.net"
 KEY = "the-key-of-ops"
 

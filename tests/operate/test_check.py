@@ -24,7 +24,7 @@ from leads.reader import Reader
 from leads.transport import Response
 from tests.world import NOON, FakeDestination, post, row, world
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 
 def look(app: App, part: str) -> list[Result]:
