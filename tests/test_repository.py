@@ -104,5 +104,15 @@ def test_the_licence_is_mit() -> None:
     assert 'license = "MIT"' in (ROOT / "pyproject.toml").read_text()
 
 
+def test_what_contributing_names_is_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for path in re.findall(r"(?<![\w/])(?:tests|dev|docs|leads)/[\w./-]*\w", text):
+        assert (ROOT / path).exists(), path
+    for module in re.findall(r"python -m (dev\.\w+)", text):
+        assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
+    for path, words in re.findall(r"pytest (\S+\.py) -k (\w+)", text):
+        assert re.search(rf"def test_\w*{words}", (ROOT / path).read_text()), words
+
+
 def test_it_is_said_that_the_workflows_never_ran() -> None:
     assert "never ran on GitHub" in (ROOT / "CONTRIBUTING.md").read_text()
