@@ -15,7 +15,7 @@ from html import escape
 from itertools import accumulate
 from pathlib import Path
 
-from leads import destinations
+from leads import enabled
 from leads.lead import State
 from leads.settings import Settings
 
@@ -216,7 +216,7 @@ def no_leads() -> Drawing:
 def ways() -> Drawing:
     """How leads come in and where they go, with every destination that there is."""
     groups: dict[str, list[str]] = {}
-    for name in destinations.names():
+    for name in enabled.names():
         if name == "console":  # a line in the log, which is for whoever develops
             continue
         title = (ROOT / f"docs/destinations/{name}.md").read_text(encoding="utf-8").partition("\n")[0]
