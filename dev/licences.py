@@ -20,9 +20,11 @@ TABLES = {"Deployed": "requirements.txt", "For development and tests": "requirem
 """The headings of the page, and the file whose packages stand below each."""
 _EXPLAINED = "What asks for something"
 _PERMISSIVE = re.compile(
-    r"MIT|BSD|Apache|ISC|Zlib|0BSD|CC0|Unlicense|BlueOak|Python Software Foundation|PSF|MIT-0", re.IGNORECASE
+    r"\b(?:MIT|0?BSD|Apache|ISC|Zlib|CC0|Unlicense|BlueOak|Python Software Foundation|PSF)\b", re.IGNORECASE
 )
-_DEMANDING = re.compile(r"GPL|General Public|MPL|Mozilla|EUPL|EPL|CDDL|SSPL|BUSL|CC-BY-(?:SA|NC)", re.IGNORECASE)
+_DEMANDING = re.compile(
+    r"GPL|General Public|\b(?:MPL|Mozilla|EUPL|EPL|CDDL|SSPL|BUSL|CC-BY-SA|CC-BY-NC)", re.IGNORECASE
+)
 
 
 def findings(text: str) -> list[str]:

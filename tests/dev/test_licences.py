@@ -48,6 +48,7 @@ def test_what_is_not_so_is_a_finding(before: str, after: str, finding: str) -> N
         ("Mozilla Public License 2.0 (MPL 2.0)", False),
         ("MIT AND GPL-2.0-only", False),
         ("Proprietary", False),
+        ("Use is not permitted", False),
     ],
 )
 def test_only_what_asks_for_nothing_is_harmless(licence: str, harmless: bool) -> None:
