@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install run test soak audit browser check-docs bench format
+.PHONY: help install run test soak audit browser check-docs bench format pictures
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ check-docs: $(VENV)/.installed ## check every documented az command with azure-c
 
 bench: install ## time starts, leads and looks on this machine
 	@$(BIN)/python -m dev.bench
+
+pictures: install browser ## make the pictures of the documents anew: diagrams, the page, mails (needs Chromium)
+	@$(BIN)/python -m dev.diagrams docs/images
+	@$(BIN)/python -m tests.shots docs/images
 
 format: install ## format the code
 	$(BIN)/ruff format

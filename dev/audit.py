@@ -243,6 +243,9 @@ def offline(root: Path = ROOT) -> Report:
     audit_installed([each for each in pinned if str(each) in set(map(str, own))], report)
     package, lock = ((root / "dev" / name).read_text("utf-8") for name in ("package.json", "package-lock.json"))
     audit_npm(json.loads(package), json.loads(lock), report)
+    from dev import licences
+
+    report.findings += licences.findings(licences.PAGE.read_text("utf-8"))
     return report
 
 

@@ -1,7 +1,8 @@
 """Structured log events: one JSON object a line, with fixed names and fields, and nothing in it that is personal.
 
-The Functions host puts them into the table `traces` of Application Insights; the workbook and the alert rules of
-`infra/` query them by name. `EVENTS` is the whole vocabulary, and an event outside it is a bug.
+They end in the table `traces` of Application Insights; the workbook and the alert rules of `infra/` query them by name.
+The whole event is the message, since a message is all that every way there keeps: the host's, and OpenTelemetry's
+(docs/adr/0010-opentelemetry.md). `EVENTS` is the whole vocabulary, and an event outside it is a bug.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ _INFORMATION = frozenset(
     }
 )
 _logger = logging.getLogger("leads")
+# The root logger lets pass what the process around it chose; an exporter inside the worker chooses nothing.
+_logger.setLevel(logging.INFO)
 
 
 def event(name: str, /, **fields: str | float | bool | datetime | None) -> None:

@@ -1,8 +1,13 @@
 """Runs this project's app under Microsoft's worker code (`azure-functions-runtime`), as Azure's worker process would.
 
-It is run by `test_runtime.py` with a Python 3.13 of its own. First it prints the functions with their bindings, one
-JSON object on one line; then, for every line `[function, value, trigger metadata]` on stdin, one line with what came
-out: `{"ok": …, "error": …, "status": …, "body": …}`. A value is an HTTP request as an object, or a text.
+It is run by `test_runtime.py` with a Python 3.13 of its own. First it prints what it tells the host at its start, one
+JSON object on one line: `{"capabilities": …, "functions": …}`, the functions with their bindings; then, for every line
+`[function, value, trigger metadata]` on stdin, one line with what came out: `{"ok": …, "error": …, "status": …,
+"body": …, "logs": …}`. A value is an HTTP request as an object, or a text.
+
+`logs` are level and message of each record that the worker would have sent to the host. The worker's own handler is not
+in the package; as there (azure-functions-python-worker, `AsyncLoggingHandler`) it sits at the root logger and sends the
+formatted message. The root logger keeps Python's level, a stricter one than the worker's, so nothing leans on it.
 
 The package's modules are internal to it, so its version is pinned. The host is not in it: what the host would have
 done (routes, keys, cron, queues) is up to `dev.host`.
@@ -11,6 +16,7 @@ done (routes, keys, cron, queues) is up to `dev.host`.
 import asyncio
 import importlib
 import json
+import logging
 import sys
 import types
 import uuid
@@ -54,6 +60,21 @@ def request(**fields: Any) -> Message:
     return Message(request=Message(**fields), properties={"host": "127.0.0.1", "protos": PROTOS})
 
 
+class ToHost(logging.Handler):
+    """Keeps what the worker would send to the host, until an answer takes it along."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logs: list[tuple[str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.logs.append((record.levelname, self.format(record)))
+
+    def taken(self) -> list[tuple[str, str]]:
+        logs, self.logs = self.logs, []
+        return logs
+
+
 def say(answer: dict[str, Any]) -> None:
     print(json.dumps(answer), file=OUT, flush=True)
 
@@ -72,6 +93,8 @@ async def main() -> None:
         parts["body"] = datum(value.get("body", "").encode(), "bytes")
         return datum({**parts, "headers": texts("headers"), "query": texts("query"), "params": texts("params")}, "http")
 
+    host = ToHost()
+    logging.getLogger().addHandler(host)
     runtime.start_threadpool_executor()
     started = await runtime.worker_init_request(
         request(worker_init_request=Message(capabilities={}, function_app_directory=APP_DIR))
@@ -84,7 +107,8 @@ async def main() -> None:
     if indexed.result.status != StatusResult.Success:
         sys.exit(f"{indexed.result.exception.message}\n{indexed.result.exception.stack_trace}")
     functions = {metadata.name: metadata for metadata in indexed.function_metadata_results}
-    say({name: [json.loads(raw) for raw in metadata.raw_bindings] for name, metadata in functions.items()})
+    bindings = {name: [json.loads(raw) for raw in metadata.raw_bindings] for name, metadata in functions.items()}
+    say({"capabilities": started.capabilities, "functions": bindings})
 
     for line in sys.stdin:
         name, value, metadata = json.loads(line)
@@ -100,7 +124,7 @@ async def main() -> None:
             [(trigger["name"], given)],
             {key: datum(text, "string") for key, text in metadata.items()},
         )
-        answer = {"ok": ok, "error": f"{error}\n{trace}" if error else ""}
+        answer = {"ok": ok, "error": f"{error}\n{trace}" if error else "", "logs": host.taken()}
         if returned is not None and returned.type == "http":
             answer |= {
                 "status": int(returned.value["status_code"].value),

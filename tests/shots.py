@@ -1,4 +1,7 @@
-"""Takes the pictures of the operators' page for the documents: `python -m tests.shots docs/images`."""
+"""Takes the pictures of the operators' page and of mails for the documents: `python -m tests.shots docs/images`.
+
+A mail is the golden file that `test_notification.py` or `test_digest.py` holds equal to what is sent.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,24 @@ from tests.month import month
 from tests.page import KEY, Site, serve
 from tests.world import world
 
+GOLDEN = Path(__file__).parent / "golden" / "en"
+MAILS = {
+    "contact-me": "third_step",
+    "do-not-contact": "do_not_contact",
+    "test-lead": "test",
+    "withheld": "withheld",
+    "digest": "digest",
+}
+"""The pictures of mails, and the golden files that they show."""
+
 
 def main(folder: Path) -> None:
     """Write the pictures into `folder`."""
     with browser() as chrome:
+        for name, golden in MAILS.items():
+            mail(chrome, golden, folder / f"mail-{name}.png")
+        mail(chrome, "third_step", folder / "mail-phone.png", width=390)
+        mail(chrome, "third_step", folder / "mail-dark.png", dark=True)
         with month(well=True) as made, serve(made) as site:
             shoot(chrome, site, folder / "page-light.png")
         with month() as made, serve(made) as site:
@@ -26,6 +43,13 @@ def main(folder: Path) -> None:
         with world() as made, serve(made) as site:
             made.live(minutes=5)
             shoot(chrome, site, folder / "page-empty.png")
+
+
+def mail(chrome: Browser, golden: str, path: Path, *, width: int = 700, dark: bool = False) -> None:
+    """Take a picture of a mail."""
+    chrome.look(width, 400, dark=dark, mobile=width < 600)
+    chrome.get((GOLDEN / f"{golden}.html").as_uri())
+    chrome.screenshot(path)
 
 
 def shoot(
