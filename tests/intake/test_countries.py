@@ -18,8 +18,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dev import make_countries
-from leads import countries
+from leads.intake import countries
 from leads.lead import COUNTRIES
+from leads.messages import languages
 
 ATTRIBUTES = ("name", "common_name", "official_name")
 
@@ -101,8 +102,9 @@ def majority(uses: list[tuple[str, str, str]]) -> str | None:
     return code if 2 * count > votes.total() else None
 
 
-def test_the_committed_table_is_what_the_command_makes() -> None:
-    assert countries.FILE.read_text("utf-8") == make_countries.table(), "run python -m dev.make_countries"
+def test_the_committed_tables_are_what_the_command_makes() -> None:
+    assert countries.FILE.read_text("utf-8") == make_countries.understood(), "run python -m dev.make_countries"
+    assert languages.COUNTRIES.read_text("utf-8") == make_countries.said(), "run python -m dev.make_countries"
 
 
 def test_the_table_has_every_country_once_and_each_name_once() -> None:
@@ -118,8 +120,9 @@ def test_the_table_has_every_country_once_and_each_name_once() -> None:
     assert not {code.lower() for code in COUNTRIES} & set(names)
 
 
-def test_the_licence_goes_with_the_table() -> None:
-    head = " ".join(line[2:] for line in countries.FILE.read_text("utf-8").splitlines() if line.startswith("#"))
+@pytest.mark.parametrize("file", [countries.FILE, languages.COUNTRIES], ids=["understood", "said"])
+def test_the_licence_goes_with_the_table(file: Path) -> None:
+    head = " ".join(line[2:] for line in file.read_text("utf-8").splitlines() if line.startswith("#"))
     assert "UNICODE LICENSE V3" in head
     assert "Copyright © 2004-2025 Unicode, Inc." in head
     assert "SPDX-License-Identifier: Unicode-3.0" in head
@@ -204,6 +207,18 @@ def test_short_names_in_the_languages_of_customers_are_understood(language: str)
 )
 def test_edges(text: str, code: str | None) -> None:
     assert countries.alpha2(text) == code
+
+
+@pytest.mark.parametrize("language", make_countries.LANGUAGES)
+def test_what_messages_call_a_country_is_understood_as_that_country(language: str) -> None:
+    names = {code: languages.country(language, code) for code in COUNTRIES}
+    assert {code: countries.alpha2(name) for code, name in names.items()} == {code: code for code in COUNTRIES}
+
+
+def test_messages_name_countries_in_each_of_their_languages() -> None:
+    assert {*languages.codes()} <= {*make_countries.LANGUAGES}
+    assert languages.country("tlh", "DE") == "Germany"
+    assert [languages.country("de", code) for code in ("XX", "Wakanda", "")] == ["XX", "Wakanda", ""]
 
 
 @given(st.text(max_size=12) | st.text(st.sampled_from("\t\nae'. éß한ア\u0301\ud800"), max_size=6))
