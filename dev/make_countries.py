@@ -26,7 +26,7 @@ LANGUAGES = ("de", "en", "es", "fr", "it", "ja", "pt", "ru", "sv")
 
 def codes() -> dict[str, str]:
     """The alpha-2 code by folded alpha-3 code, also those that ISO 3166-3 lists as replaced by one country."""
-    aliases: dict[str, list[str]] = get_global("territory_aliases")
+    aliases = get_global("territory_aliases")
     return {
         code.lower(): targets[0]
         for code, targets in aliases.items()
