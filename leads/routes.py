@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import combinations, islice, product
 
 from leads.lead import COUNTRIES, Lead, Mark, Stage
 from leads.reader import Problem
@@ -536,27 +536,20 @@ def _ids_only(routes: Sequence[Route], offers: Collection[tuple[str, str]]) -> I
 
 
 def _unreachable(routes: Sequence[Route]) -> Iterator[Problem]:
-    """Routes that no lead can match, or whose leads are all taken by routes above them.
-
-    Tells only what is certain: each combination of a route's values is covered by one route above it.
-    """
-    above: dict[tuple[str, str | None], list[Route]] = {}
+    """Routes that no lead can match, or whose leads are all taken by routes above them. Tells only what is certain."""
+    above = _Above()
     for place, route in enumerate(routes):
         if _contradicts(route):
             yield _warning(
                 f"Route {route.number} can never match, since two of its conditions exclude each other.",
                 "Write values of one key into one condition, separated by commas.",
             )
-            continue
-        if _covered(route, above):
+        elif above.take(route):
             yield _warning(
                 f"Route {route.number} can never be reached, since routes above it take all its leads.",
                 "Put it above them, or take it out.",
             )
-            continue
-        if route.adds:
-            continue
-        if not route.conditions:
+        elif not route.adds and not route.conditions:
             rest = [str(later.number) for later in routes[place + 1 :]]
             if rest:
                 names = ", ".join(rest[:10]) + (f" and {len(rest) - 10} more" if len(rest) > 10 else "")
@@ -566,51 +559,64 @@ def _unreachable(routes: Sequence[Route]) -> Iterator[Problem]:
                     "Put the route without conditions last.",
                 )
             return
-        for value in route.conditions[0].values:
-            above.setdefault((route.conditions[0].key, value[0] if value else None), []).append(route)
+        elif not route.adds:
+            above.add(route)
 
 
 def _contradicts(route: Route) -> bool:
-    for place, one in enumerate(route.conditions):
-        for other in route.conditions[place + 1 :]:
-            if (
-                one.key == other.key
-                and one.key in _SINGLE
-                and all(len(value) < 2 for value in (*one.values, *other.values))
-                and not {*one.values} & {*other.values}
-            ):
-                # A lead whose country is not known has no code, so `?` excludes each of them.
-                return True
-    return False
-
-
-def _covered(route: Route, above: dict[tuple[str, str | None], list[Route]]) -> bool:
-    """Whether the routes above, found by key and the beginning of a value, take all leads of `route`."""
-    if not route.conditions:
-        return False
-    lists = [[(condition.key, value) for value in condition.values] for condition in route.conditions]
-    combinations = [*islice(product(*lists), _COMBINATIONS + 1)]
-    return len(combinations) <= _COMBINATIONS and all(
-        any(_takes(other, combination) for other in _candidates(combination, above)) for combination in combinations
+    """Whether two conditions on a key with one value have no value in common. A country that is unknown has no code."""
+    return any(
+        one.key == other.key
+        and one.key in _SINGLE
+        and all(len(value) < 2 for value in (*one.values, *other.values))
+        and not {*one.values} & {*other.values}
+        for one, other in combinations(route.conditions, 2)
     )
 
 
-def _candidates(
-    combination: Iterable[tuple[str, Glob]], above: dict[tuple[str, str | None], list[Route]]
-) -> Iterator[Route]:
-    for key, value in combination:
-        text = "*".join(value)
-        starts = [text[:length] for length in range(len(text) + 1)] if value else [None]
-        for start in starts:
-            yield from above.get((key, start), ())
+class _Above:
+    """The routes that take leads away from those below, found by a piece of text of the condition they share least.
+
+    So thousands of routes are not each compared with all the others.
+    """
+
+    def __init__(self) -> None:
+        self.routes: dict[tuple[str, str], list[Route]] = {}
+        self.lengths: set[int] = set()
+
+    def add(self, route: Route) -> None:
+        """Note a route with conditions."""
+        pieces = [
+            [(condition.key, max(value, key=len, default="?")) for value in condition.values]
+            for condition in route.conditions
+        ]
+        for key, piece in min(pieces, key=lambda of_one: sum(len(self.routes.get(place, ())) for place in of_one)):
+            self.lengths.add(len(piece))
+            self.routes.setdefault((key, piece), []).append(route)
+
+    def take(self, route: Route) -> bool:
+        """Whether each combination of the route's values is taken by one of the routes."""
+        lists = [[(condition.key, value) for value in condition.values] for condition in route.conditions]
+        combined = [*islice(product(*lists), _COMBINATIONS + 1)] if lists else []
+        return 0 < len(combined) <= _COMBINATIONS and all(
+            any(_takes(other, values) for other in self.candidates(values)) for values in combined
+        )
+
+    def candidates(self, values: Iterable[tuple[str, Glob]]) -> Iterator[Route]:
+        """The routes of which a piece stands in one of the values: the only ones that can take them."""
+        for key, value in values:
+            text = "*".join(value) if value else "?"
+            for length in self.lengths:
+                for piece in {text[start : start + length] for start in range(len(text) - length + 1)}:
+                    yield from self.routes.get((key, piece), ())
 
 
-def _takes(other: Route, combination: Sequence[tuple[str, Glob]]) -> bool:
+def _takes(other: Route, values: Sequence[tuple[str, Glob]]) -> bool:
     """Whether `other` matches every lead with these values. A star in one is matched by a star in the other only."""
     return all(
         any(
             key == condition.key and (value == taker or bool(value and taker and _matches(taker, "*".join(value))))
-            for key, value in combination
+            for key, value in values
             for taker in condition.values
         )
         for condition in other.conditions
