@@ -24,7 +24,7 @@ _COMMON = "import function_app, azure.data.tables"
 STARTS = {
     "the worker, before any call": "import function_app",
     "receive_lead, up to its first lead": f"{_COMMON}, leads.web, leads.store.azure, "
-    "azure.storage.blob, azure.storage.queue, leads.intake.normalize, phonenumbers, pycountry, email_validator",
+    "azure.storage.blob, azure.storage.queue, leads.intake.normalize, phonenumbers, email_validator",
     "deliver_lead to Dynamics": f"{_COMMON}, leads.delivery, leads.destinations.dynamics, msal",
     "deliver_lead to e-mail": f"{_COMMON}, leads.delivery, leads.destinations.email, jinja2",
     "watch_tables": f"{_COMMON}, leads.intake.watch",

@@ -19,6 +19,7 @@ FLOORS = (
     ("app",),
     ("store",),
     ("settings",),
+    ("routes",),
     ("enabled",),
     ("destinations",),
     ("mail",),

@@ -1,120 +1,68 @@
-"""A country's ISO 3166-1 alpha-2 code from its codes or from its name in any language that pycountry knows.
+"""A country's ISO 3166-1 alpha-2 code from its codes or from its name in any language of the Unicode CLDR.
 
-Codes and English names cost a few milliseconds. The translations (159 catalogues, 0.3 s) are read when first needed,
-so a cold start with an ordinary lead does not pay for them.
+The names stand in a file, made by `dev/make_countries.py`, that is searched as it is: reading it costs less than a
+millisecond, and a cold start with an ordinary code does not even read it.
 """
 
 from __future__ import annotations
 
-import gettext
+import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-_NAMES = ("name", "common_name", "official_name")
+from leads.lead import COUNTRIES
 
-_SPOKEN = {
-    "GB": "uk,great britain,britain,england,scotland,wales,northern ireland,gran bretagna,grande bretagne,gran bretana,"
-    "großbritannien,inglaterra,inghilterra,angleterre,великобритания,英国,イギリス,영국",
-    "US": "america,the states,eeuu,eua,сша,美国,アメリカ,미국",
-    "GR": "el",
-    "KR": "korea,south korea,corea del sud,corea del sur,coree du sud,coreia do sul,sudkorea,zuid korea,韓国,韩国,한국",
-    "KP": "north korea,dprk",
-    "RU": "russia,rusia,russie,russland,rusland,rosja,rusya,россия,ロシア,俄罗斯,러시아",
-    "CZ": "czech republic",
-    "TR": "turkey",
-    "NL": "holland,the netherlands",
-    "AE": "uae,emirates",
-    "VN": "vietnam",
-    "CI": "ivory coast",
-    "TW": "taiwan,台湾,臺灣,대만",
-    "TH": "ประเทศไทย",
-    "HK": "hong kong sar,hong kong sar china",
-    "MO": "macau,macao sar,macau sar china",
-    "CN": "mainland china,prc",
-    "MK": "macedonia",
-    "SZ": "swaziland",
-    "CV": "cape verde",
-    "MM": "burma",
-    "VA": "vatican,vatican city",
-    "PS": "palestine",
-    "BN": "brunei",
-    "SY": "syria",
-    "LA": "laos",
-    "CD": "dr congo,drc,congo kinshasa",
-    "CG": "congo brazzaville,republic of the congo",
-    "TL": "east timor",
-    "FK": "falkland islands",
-    "SH": "saint helena",
-    "MF": "saint martin",
-    "VI": "us virgin islands",
-    "VG": "british virgin islands",
-}
-"""Names that people use and ISO does not."""
+_DROPPED = re.compile("[\u0300-\u036f\u0591-\u05c7\u0640\u064b-\u0655'’ʻʼ`´׳]")
+
+_SHARED = {"CG", "CD", "KP", "KR", "MF", "SX"}
+"""Countries that share a name and are told apart by what stands in parentheses behind it."""
+
+FILE = Path(__file__).with_name("countries.txt")
+"""A line for each country: its code, then its folded names, each between two tabs."""
 
 
 def alpha2(text: str) -> str | None:
     """The alpha-2 code of the country that `text` names, or None where it names none or more than one."""
     if len(text) > 200:
         return None
-    for name in (text, text.partition("(")[0]):
-        key = _fold(name)
-        found = key and (_english().get(key) or _english().get(key.removeprefix("the ")) or _translated().get(key))
-        if found:
-            return found
-    return None
+    whole, bare = fold(text), fold(text.partition("(")[0])
+    code = _named(whole)
+    if code is None and bare != whole:
+        code = _named(bare)
+        return None if code in _SHARED else code
+    return code
 
 
-@cache
-def _english() -> dict[str, str]:
-    import pycountry
+def fold(name: str) -> str:
+    """The name without case, punctuation, and the accents and vowel signs of Latin, Arabic and Hebrew script.
 
-    names: dict[str, str] = {}
-    for country in pycountry.countries:
-        for attribute in ("alpha_2", "alpha_3", *_NAMES):
-            if name := getattr(country, attribute, None):
-                names[_fold(name)] = country.alpha_2
-    for code, spoken in _SPOKEN.items():
-        names.update(dict.fromkeys(map(_fold, spoken.split(",")), code))
-    return names
-
-
-@cache
-def _translated() -> dict[str, str]:
-    """Country by folded name. A name that means different countries in different languages goes with the majority."""
-    votes: dict[str, Counter[str]] = {}
-    for catalogue in _catalogues():
-        for name, code in catalogue.items():
-            votes.setdefault(name, Counter())[code] += 1
-    names = {}
-    for name, counter in votes.items():
-        code, count = counter.most_common(1)[0]
-        if 2 * count > counter.total():
-            names[name] = code
-    return names
-
-
-def _catalogues() -> Iterator[dict[str, str]]:
-    """For each language, the code by folded name."""
-    import pycountry
-
-    countries: list[Any] = list(pycountry.countries)
-    for path in sorted(Path(pycountry.LOCALES_DIR).glob("*/LC_MESSAGES/iso3166-1.mo")):
-        with path.open("rb") as file:
-            translate = gettext.GNUTranslations(file).gettext
-        yield {
-            _fold(translate(name)): country.alpha_2
-            for country in countries
-            for attribute in _NAMES
-            if (name := getattr(country, attribute, None))
-        }
-
-
-def _fold(name: str) -> str:
-    """The name without case, Latin accents and punctuation. Marks of other scripts are letters and stay."""
+    Marks of other scripts are letters and stay. So do the accents of a name of one or two letters, since it would look
+    like a code: "Mỹ" is Vietnamese for the United States, and MY is Malaysia.
+    """
     folded = unicodedata.normalize("NFKD", name).casefold().replace(".", "").replace("&", " and ")
-    folded = "".join(c for c in folded if not "\u0300" <= c <= "\u036f" and c not in "'’ʻ`")
-    return " ".join("".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in folded).split())
+    folded = _DROPPED.sub("", folded)
+    folded = " ".join("".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in folded).split())
+    composed = unicodedata.normalize("NFKC", name).casefold().strip()
+    accented = len(composed) < 3 and composed.isalpha() and folded.isascii() and not composed.isascii()
+    return composed if accented else folded
+
+
+def _named(key: str) -> str | None:
+    if not key:
+        return None
+    return _country(key) or (_country(key[4:]) if key.startswith("the ") else None)
+
+
+def _country(key: str) -> str | None:
+    if len(key) == 2 and key.upper() in COUNTRIES:
+        return key.upper()
+    table = _table()
+    at = table.find(f"\t{key}\t".encode(errors="replace"))
+    start = table.rfind(b"\n", 0, at) + 1
+    return table[start : start + 2].decode() if at >= 0 else None
+
+
+@cache
+def _table() -> bytes:
+    return FILE.read_bytes()

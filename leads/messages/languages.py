@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from leads.reader import Reader
 
 FOLDER = Path(__file__).parent / "wordings"
+COUNTRIES = Path(__file__).with_name("countries.txt")
 DEFAULT = "en"
 
 
@@ -63,7 +64,7 @@ class Language:
 
     def country(self, code: str) -> str:
         """The country's name in this language, from ISO 3166-1 alpha-2; `code` itself where it is none."""
-        return _country(self.code, code) if len(code) == 2 and code.isascii() else code
+        return country(self.code, code)
 
 
 def codes() -> tuple[str, ...]:
@@ -126,15 +127,14 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return found
 
 
+def country(language: str, code: str) -> str:
+    """The country's name in a language (ISO 639-1), from ISO 3166-1 alpha-2; `code` itself where it is none."""
+    return _countries(language).get(code, code)
+
+
 @cache
-def _country(language: str, code: str) -> str:
-    import gettext
-
-    import pycountry
-
-    country = pycountry.countries.get(alpha_2=code)
-    if country is None:
-        return code
-    name = str(getattr(country, "common_name", country.name))
-    names = gettext.translation("iso3166-1", pycountry.LOCALES_DIR, languages=[language], fallback=True)
-    return names.gettext(name)
+def _countries(language: str) -> dict[str, str]:
+    """The countries' names by code; in English where the file, made by `dev/make_countries.py`, lacks the language."""
+    lines = (line.split("\t") for line in COUNTRIES.read_text("utf-8").splitlines() if not line.startswith("#"))
+    names = {first: rest for first, *rest in lines}
+    return dict(zip(names["code"], names.get(language, names[DEFAULT]), strict=True))

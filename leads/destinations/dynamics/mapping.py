@@ -218,12 +218,9 @@ def sentence(lead: Lead) -> str:
 
 def country(code: str) -> str:
     """The English name of an ISO 3166 alpha-2 code; anything else as it came."""
-    if len(code) != 2:
-        return code
-    import pycountry
+    from leads.messages import languages
 
-    found = pycountry.countries.get(alpha_2=code)
-    return str(getattr(found, "common_name", found.name)) if found else code
+    return languages.country("en", code)
 
 
 def is_path(text: str) -> bool:
