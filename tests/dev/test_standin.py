@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -507,6 +508,12 @@ def test_a_connection_is_kept_alive(crm: StandIn, send: Client) -> None:
         send("PATCH", f"leads({LEAD})", person())
         send("GET", "leads(nonsense)")
     assert crm.connections == before
+
+
+def test_who_never_finishes_the_tls_handshake_holds_up_nobody(crm: StandIn, send: Client) -> None:
+    with socket.create_connection(("127.0.0.1", int(crm.url.rpartition(":")[2]))):
+        send.sign_in()
+        assert send("GET", "WhoAmI").status == 200
 
 
 def test_calls_are_recorded_whole(crm: StandIn, send: Client) -> None:
