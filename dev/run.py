@@ -22,7 +22,7 @@ from dev import azurite, host, run_samples
 from dev.host_functions import HostError
 from dev.run_app import App, Stop
 from dev.run_screen import Screen, show_record
-from dev.standin import StandIn
+from dev.standins.dynamics import StandIn
 
 PATIENCE = 30.0
 """Seconds that a sample lead may take before we say that something is wrong."""

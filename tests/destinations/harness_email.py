@@ -19,7 +19,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from dev.certificate import server_files
-from dev.server import Answer, Request, Server
+from dev.standins.server import Answer, Request, Server
 
 USER, PASSWORD = "sales app@contoso", "p:a/s#s?w@rd"
 """Both need percent-encoding in a URL."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dev.certificate import server_files
-from dev.server import Answer, Request, Server
+from dev.standins.server import Answer, Request, Server
 
 PATH = "/powerautomate/automations/direct/workflows/0f1e/triggers/manual/paths/invoke"
 SIGNATURE = "hT2-secret_signature%2Fof"

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from dev.standin import TENANT_ID, StandIn
+from dev.standins.dynamics import TENANT_ID, StandIn
 from leads import transport
 from leads.destinations import dynamics
 from leads.destinations.dynamics import columns, records

@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.certificate import server_files
-from dev.server import Answer, Failure
-from dev.standin import CLIENT_ID, StandIn
+from dev.standins.dynamics import CLIENT_ID, StandIn
+from dev.standins.server import Answer, Failure
 from leads import errors, oauth
 from leads.contract import Earlier, Step
 from leads.destinations import email

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dev.certificate import server_files
-from dev.server import Answer, Failure, Server
+from dev.standins.server import Answer, Failure, Server
 from leads import errors
 from leads.contract import Earlier, Step
 from leads.destinations import teams

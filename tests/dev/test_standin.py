@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from dev.dataverse import BASE, PRIVILEGES, THROTTLES
-from dev.standin import USER_ID, StandIn
+from dev.standins.dynamics import USER_ID, StandIn
+from dev.standins.dynamics.dataverse import BASE, PRIVILEGES, THROTTLES
 from leads import transport
 from leads.errors import Transient
 from leads.transport import Deadline, Response

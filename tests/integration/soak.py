@@ -30,8 +30,8 @@ from unittest.mock import patch
 from azure.data.tables import TableServiceClient
 
 from dev.azurite import Azurite
-from dev.server import Answer, Request
-from dev.standin import StandIn
+from dev.standins.dynamics import StandIn
+from dev.standins.server import Answer, Request
 from leads import delivery
 from leads.errors import Misconfigured
 from leads.intake import accept, watch

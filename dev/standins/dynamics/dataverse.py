@@ -13,11 +13,11 @@ from collections.abc import Callable
 from threading import RLock
 from typing import Any
 
-from dev import metadata, query, tables
-from dev.columns import Refusal, payload_error
-from dev.entra import Token
-from dev.server import Answer, Request
-from dev.tables import Record, Table
+from dev.standins.dynamics import metadata, query, tables
+from dev.standins.dynamics.columns import Refusal, payload_error
+from dev.standins.dynamics.tables import Record, Table
+from dev.standins.entra import Token
+from dev.standins.server import Answer, Request
 
 BASE = "/api/data/v9.2"
 PRIVILEGES = frozenset(

@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from dev import certificate
-from dev.dataverse import BASE, THROTTLES, Dataverse, OnWrite, error
-from dev.entra import IDENTITY_PATH, Entra, Identity, Registration
-from dev.server import Answer, Call, Failure, Request, Server
-from dev.tables import Record
+from dev.standins.dynamics.dataverse import BASE, THROTTLES, Dataverse, OnWrite, error
+from dev.standins.dynamics.tables import Record
+from dev.standins.entra import IDENTITY_PATH, Entra, Identity, Registration
+from dev.standins.server import Answer, Call, Failure, Request, Server
 
 TENANT_ID = "11111111-1111-4111-8111-111111111111"
 CLIENT_ID = "33333333-3333-4333-8333-333333333333"
