@@ -9,6 +9,7 @@ import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -54,6 +55,7 @@ class Call(Request):
     """A request with the status it was answered with; 0 where the connection was closed instead."""
 
     status: int
+    at: datetime
 
 
 @dataclass
@@ -127,7 +129,7 @@ class Server:
         if failure:
             answer = None if failure.close or failure.hang else failure.answer
         with self.lock:
-            self.calls.append(Call(**vars(request), status=answer.status if answer else 0))
+            self.calls.append(Call(**vars(request), status=answer.status if answer else 0, at=datetime.now(UTC)))
         if failure and failure.hang:
             released.wait(60)
         return answer
