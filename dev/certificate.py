@@ -44,7 +44,7 @@ def _is_fresh(file: Path) -> bool:
 
 def _make(ca_file: Path, server_file: Path) -> None:
     ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name = "Stand-in for Dynamics, this machine only"
+    ca_name = "Stand-ins, this machine only"
     ca = (
         _builder(ca_name, ca_name, ca_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

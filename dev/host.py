@@ -29,7 +29,7 @@ from typing import Any
 
 import azure.functions as func
 
-from dev import host_functions, host_http, host_keys, host_queue, host_timer
+from dev import host_functions, host_http, host_keys, host_queue, host_timer, serving
 from dev.host_functions import HostError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,7 +87,7 @@ class Host:
             for function in self.functions
             if function.kind == "queueTrigger"
         ]
-        limit = int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or host_http.BODY_LIMIT)
+        limit = int(os.environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or serving.BODY_LIMIT)
         self.server = host_http.Server(web, prefix, port, keys, limit)
 
     @property

@@ -1,9 +1,10 @@
 """`make run`: the whole app on this machine, with two sample leads to watch on their way.
 
-It starts Azurite (where `AzureWebJobsStorage` is development storage), a stand-in for Dynamics (where `DYNAMICS_URL`
-is not set), and the local host as a child process. Samples are sent only where nothing real could receive them.
-Ctrl-C ends all of it. So does the death of this process, however it comes: children watch the pipe to it. The data
-in `.local/azurite` stays for the next run. `PORT`, `AUTH`, `VERBOSE` and `LOCAL_DIR` are as in `dev.host`.
+It starts Azurite (where `AzureWebJobsStorage` is development storage), a stand-in for each enabled destination whose
+address is not set, a page that shows what those received, and the local host as a child process. Samples are sent only
+where nothing real could receive them. Ctrl-C ends all of it. So does the death of this process, however it comes:
+children watch the pipe to it. The data in `.local/azurite` stays for the next run. `PORT`, `AUTH`, `VERBOSE` and
+`LOCAL_DIR` are as in `dev.host`; the page is on the next port where that is free.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
-from dev import azurite, host, run_samples
+from dev import azurite, certificate, host, run_samples, serving, standins
 from dev.host_functions import HostError
 from dev.run_app import App, Stop
-from dev.run_screen import Screen, show_record
-from dev.standin import StandIn
+from dev.run_screen import Screen
+from dev.standins import StandIn, page
 
 PATIENCE = 30.0
 """Seconds that a sample lead may take before we say that something is wrong."""
-HARMLESS = {"console", "dynamics"}
-"""Destinations that reach nobody, with the stand-in in place."""
 
 
 def storage(environ: dict[str, str], screen: Screen, stack: contextlib.ExitStack, hold: int) -> bool:
@@ -126,16 +127,63 @@ def wait_for(screen: Screen, app: App, deliveries: int) -> None:
         screen.step("not delivered yet. What was accepted is kept and tried again; VERBOSE=1 shows what happens.")
 
 
+def enabled(environ: Mapping[str, str]) -> list[str]:
+    """The destinations that leads go to, each once."""
+    names = [name.strip().lower() for name in environ.get("LEADS_DESTINATIONS", "").split(",")]
+    return [name for name in dict.fromkeys(names) if name]
+
+
+def start_standins(environ: dict[str, str], screen: Screen, stack: contextlib.ExitStack) -> dict[str, StandIn]:
+    """Start one for each enabled destination whose address is not set, and point the app at it. They come by title."""
+    running = dict[str, StandIn]()
+    for module in filter(None, map(standins.find, enabled(environ))):
+        real = next((name for name in module.ADDRESS if environ.get(name)), "")
+        if real:
+            screen.fact(module.TITLE, f"the real one that {real} names")
+            continue
+        running[module.TITLE] = stack.enter_context(module.start(host.LOCAL / "standin", environ))
+        screen.fact(module.TITLE, f"a stand-in on this machine; {' or '.join(module.ADDRESS)} names a real one")
+    for standin in running.values():
+        environ |= standin.environ()
+    if running:
+        environ |= trust(environ)
+    return running
+
+
+def trust(environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings with which the app trusts the stand-ins' certificates, beside those it trusts anyway."""
+    import certifi
+
+    folder = host.LOCAL / "standin"
+    usual = Path(environ.get("REQUESTS_CA_BUNDLE") or certifi.where())
+    bundle = folder / "trusted.pem"
+    bundle.write_bytes(usual.read_bytes() + b"\n" + certificate.server_files(folder)[0].read_bytes())
+    return {"REQUESTS_CA_BUNDLE": str(bundle.resolve()), "SSL_CERT_FILE": str(bundle.resolve())}
+
+
+def show(running: Mapping[str, StandIn], port: int, stack: contextlib.ExitStack) -> str:
+    """Serve the page that shows what they received, and return its address."""
+    try:
+        server = serving.Server(page.application(running), port)
+    except OSError:
+        server = serving.Server(page.application(running))
+    threading.Thread(target=server.serve_forever, args=(0.1,), name="page", daemon=True).start()
+    stack.callback(server.shutdown)
+    return f"http://localhost:{server.port}"
+
+
 def reason_to_send_nothing(environ: Mapping[str, str], *, emulated: bool) -> str:
     """Why no sample is sent, or nothing where none of this could reach anybody."""
-    real = {name.strip().lower() for name in environ.get("LEADS_DESTINATIONS", "").split(",")} - HARMLESS - {""}
-    if environ.get("DYNAMICS_URL"):
-        return "DYNAMICS_URL is set"
     if not emulated or any(
         environ.get(name) for name in environ if name.startswith("LEADS_INBOX") and name != "LEADS_INBOX_TABLES"
     ):
         return "the storage is a real one"
-    return f"LEADS_DESTINATIONS has {', '.join(sorted(real))}" if real else ""
+    real = []
+    for name in enabled(environ):
+        module = standins.find(name)
+        if name != "console" and (module is None or any(map(environ.get, module.ADDRESS))):
+            real.append(name)
+    return f"it would go to {' and '.join(real)} for real" if real else ""
 
 
 def run(stack: contextlib.ExitStack) -> None:
@@ -152,12 +200,7 @@ def run(stack: contextlib.ExitStack) -> None:
     screen.section("Marketplace leads, on this machine")
     emulated = storage(environ, screen, stack, hold)
     nothing = reason_to_send_nothing(environ, emulated=emulated)
-    if environ.get("DYNAMICS_URL"):
-        screen.fact("Dynamics", "the organization that DYNAMICS_URL names")
-    else:
-        crm = StandIn(host.LOCAL / "standin", on_write=lambda *written: show_record(screen, *written))
-        environ |= stack.enter_context(crm).environ()
-        screen.fact("Dynamics", "a stand-in on this machine, since DYNAMICS_URL is not set")
+    running = start_standins(environ, screen, stack)
     share(environ, stack)
     url = f"http://localhost:{port}/api"
     app = App(screen, environ, hold)
@@ -168,10 +211,11 @@ def run(stack: contextlib.ExitStack) -> None:
     if nothing:
         screen.line(f"\nNo sample is sent, since {nothing}.")
     else:
-        destinations = [name for name in environ["LEADS_DESTINATIONS"].split(",") if name.strip()]
-        send_samples(screen, app, f"http://127.0.0.1:{port}/api/leads", environ, len(set(destinations)))
+        send_samples(screen, app, f"http://127.0.0.1:{port}/api/leads", environ, len(enabled(environ)))
     screen.section("Up and running. Ctrl-C stops it.", timed=False)
     screen.fact("Send one", f"curl -d '{run_samples.CURL_BODY}' {url}/leads")
+    if running:
+        screen.fact("Received", f"{show(running, int(port) + 1, stack)} shows what arrived where")
     screen.fact("Look", f"{url}/ops/")
     screen.line()
     app.process.wait()

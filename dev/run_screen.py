@@ -6,9 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 
 class Screen:
@@ -44,16 +42,3 @@ class Screen:
     def detail(self, text: str) -> None:
         """Show more about the step above."""
         self.line(f"             {text}")
-
-
-def show_record(screen: Screen, entity_set: str, guid: str, record: Mapping[str, Any], is_new: bool) -> None:
-    """Show what the stand-in was told to write."""
-    what = {"leads": "lead", "annotations": "note", "tasks": "task"}.get(entity_set, entity_set)
-    screen.step(f"Dynamics: {what} {guid} {'made' if is_new else 'changed'}")
-    if entity_set == "leads":
-        person = " ".join(str(record[key]) for key in ("firstname", "lastname") if record.get(key))
-        reach = [str(record[key]) for key in ("emailaddress1", "telephone1", "address1_country") if record.get(key)]
-        screen.detail(str(record.get("subject") or ""))
-        screen.detail(", ".join([person, str(record.get("companyname") or ""), *reach]))
-    else:
-        screen.detail(str(record.get("subject") or ""))

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import unescape
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import azure.functions as func
+from werkzeug.wrappers import Request, Response
 
+from dev.serving import Server
 from leads.operate.page import web
 from tests.world import World
 
@@ -123,49 +124,30 @@ class Site:
 @contextmanager
 def serve(world: World) -> Iterator[Site]:
     """Serve the page of a world to real browsers, on a free port of this machine."""
-    asked: list[str] = []
-    referrers: set[str] = set()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    @Request.application
+    def application(request: Request) -> Response:
+        target = str(request.environ["RAW_URI"])
+        site.asked.append(f"{request.method} {target}")
+        site.referrers.add(request.headers.get("Referer", ""))
+        if request.path == "/elsewhere" or not request.path.startswith("/api/"):
+            return Response(status=200 if request.path == "/elsewhere" else 404, mimetype="text/html")
+        ops = request.path.startswith("/api/ops")
+        if ops and request.args.get("code") != KEY:
+            return Response(status=401)
+        asked = func.HttpRequest(
+            request.method,
+            f"http://{request.host}{target}",
+            headers=dict(request.headers),
+            params=request.args.to_dict(),
+            body=request.get_data(),
+            route_params={},
+        )
+        found = (web.answer if ops else web.page)(world.app, asked, world.now)
+        return Response(found.get_body(), found.status_code, list(found.headers.items()), mimetype=found.mimetype)
 
-        def do_GET(self) -> None:
-            length = int(self.headers.get("Content-Length", 0))
-            self.answer(self.rfile.read(length))
-
-        do_POST = do_GET  # noqa: N815 - http.server's name
-
-        def answer(self, body: bytes) -> None:
-            asked.append(f"{self.command} {self.path}")
-            referrers.add(self.headers.get("Referer", ""))
-            parts = urlsplit(self.path)
-            query = dict(parse_qsl(parts.query))
-            if parts.path.startswith("/api/ops") and query.get("code") != KEY:
-                found = func.HttpResponse(status_code=401)
-            elif parts.path == "/elsewhere":
-                found = func.HttpResponse(query["html"], mimetype="text/html")
-            elif parts.path.startswith("/api/"):
-                url = f"http://{self.headers['Host']}{self.path}"
-                request = func.HttpRequest(
-                    self.command, url, headers=dict(self.headers), params=query, body=body, route_params={}
-                )
-                answer = web.answer if parts.path.startswith("/api/ops") else web.page
-                found = answer(world.app, request, world.now)
-            else:
-                found = func.HttpResponse(status_code=404)
-            self.send_response(found.status_code)
-            for name, value in found.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Type", f"{found.mimetype}; charset=utf-8")
-            self.send_header("Content-Length", str(len(found.get_body())))
-            self.end_headers()
-            self.wfile.write(found.get_body())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    site = Site(world, server.server_address[1], asked, referrers)
+    server = Server(application)
+    site = Site(world, server.port, [], set())
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield site

@@ -61,7 +61,7 @@ def shoot(
     chrome.get(f"{site.url}/api/page/{page}")
     if click:
         chrome.follow(click)
-    chrome.screenshot(path, full=width > 600)
+    chrome.shoot(path, full=width > 600)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from dev.certificate import app_credential
-from dev.entra import error_body
-from dev.standin import StandIn
+from dev.standins.dynamics import StandIn
+from dev.standins.entra import error_body
 from leads import entra_errors, oauth
 from leads.errors import Failure, Misconfigured, Throttled, Transient
 from leads.oauth import Credentials, ManagedIdentityCredential, token

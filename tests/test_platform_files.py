@@ -72,7 +72,7 @@ class TestSample:
         found = settings.read(values)
         assert found.problems == ()
         assert found.watch_schedule == "*/5 * * * * *"
-        assert found.destinations == ("console", "dynamics")
+        assert found.destinations == ("dynamics", "email", "teams")
         default = settings.Settings()
         same = replace(
             found,

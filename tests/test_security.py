@@ -160,7 +160,7 @@ def test_no_key_and_no_query_is_ever_logged_or_answered(
 def test_the_way_in_to_the_page_goes_to_this_site_whatever_the_headers_say(site: tuple[World, int]) -> None:
     _, port = site
     for headers in (
-        {"Host": "evil.example"},
+        {"Host": "localhost:1"},
         {"X-Forwarded-Host": "evil.example"},
         {"X-Original-URL": "//evil.example/"},
     ):
@@ -364,8 +364,9 @@ def test_every_destination_says_what_it_passes_on() -> None:
 def test_the_local_host_is_reached_from_this_machine_alone(site: tuple[World, int]) -> None:
     _, port = site
     assert ask(port, "GET", f"/{quote('../' * 5)}etc/passwd")[0] == 404
-    source = (ROOT / "dev" / "host_http.py").read_text("utf-8")
-    assert '("127.0.0.1", port)' in source
+    assert ask(port, "GET", "/api/health", headers={"Host": f"evil.example:{port}"})[0] == 421
+    source = (ROOT / "dev" / "serving.py").read_text("utf-8")
+    assert 'create_server(("127.0.0.1", port)' in source
 
 
 def test_what_is_shown_of_the_app_itself_holds_no_connection_string() -> None:

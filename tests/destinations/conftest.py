@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dev.standin import StandIn
+from dev.standins.dynamics import StandIn
 from leads import oauth
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dev.standin import StandIn
+from dev.standins.dynamics import StandIn
 from leads import oauth
 from leads.errors import Misconfigured, Throttled, Transient
 from tests.destinations.contract import Contract, Wire

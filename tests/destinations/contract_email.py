@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dev.certificate import server_files
+from dev.standins.email import PASSWORD, USER_INFO, smtp_server
 from leads.errors import Misconfigured, Throttled, Transient
 from tests.destinations.contract import Contract, Wire
-from tests.destinations.harness_email import PASSWORD, USER_INFO, smtp_server
 
 
 @contextmanager

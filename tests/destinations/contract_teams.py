@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dev.certificate import server_files
-from dev.server import Answer, Failure
+from dev.standins.server import Answer, Failure
+from dev.standins.teams import SIGNATURE, url, workflow
 from leads.errors import Misconfigured, Throttled, Transient
 from tests.destinations.contract import Contract, Wire
-from tests.destinations.harness_teams import SIGNATURE, url, workflow
 
 ANSWERS = {
     Wire.THROTTLED: Answer(429, {}, {"Retry-After": "120"}),

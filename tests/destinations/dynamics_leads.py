@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dev.standin import StandIn
+from dev.standins.dynamics import StandIn
 from leads import oauth
 from leads.contract import Earlier, Step
 from leads.destinations import dynamics

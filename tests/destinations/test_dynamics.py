@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from dev.standin import TENANT_ID, StandIn
+from dev.standins.dynamics import TENANT_ID, StandIn
 from leads import transport
 from leads.destinations import dynamics
 from leads.destinations.dynamics import columns, records
@@ -596,7 +596,7 @@ def test_a_thousand_leads_make_two_requests_each_on_one_connection(crm: StandIn)
     assert len(crm.api_calls) == 2000
     assert len([call for call in crm.calls if call.path.startswith(f"/{TENANT_ID}/oauth2")]) <= 1
     assert len(crm.leads) == len(crm.notes) == 1000
-    assert len(crm._server._open) <= 2
+    assert len(crm._server.open) <= 2
 
 
 # Rare turns

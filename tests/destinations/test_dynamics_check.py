@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dev.standin import StandIn
+from dev.standins.dynamics import StandIn
 from leads import transport
 from leads.contract import Finding
 from leads.destinations import dynamics

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev.standin import SECRET, StandIn
+from dev.standins.dynamics import SECRET, StandIn
 from leads import oauth
 from leads.destinations import dynamics
 from leads.destinations.dynamics import columns, errors

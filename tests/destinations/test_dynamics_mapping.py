@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev import columns as real
+from dev.standins.dynamics import columns as real
 from leads.destinations.dynamics import mapping
 from leads.lead import Contact, Lead, Stage
 from tests.destinations.dynamics_leads import JOHN, NOW, STAGES, lead

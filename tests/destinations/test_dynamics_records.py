@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dev.standin import StandIn
+from dev.standins.dynamics import StandIn
 from leads.contract import Earlier, Step
 from leads.destinations import dynamics
 from leads.destinations.dynamics import mapping

@@ -19,8 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.certificate import server_files
-from dev.server import Answer, Failure
-from dev.standin import CLIENT_ID, StandIn
+from dev.standins.dynamics import CLIENT_ID, StandIn
+from dev.standins.email import PASSWORD, USER, USER_INFO, Postbox, smtp_server
+from dev.standins.server import Answer, Failure
 from leads import errors, oauth
 from leads.contract import Earlier, Step
 from leads.destinations import email
@@ -32,15 +33,7 @@ from leads.messages.alert import Alert
 from leads.reader import Reader
 from leads.store.rows import delivery_row, read_delivery
 from leads.transport import Deadline
-from tests.destinations.harness_email import (
-    PASSWORD,
-    USER,
-    USER_INFO,
-    GraphStandIn,
-    Postbox,
-    graph_server,
-    smtp_server,
-)
+from tests.destinations.harness_email import GraphStandIn, graph_server
 from tests.message_samples import HOSTILE, NOW, earlier, hostile_lead, sample
 
 TO = "ada@contoso.com, Bo Ek <bo@contoso.com>, cy@contoso.com"

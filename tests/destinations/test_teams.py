@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from dev.certificate import server_files
-from dev.server import Answer, Failure, Server
+from dev.standins.server import Answer, Failure, Server
+from dev.standins.teams import RUN, SIGNATURE, url, workflow
 from leads import errors
 from leads.contract import Earlier, Step
 from leads.destinations import teams
@@ -18,7 +19,6 @@ from leads.messages.alert import Alert
 from leads.messages.notification import compose
 from leads.reader import Reader
 from leads.transport import Deadline
-from tests.destinations.harness_teams import RUN, SIGNATURE, url, workflow
 from tests.message_samples import HOSTILE, NOW, VOICE, hostile_lead, sample
 
 SECRET = "sig=secret"

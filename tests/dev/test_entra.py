@@ -12,8 +12,8 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from dev.certificate import app_credential
-from dev.entra import EXCHANGE
-from dev.standin import StandIn
+from dev.standins.dynamics import StandIn
+from dev.standins.entra import EXCHANGE
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 

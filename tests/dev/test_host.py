@@ -28,7 +28,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from dev import host as hosts
-from dev import host_functions, host_timer
+from dev import host_functions, host_timer, serving
 from dev.host_functions import HostError
 
 HOST_JSON = {
@@ -156,7 +156,7 @@ class TestHttp:
     )
     def test_routes_and_methods(self, start: Start, method: str, path: str, status: int, text: str) -> None:
         host = start(App().app)
-        answer = raw(host, f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        answer = raw(host, f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         head, _, body = answer.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 %d " % status)
         assert body == text.encode()
@@ -174,7 +174,7 @@ class TestHttp:
 
     def test_head_has_the_headers_of_get_and_no_body(self, start: Start) -> None:
         host = start(App().app)
-        answer = raw(host, b"HEAD /api/leads HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = raw(host, b"HEAD /api/leads HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert b"Content-Length: 10\r\n" in answer
         assert answer.endswith(b"\r\n\r\n")
 
@@ -218,7 +218,7 @@ class TestHttp:
     ) -> None:
         app = App()
         host = start(app.app)
-        head = f"POST /api/leads HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n\r\n".encode()
+        head = f"POST /api/leads HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n\r\n".encode()
         assert raw(host, head + body, end=True).startswith(b"HTTP/1.1 %d " % status)
         if status == 202:
             assert app.next("receive").get_body() == b"abcde"
@@ -230,7 +230,7 @@ class TestHttp:
     def test_chunks_are_put_together(self, start: Start, parts: list[bytes]) -> None:
         app = App()
         host = start(app.app)
-        head = b"POST /api/leads HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        head = b"POST /api/leads HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
         body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
         assert raw(host, head + body).startswith(b"HTTP/1.1 202 ")
         assert app.next("receive").get_body() == b"".join(parts)
@@ -250,6 +250,78 @@ class TestHttp:
         with contextlib.suppress(ConnectionError):
             raw(one_host, request, end=True)
         assert requests.get(f"{address(one_host)}/api/leads/1", timeout=WAIT).text == "one 1"
+
+    def test_a_connection_is_kept_and_pipelined_requests_are_answered_in_order(self, one_host: hosts.Host) -> None:
+        first = b"POST /api/nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc"
+        last = b"GET /api/leads/7 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        answer = raw(one_host, first + last)
+        assert [line.split()[1] for line in answer.split(b"\r\n") if line.startswith(b"HTTP/")] == [b"204", b"200"]
+        assert answer.endswith(b"one 7")
+
+    def test_who_sends_too_slowly_is_let_go(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(serving.Handler, "timeout", 0.1)
+        app = App()
+        answer = raw(start(app.app), b"POST /api/leads HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\na")
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"Connection: close" in answer
+        assert app.seen.empty()
+
+    def test_nothing_of_a_request_is_logged(
+        self, one_host: hosts.Host, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        caplog.set_level("DEBUG")
+        for target in ("/api/leads/7", "/api/broken", "/nowhere", "http://[", "/\x1b[31m"):
+            head = f"GET {target}?code=Unmistakable HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            assert raw(one_host, head.encode()).startswith(b"HTTP/1.1 ")
+        raw(one_host, b"GET /?code=Unmistakable\r\n\r\n")
+        raw(one_host, b"Unmistakable\r\n\r\n")
+        assert "Executed 'Functions.one' (Succeeded" in caplog.text
+        assert "Unmistakable" not in caplog.text + "".join(capfd.readouterr())
+
+    def test_nobody_but_this_machine_reaches_it(self, one_host: hosts.Host) -> None:
+        assert one_host.server.server_address[0] == "127.0.0.1"
+
+
+class TestRebinding:
+    """A page of another site, whose name was made to point here, is not to read a developer's leads."""
+
+    @pytest.mark.parametrize("auth", [False, True])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "evil.example",
+            "evil.example:{port}",
+            "localhost.evil.example:{port}",
+            "127.0.0.1.evil.example",
+            "x@localhost",
+        ],
+    )
+    def test_a_name_of_somebody_else_is_refused(self, start: Start, tmp_path: Path, name: str, auth: bool) -> None:
+        app = App()
+        host = start(app.app, auth=auth)
+        key = json.loads((tmp_path / "keys.json").read_text())["master"] if auth else ""
+        named = {"Host": name.format(port=host.server.port), "x-functions-key": key}
+        for answer in (
+            requests.get(f"{address(host)}/api/leads", headers=named, timeout=9),
+            requests.get(f"{address(host)}/api/leads/7", headers=named, timeout=9),
+            requests.get(f"{address(host)}/nowhere", headers=named, timeout=9),
+        ):
+            assert (answer.status_code, answer.headers["connection"]) == (421, "close")
+            assert answer.text == "This server answers requests to localhost, 127.0.0.1 and [::1] only.\n"
+        assert app.seen.empty()
+
+    def test_nor_in_the_request_line_or_twice(self, one_host: hosts.Host) -> None:
+        whole = b"GET http://evil.example/api/leads/7 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        twice = b"GET /api/leads/7 HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n"
+        for request in (whole, twice):
+            assert raw(one_host, request).startswith(b"HTTP/1.1 421 ")
+
+    @pytest.mark.parametrize(
+        "name", ["localhost", "LocalHost:{port}", "127.0.0.1:{port}", "[::1]:{port}", "localhost:1"]
+    )
+    def test_the_names_of_this_machine_are_answered(self, one_host: hosts.Host, name: str) -> None:
+        named = {"Host": name.format(port=one_host.server.port)}
+        assert requests.get(f"{address(one_host)}/api/leads/7", headers=named, timeout=9).text == "one 7"
 
 
 class TestKeys:
@@ -353,6 +425,28 @@ class TestQueues:
         assert poison.get_body() == b"bad"
         assert timedelta(days=6, hours=23) < poison.expiration_time - datetime.now(UTC) <= timedelta(days=7)
         until(lambda: client.get_queue_properties().approximate_message_count == 0)
+
+    def test_a_message_comes_back_in_two_minutes_after_an_exception_and_in_ten_after_a_kill(
+        self, start: Start, azurite: str, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With this project's host.json; Microsoft's listener, watched, does the same."""
+        given_back: queue.Queue[int] = queue.Queue()
+        update = QueueClient.update_message
+
+        def updated(self: QueueClient, message: Any, **changes: Any) -> Any:
+            given_back.put(changes["visibility_timeout"])
+            return update(self, message, **changes)
+
+        monkeypatch.setattr(QueueClient, "update_message", updated)
+        app, client = App(name), made(azurite, name)
+        app.fail = {b"bad"}
+        start(app.app, json.loads((hosts.ROOT / "host.json").read_text()))
+        client.send_message(encoded("bad"), time_to_live=-1)
+        out_of_sight = app.next("work").time_next_visible - datetime.now(UTC)
+        assert timedelta(minutes=9, seconds=30) < out_of_sight <= timedelta(minutes=10), "if it were killed now"
+        assert given_back.get(timeout=WAIT) == 120
+        until(lambda: client.get_queue_properties().approximate_message_count == 1)
+        assert client.peek_messages() == []
 
     def test_a_poison_queue_has_no_poison_queue(self, start: Start, azurite: str, name: str) -> None:
         app, poison = App(name), made(azurite, f"{name}-poison")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import certifi
 import pytest
 import requests
 from azure.data.tables import TableServiceClient
@@ -137,19 +138,20 @@ class TestRun:
         by_http, by_row = text.split("A lead comes in as a table row")
         for section in (by_http, by_row):
             assert re.search(r"accepted and kept: lead [0-9a-f]{16}-[0-9a-f]{16}", section)
-            assert "console: delivered" in section
-            assert "dynamics: delivered" in section
-        assert "Contoso Planner" in by_http
-        assert "ada@example.com" in by_http
-        assert "Dynamics: lead" in by_http
-        assert "Dynamics: note" in by_row
+            for destination in ("dynamics", "email", "teams"):
+                assert f"{destination}: delivered" in section
+        assert text.count("a stand-in on this machine") == 3
+        shown = received(running_)
+        assert shown.count("<article>") == 5, "two mails, two cards, one record with two notes"
+        assert shown.count("Ada Example") >= 5
         times = [float(found) for found in re.findall(r"^ +(\d+\.\d\d) s .*delivered", text, re.MULTILINE)]
-        assert max(times) < 5
+        assert max(times) < 10
 
         url = f"http://127.0.0.1:{running_.port}/api/leads"
         answer = requests.post(url, run_samples.CURL_BODY.encode(), timeout=WAIT)
         assert answer.status_code == 202
         running_.wait_for(f"dynamics: delivered, lead {answer.json()['id']}")
+        assert "Grace Example" in received(running_)
         with ThreadPoolExecutor(50) as pool:
             at_once = list(pool.map(lambda _: requests.post(url, b'{"leadSource": "A"}', timeout=WAIT), range(50)))
         assert {again.status_code for again in at_once} == {202}
@@ -178,11 +180,13 @@ class TestRun:
         assert second.end() == 0
 
     def test_nothing_is_sent_to_anything_real(self, start: Start) -> None:
-        running_ = start(LEADS_DESTINATIONS="console,teams", DYNAMICS_URL="https://org.example")
+        running_ = start(LEADS_DESTINATIONS="dynamics,teams", DYNAMICS_URL="https://org.example")
         running_.wait_for("Up and running")
-        assert "the organization that DYNAMICS_URL names" in running_.text
-        assert "No sample is sent, since DYNAMICS_URL is set" in running_.text
+        assert "the real one that DYNAMICS_URL names" in running_.text
+        assert "No sample is sent, since it would go to dynamics for real" in running_.text
         assert "comes in" not in running_.text
+        assert "<h2>Teams" in received(running_)
+        assert "Dynamics" not in received(running_)
         assert running_.end() == 0
 
     def test_a_storage_of_ones_own_is_used(self, start: Start, azurite: str) -> None:
@@ -213,6 +217,12 @@ class TestRun:
         assert running_.process.wait(WAIT) == 1
 
 
+def received(shown: Run) -> str:
+    """The page that shows what the stand-ins received."""
+    page = shown.wait_for(r"http://localhost:\d+ shows what arrived where").split()[1]
+    return requests.get(page, timeout=WAIT).text
+
+
 class Data:
     """The tables of a run, by the ports that it shows."""
 
@@ -233,10 +243,16 @@ class Data:
 @pytest.mark.parametrize(
     ("environ", "emulated", "reason"),
     [
-        ({"LEADS_DESTINATIONS": "console, Dynamics"}, True, ""),
+        ({"LEADS_DESTINATIONS": "console, Dynamics,email,teams"}, True, ""),
         ({"LEADS_DESTINATIONS": "console", "LEADS_INBOX": "", "LEADS_INBOX_TABLES": "Some"}, True, ""),
-        ({"LEADS_DESTINATIONS": "console,teams,email"}, True, "LEADS_DESTINATIONS has email, teams"),
-        ({"LEADS_DESTINATIONS": "console", "DYNAMICS_URL": "https://org.example"}, True, "DYNAMICS_URL is set"),
+        ({"LEADS_DESTINATIONS": "console,new,email"}, True, "it would go to new for real"),
+        ({"LEADS_DESTINATIONS": "page,entra"}, True, "it would go to page and entra for real"),
+        ({"LEADS_DESTINATIONS": "console", "DYNAMICS_URL": "https://org.example"}, True, ""),
+        (
+            {"LEADS_DESTINATIONS": "dynamics,email", "DYNAMICS_URL": "x", "EMAIL_GRAPH_SENDER": "x"},
+            True,
+            "it would go to dynamics and email for real",
+        ),
         ({"LEADS_DESTINATIONS": "console"}, False, "the storage is a real one"),
         ({"LEADS_INBOX": "UseDevelopmentStorage=true"}, True, "the storage is a real one"),
         ({"LEADS_INBOX__accountName": "inbox"}, True, "the storage is a real one"),
@@ -244,6 +260,20 @@ class Data:
 )
 def test_samples_go_nowhere_real(environ: dict[str, str], emulated: bool, reason: str) -> None:
     assert run.reason_to_send_nothing(environ, emulated=emulated) == reason
+
+
+def test_the_app_trusts_the_stand_ins_beside_everybody_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(host, "LOCAL", tmp_path)
+    own = tmp_path / "standin" / "ca.pem"
+    (tmp_path / "company.pem").write_text("of the company")
+    for environ, usual in (
+        ({}, certifi.contents()),
+        ({"REQUESTS_CA_BUNDLE": f"{tmp_path}/company.pem"}, "of the company"),
+    ):
+        trusted = run.trust(environ)
+        assert set(trusted) == {"REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"}
+        for file in trusted.values():
+            assert Path(file).read_text() == f"{usual}\n{own.read_text()}"
 
 
 def test_only_one_runs_in_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
-from dev.dataverse import Dataverse
-from dev.entra import Token
-from dev.server import Request
+from dev.standins.dynamics.dataverse import Dataverse
+from dev.standins.entra import Token
+from dev.standins.server import Request
 from leads import delivery, enabled, oauth, settings, transport
 from leads.app import App
 from leads.contract import Kind, Step

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dev.server import Request
+from dev.standins.server import Request
 from leads import oauth
 from leads.destinations.dynamics import record_id
 from leads.errors import Misconfigured

@@ -27,7 +27,7 @@ from azure.data.tables import TableServiceClient
 
 from dev import host as hosts
 from dev.azurite import Azurite
-from dev.standin import StandIn
+from dev.standins.dynamics import StandIn
 from leads import delivery, settings
 from leads.app import App
 from leads.intake import accept, payload, watch

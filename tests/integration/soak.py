@@ -30,8 +30,8 @@ from unittest.mock import patch
 from azure.data.tables import TableServiceClient
 
 from dev.azurite import Azurite
-from dev.server import Answer, Request
-from dev.standin import StandIn
+from dev.standins.dynamics import StandIn
+from dev.standins.server import Answer, Request
 from leads import delivery
 from leads.errors import Misconfigured
 from leads.intake import accept, watch
@@ -76,8 +76,8 @@ async def _post(port: int, content: bytes, flood: Flood) -> None:
         async with asyncio.timeout(CLIENT_SECONDS):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             try:
-                head = f"POST /api/leads HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(content)}"
-                writer.write(f"{head}\r\n\r\n".encode() + content)
+                head = "POST /api/leads HTTP/1.1\r\nHost: localhost\r\nConnection: close"
+                writer.write(f"{head}\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content)
                 answer = await reader.read()
             finally:
                 writer.close()

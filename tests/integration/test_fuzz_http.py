@@ -303,7 +303,7 @@ def exchange(port: int, head: str, content: bytes = b"", *, end: bool = False) -
 
 
 def sent(port: int, content: bytes, *headers: str) -> tuple[int, dict[str, Any]]:
-    head = "".join(f"{line}\n" for line in ["POST /api/leads HTTP/1.1", "Host: x", *headers])
+    head = "".join(f"{line}\n" for line in ["POST /api/leads HTTP/1.1", "Host: localhost", *headers])
     return exchange(port, f"{head}Content-Length: {len(content)}\n", content)
 
 
@@ -328,7 +328,7 @@ def sent(port: int, content: bytes, *headers: str) -> tuple[int, dict[str, Any]]
     ],
 )
 def test_bodies_with_a_false_or_no_length(host: LocalHost, head: str, content: bytes, end: bool, status: int) -> None:
-    assert exchange(host.port, f"POST /api/leads HTTP/1.1\nHost: x\n{head}\n", content, end=end)[0] == status
+    assert exchange(host.port, f"POST /api/leads HTTP/1.1\nHost: localhost\n{head}\n", content, end=end)[0] == status
     assert sent(host.port, post())[0] == 202
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.standin import StandIn
+from dev.standins.dynamics import StandIn
 from tests.integration.local import (
     AT_ONCE,
     Console,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from selenium.webdriver import Keys
 
 from leads.intake import accept
 from tests.browser import Browser, browser, missing
@@ -31,7 +32,7 @@ def window() -> Iterator[Browser]:
 @pytest.fixture
 def chrome(window: Browser) -> Browser:
     """The browser, without a session and as wide as a desk."""
-    window.devtools("Network.clearBrowserCookies")
+    window.execute_cdp_cmd("Network.clearBrowserCookies", {})
     window.look(1200)
     window.get("about:blank")
     window.log()
@@ -50,8 +51,10 @@ def sign_in(chrome: Browser, site: Site) -> None:
 
 def violations(chrome: Browser) -> list[str]:
     """What axe-core finds wrong with the page that is shown."""
-    chrome.run(AXE.read_text(encoding="utf-8"))
-    found = chrome.wait_for("const done = arguments[0]; axe.run({rules: {'target-size': {enabled: true}}}).then(done)")
+    chrome.execute_script(AXE.read_text(encoding="utf-8"))
+    found = chrome.execute_async_script(
+        "const done = arguments[0]; axe.run({rules: {'target-size': {enabled: true}}}).then(done)"
+    )
     assert found["passes"]
     return [
         f"{each['id']}: {each['help']}: {[node['html'][:200] for node in each['nodes']]}"
@@ -89,7 +92,7 @@ class TestEverybodyCanUseIt:
         sign_in(chrome, site)
         for path in [*addresses(site), f"quarantine/{name}", "nonsense", "?done=replayed&n=2", "?done=replayed&n=0"]:
             chrome.get(f"{site.url}/api/page/{path}")
-            chrome.run("document.querySelectorAll('details').forEach(each => { each.open = true })")
+            chrome.execute_script("document.querySelectorAll('details').forEach(each => { each.open = true })")
             assert violations(chrome) == [], path
 
     @pytest.mark.parametrize("look", LOOKS)
@@ -100,7 +103,7 @@ class TestEverybodyCanUseIt:
         assert violations(chrome) == []
         chrome.get(f"{site.url}/api/page/leads/{_dead(site.world)[0]}")
         chrome.follow("[aria-labelledby='person'] .main")
-        chrome.run("document.querySelectorAll('details').forEach(each => { each.open = true })")
+        chrome.execute_script("document.querySelectorAll('details').forEach(each => { each.open = true })")
         assert violations(chrome) == []
 
     @pytest.mark.parametrize("look", ["desktop, dark", "phone, light"])
@@ -118,21 +121,23 @@ class TestEverybodyCanUseIt:
         sign_in(chrome, site)
         for path in addresses(site):
             chrome.get(f"{site.url}/api/page/{path}")
-            wide = chrome.run("return document.scrollingElement.scrollWidth - document.documentElement.clientWidth")
+            wide = chrome.execute_script(
+                "return document.scrollingElement.scrollWidth - document.documentElement.clientWidth"
+            )
             assert wide <= 0, path
 
     def test_by_keyboard(self, chrome: Browser, site: Site) -> None:
         sign_in(chrome, site)
-        chrome.press("tab")
-        assert chrome.run("return document.activeElement.textContent") == "Skip to the content"
-        assert chrome.run("return document.activeElement.getBoundingClientRect().top") >= 0
-        chrome.press("enter")
-        assert chrome.run("return document.activeElement.id") == "main"
+        chrome.press(Keys.TAB)
+        assert chrome.execute_script("return document.activeElement.textContent") == "Skip to the content"
+        assert chrome.execute_script("return document.activeElement.getBoundingClientRect().top") >= 0
+        chrome.press(Keys.ENTER)
+        assert chrome.execute_script("return document.activeElement.id") == "main"
         reached = []
         for _ in range(40):
-            chrome.press("tab")
+            chrome.press(Keys.TAB)
             focus = "const e = document.activeElement, s = getComputedStyle(e.closest('.leads li') || e);"
-            outline = chrome.run(f"{focus} return [e.textContent.trim(), s.outlineStyle, s.outlineWidth]")
+            outline = chrome.execute_script(f"{focus} return [e.textContent.trim(), s.outlineStyle, s.outlineWidth]")
             if outline[0] == "Sign out":
                 break
             assert outline[1:] == ["solid", "3px"], outline
@@ -143,25 +148,25 @@ class TestEverybodyCanUseIt:
     def test_it_follows_the_system_in_dark_and_light(self, chrome: Browser, site: Site) -> None:
         sign_in(chrome, site)
         paper = "return getComputedStyle(document.body).backgroundColor"
-        light = chrome.run(paper)
+        light = chrome.execute_script(paper)
         chrome.look(1200, dark=True)
-        assert chrome.run(paper) != light
+        assert chrome.execute_script(paper) != light
 
 
 class TestKey:
     def test_it_is_typed_once_and_seen_nowhere(self, chrome: Browser, site: Site) -> None:
         chrome.get(f"{site.url}/api/page/")
         assert "A key opens this page" in chrome.text
-        chrome.type("#code", KEY)
+        chrome.one("#code").send_keys(KEY)
         chrome.follow(".key button")
-        assert chrome.location == f"{site.url}/api/page/"
+        assert chrome.current_url == f"{site.url}/api/page/"
         assert "leads need you" in chrome.text
         chrome.follow(".leads li:first-child a")
-        assert "/api/page/leads/" in chrome.location
-        assert KEY not in chrome.source
+        assert "/api/page/leads/" in chrome.current_url
+        assert KEY not in chrome.page_source
         assert [path for path in site.asked if KEY in path] == [f"GET /api/ops/?code={KEY}"]
         assert site.referrers == {""}
-        assert chrome.run("return document.cookie") == ""
+        assert chrome.execute_script("return document.cookie") == ""
 
     def test_a_wrong_key_opens_nothing(self, chrome: Browser, site: Site) -> None:
         chrome.get(f"{site.url}/api/ops/?code=wrong")
@@ -172,18 +177,18 @@ class TestKey:
         sign_in(chrome, site)
         chrome.follow("footer button")
         assert "A key opens this page" in chrome.text
-        chrome.call("back")
+        chrome.back()
         assert "A key opens this page" in chrome.text
 
 
 class TestDoing:
     def test_personal_data_is_revealed_by_one_click(self, chrome: Browser, site: Site) -> None:
         sign_in(chrome, site)
-        assert "emmy" not in chrome.source.lower()
+        assert "emmy" not in chrome.page_source.lower()
         chrome.follow("form[action='/api/page/'] button")
         assert "Emmy Noether" in chrome.text
-        assert chrome.location == f"{site.url}/api/page/"
-        chrome.get(chrome.location)
+        assert chrome.current_url == f"{site.url}/api/page/"
+        chrome.get(chrome.current_url)
         assert "Emmy Noether" not in chrome.text
 
     def test_replaying(self, chrome: Browser, site: Site) -> None:
@@ -191,7 +196,7 @@ class TestDoing:
         chrome.follow("form[action$='/replay'] button")
         assert "2 deliveries are on the way again." in chrome.text
         before = len(site.asked)
-        chrome.call("refresh")
+        chrome.refresh()
         assert site.asked[before:] == ["GET /api/page/?done=replayed&n=2"]
         site.world.live(minutes=10)
         assert _dead(site.world) == []
@@ -202,7 +207,7 @@ class TestDoing:
             before = len(site.asked)
             chrome.get(f"{site.url}/api/page/{path}")
             assert len(site.asked) == before + 1
-            assert chrome.run("return performance.getEntriesByType('resource').length") == 0
+            assert chrome.execute_script("return performance.getEntriesByType('resource').length") == 0
         assert chrome.log() == []
 
 
@@ -212,7 +217,7 @@ class TestOtherSites:
     def elsewhere(self, chrome: Browser, site: Site, html: str) -> None:
         sign_in(chrome, site)
         chrome.get(f"http://127.0.0.1:{site.port}/elsewhere")
-        chrome.run("document.body.innerHTML = arguments[0]", html)
+        chrome.execute_script("document.body.innerHTML = arguments[0]", html)
 
     def test_a_link_to_a_lead_opens(self, chrome: Browser, site: Site) -> None:
         lead_id = _dead(site.world)[0]
@@ -231,10 +236,9 @@ class TestOtherSites:
 
     def test_it_cannot_be_framed(self, chrome: Browser, site: Site) -> None:
         self.elsewhere(chrome, site, f"<iframe src='{site.url}/api/page/'></iframe>")
-        frame = chrome.one("iframe")
-        chrome.call("frame", {"id": {"element-6066-11e4-a52e-4f735466cecf": frame}})
+        chrome.switch_to.frame(chrome.one("iframe"))
         assert "Marketplace leads" not in chrome.text
-        chrome.call("frame", {"id": None})
+        chrome.switch_to.default_content()
 
 
 def test_hostile_words_are_only_words(chrome: Browser) -> None:

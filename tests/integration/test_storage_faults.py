@@ -21,7 +21,7 @@ from azure.storage.queue import QueueClient
 
 from dev import host as hosts
 from dev.azurite import Azurite
-from dev.standin import StandIn
+from dev.standins.dynamics import StandIn
 from leads import delivery, enabled, settings, triggers
 from leads.app import App
 from leads.contract import Kind, Step

@@ -13,32 +13,39 @@ from types import TracebackType
 from typing import Any, Self
 
 from dev import certificate
-from dev.dataverse import BASE, THROTTLES, Dataverse, OnWrite, error
-from dev.entra import IDENTITY_PATH, Entra, Identity, Registration
-from dev.server import Answer, Call, Failure, Request, Server
-from dev.tables import Record
+from dev.standins import Item
+from dev.standins.dynamics import shown
+from dev.standins.dynamics.dataverse import BASE, THROTTLES, Dataverse, error
+from dev.standins.dynamics.tables import Record
+from dev.standins.entra import IDENTITY_PATH, Entra, Identity, Registration
+from dev.standins.server import Answer, Call, Failure, Request, Server
 
+TITLE = "Dynamics 365"
+ADDRESS = ("DYNAMICS_URL",)
 TENANT_ID = "11111111-1111-4111-8111-111111111111"
 CLIENT_ID = "33333333-3333-4333-8333-333333333333"
 USER_ID = "44444444-4444-4444-8444-444444444444"
 SECRET = "stand-in~secret"
 
 
+def start(directory: Path, _: Mapping[str, str]) -> StandIn:
+    """An organization with one app registration that may write leads."""
+    return StandIn(directory)
+
+
 class StandIn:
     """An authority and an organization at `https://localhost:<port>`, while its `with` block lasts.
 
-    `directory` keeps its certificate authority between runs; `port` 0 takes a free one. `on_write` is told of every
-    record that is written: entity set, GUID, record, and whether it is new.
+    `directory` keeps its certificate authority between runs; `port` 0 takes a free one.
     """
 
     tenant_id = TENANT_ID
     client_id = CLIENT_ID
     client_secret = SECRET
 
-    def __init__(self, directory: Path | str, port: int = 0, on_write: OnWrite | None = None) -> None:
+    def __init__(self, directory: Path | str, port: int = 0) -> None:
         ca_file, server_file = certificate.server_files(Path(directory))
         self.ca_file = str(ca_file.resolve())
-        self._on_write = on_write
         self._server = Server(self._answer, server_file, port)
         self.url = self.authority = f"https://localhost:{self._server.port}"
         self.reset()
@@ -61,7 +68,7 @@ class StandIn:
         self.entra = Entra(self.authority)
         self.entra.resources.add(self.url)
         self.entra.registrations[CLIENT_ID] = Registration(CLIENT_ID, secrets={SECRET})
-        self.dataverse = Dataverse(self.url, self.entra.holder, self._on_write)
+        self.dataverse = Dataverse(self.url, self.entra.holder)
         self.dataverse.members[CLIENT_ID] = USER_ID
 
     def environ(self) -> dict[str, str]:
@@ -169,6 +176,13 @@ class StandIn:
     def delete(self, entity_set: str, guid: str) -> None:
         """Delete a record, as a salesperson does; a lead takes its notes and tasks with it."""
         self.dataverse.delete(entity_set, guid)
+
+    def received(self) -> list[Item]:
+        """The leads as a salesperson sees them, each with what hangs on it."""
+        with self.dataverse.lock:
+            return [
+                shown.item(guid, self.leads[guid], [*self.notes.values(), *self.tasks.values()]) for guid in self.leads
+            ]
 
     def _answer(self, request: Request) -> Answer:
         if request.path.startswith(f"{BASE}/"):

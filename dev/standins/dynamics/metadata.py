@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from dev.columns import Column, Refusal
-from dev.tables import Table
+from dev.standins.dynamics.columns import Column, Refusal
+from dev.standins.dynamics.tables import Table
 
 _PATH = re.compile(
     r"EntityDefinitions\(LogicalName='(\w+)'\)(/Attributes(?:\(LogicalName='(\w+)'\))?)?"

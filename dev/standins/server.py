@@ -6,14 +6,17 @@ import json
 import re
 import socket
 import ssl
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl
+
+from werkzeug import wrappers
+
+from dev import serving
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Call(Request):
     """A request with the status it was answered with; 0 where the connection was closed instead."""
 
     status: int
+    at: datetime
 
 
 @dataclass
@@ -82,12 +86,13 @@ class Server:
         self.connections = 0
         self.lock = threading.RLock()
         self.released = threading.Event()
-        self._open: set[socket.socket] = set()
+        self.open: set[socket.socket] = set()
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate)
-        self._http = _Http(("127.0.0.1", port), _handler(self))
-        self._http.context = context
-        self.port: int = self._http.server_address[1]
+        self._http = serving.Server(
+            wrappers.Request.application(self._respond), port, handler=_handler(self), context=context
+        )
+        self.port: int = self._http.port
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     def start(self) -> None:
@@ -101,7 +106,7 @@ class Server:
             self._http.shutdown()
         self._http.server_close()
         with self.lock:
-            for connection in self._open:
+            for connection in self.open:
                 _drop(connection)
 
     def release(self) -> None:
@@ -124,92 +129,47 @@ class Server:
         if failure:
             answer = None if failure.close or failure.hang else failure.answer
         with self.lock:
-            self.calls.append(Call(**vars(request), status=answer.status if answer else 0))
+            self.calls.append(Call(**vars(request), status=answer.status if answer else 0, at=datetime.now(UTC)))
         if failure and failure.hang:
             released.wait(60)
         return answer
 
-    def opened(self, connection: socket.socket) -> None:
-        """Note an open connection."""
-        with self.lock:
-            self.connections += 1
-            self._open.add(connection)
-
-    def closed(self, connection: socket.socket) -> None:
-        """Forget a connection."""
-        with self.lock:
-            self._open.discard(connection)
-
-
-class _Http(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-    context: ssl.SSLContext
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        # The handshake happens in the connection's own thread, so that a slow client holds up nobody.
-        return self.context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Tell of our own bugs. A client that hangs up is what many tests are about."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
+    def _respond(self, request: wrappers.Request) -> wrappers.Response:
+        answer = self.handle(
+            Request(
+                method=request.method,
+                path=request.path,
+                query=request.args.to_dict(),
+                headers={name.lower(): value for name, value in request.headers.items()},
+                body=request.get_data(),
+            )
+        )
+        if answer is None:
+            raise ConnectionAbortedError
+        kind, body = "text/html; charset=utf-8", answer.body
+        if body is not None and not isinstance(body, str):
+            kind, body = "application/json; odata.metadata=minimal", json.dumps(body)
+        response = wrappers.Response(body, answer.status, content_type=kind)
+        if not body:
+            del response.headers["Content-Type"]
+        response.headers.update(answer.headers)
+        return response
 
 
-def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = 64 * 1024
+def _handler(server: Server) -> type[serving.Handler]:
+    class Handler(serving.Handler):
+        timeout = None
 
         def setup(self) -> None:
             super().setup()
-            server.opened(self.connection)
+            with server.lock:
+                server.connections += 1
+                server.open.add(self.connection)
 
         def finish(self) -> None:
-            server.closed(self.connection)
+            with server.lock:
+                server.open.discard(self.connection)
             super().finish()
-
-        def log_message(self, *_: Any) -> None:
-            """Calls are recorded instead."""
-
-        def version_string(self) -> str:
-            return "Microsoft-HTTPAPI/2.0"
-
-        def respond(self) -> None:
-            parts = urlsplit(self.path)
-            answer = server.handle(
-                Request(
-                    method=self.command,
-                    path=unquote(parts.path),
-                    query=dict(parse_qsl(parts.query, keep_blank_values=True)),
-                    headers={key.lower(): value for key, value in self.headers.items()},
-                    body=self.rfile.read(int(self.headers.get("Content-Length") or 0)),
-                )
-            )
-            if answer is None:
-                self.close_connection = True
-                _drop(self.connection)
-                return
-            self.send(answer)
-
-        def send(self, answer: Answer) -> None:
-            kind, body = "text/html; charset=utf-8", b""
-            if isinstance(answer.body, str):
-                body = answer.body.encode()
-            elif answer.body is not None:
-                kind, body = "application/json; odata.metadata=minimal", json.dumps(answer.body).encode()
-            self.send_response(answer.status)
-            headers = {"Content-Type": kind} if body else {}
-            for key, value in {**headers, **answer.headers}.items():
-                self.send_header(key, value)
-            if answer.status not in (204, 304):
-                self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = respond  # noqa: N815
 
     return Handler
 

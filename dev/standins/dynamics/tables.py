@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from dev import columns
-from dev.columns import Column, Refusal, payload_error
+from dev.standins.dynamics import columns
+from dev.standins.dynamics.columns import Column, Refusal, payload_error
 
 Record = dict[str, Any]
 

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from threading import RLock
 from typing import Any
 
-from dev import metadata, query, tables
-from dev.columns import Refusal, payload_error
-from dev.entra import Token
-from dev.server import Answer, Request
-from dev.tables import Record, Table
+from dev.standins.dynamics import metadata, query, tables
+from dev.standins.dynamics.columns import Refusal, payload_error
+from dev.standins.dynamics.tables import Record, Table
+from dev.standins.entra import Token
+from dev.standins.server import Answer, Request
 
 BASE = "/api/data/v9.2"
 PRIVILEGES = frozenset(
@@ -33,7 +33,6 @@ THROTTLES = {
     ),
     "concurrency": ("0x80072326", "Number of concurrent requests exceeded the limit of 52."),
 }
-OnWrite = Callable[[str, str, Record, bool], None]
 
 
 def error(status: int, code: str, message: str) -> Answer:
@@ -44,9 +43,8 @@ def error(status: int, code: str, message: str) -> Answer:
 class Dataverse:
     """One organization. Its attributes may be changed at any time to make it refuse things."""
 
-    def __init__(self, url: str, holder: Callable[[str], Token | None], on_write: OnWrite | None = None) -> None:
+    def __init__(self, url: str, holder: Callable[[str], Token | None]) -> None:
         self.url = url
-        self.on_write = on_write
         self.lock = RLock()
         self.tables = tables.tables()
         self.organization_id, self.business_unit_id = str(uuid.uuid4()), str(uuid.uuid4())
@@ -183,7 +181,6 @@ class Dataverse:
         self._needs("Write", table, user)
         written = self._checked(table, body, user, "0x8004F507", "update")
         tables.updated(table, record, written, self._next_version())
-        self._tell(table, record, created=False)
         return self._written(request, table, record, created=False)
 
     def _delete(self, request: Request, table: Table, guid: str, user: str) -> Answer:
@@ -209,9 +206,7 @@ class Dataverse:
         self._needs("Create", table, user)
         written = self._checked(table, body, user, "0x8004F502", "create")
         self._check_duplicate(request, table, written)
-        record = tables.created(table, guid, written, user, self._next_version())
-        self._tell(table, record, created=True)
-        return record
+        return tables.created(table, guid, written, user, self._next_version())
 
     def _checked(self, table: Table, body: Any, user: str, secured_code: str, verb: str) -> Record:
         exists = {name: set(one.records) for name, one in self.tables.items()} | self.others
@@ -269,7 +264,3 @@ class Dataverse:
     def _next_version(self) -> int:
         self._version += 1
         return self._version
-
-    def _tell(self, table: Table, record: Record, *, created: bool) -> None:
-        if self.on_write:
-            self.on_write(table.entity_set, record[table.key], dict(record), created)

@@ -22,7 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from dev.server import Answer, Request
+from dev.standins.server import Answer, Request
 
 EXCHANGE = "api://AzureADTokenExchange"
 IDENTITY_PATH = "/msi/token"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from dev.columns import Refusal
+from dev.standins.dynamics.columns import Refusal
 
 _COMPARISON = re.compile(r"\s*(\w+)\s+(eq|ne|gt|ge|lt|le)\s+('(?:[^']|'')*'|[\w.:+-]+)\s*(?:\s+and\s+|$)")
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
