@@ -48,6 +48,11 @@ class App:
             )
         return AzureInbox(self._account(self.settings.inbox))
 
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """The names of the destinations that leads go to."""
+        return self.settings.destinations
+
     @cached_property
     def ledger(self) -> Ledger:
         """What is known of each lead."""

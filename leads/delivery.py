@@ -8,20 +8,23 @@ schedule.
 from __future__ import annotations
 
 import contextlib
+import random
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import PurePath
+from threading import Lock
 
 from leads import enabled, log, retry
 from leads.app import App
-from leads.contract import Destination, Earlier, Kind, Link, Step
+from leads.contract import RULES, Earlier, Kind, Link, Step
 from leads.enabled import Enabled
-from leads.errors import Failure, Misconfigured, Transient
+from leads.errors import Failure, Misconfigured, Skip, Transient
 from leads.lead import Attempt, Delivery, Lead, Outcome, State
-from leads.store.ledger import Case
+from leads.store.ledger import Case, History
 from leads.store.protocol import Changed
 from leads.store.rows import ATTEMPTS_KEPT
 from leads.transport import SEND_SECONDS, Deadline
@@ -29,34 +32,70 @@ from leads.transport import SEND_SECONDS, Deadline
 CLAIM = timedelta(seconds=90)
 SKEW = timedelta(minutes=20)
 """How far the clocks of two instances may be apart."""
+BUSY_SECONDS = 10.0
+"""About how long a delivery stays away from a CRM that is busy with another: 5 to 15 seconds."""
 EARLY = timedelta(seconds=60)
 """A message that comes this much before its time rings again for the rest; an earlier one is left to its own bell."""
 
 
 def deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
     """Look at one delivery and make the attempt that is due, if one is."""
-    claimed = _claim(app, lead_id, destination, now)
-    if claimed is None:
+    lock = _lock(destination)
+    if lock is None:
+        _deliver(app, lead_id, destination, now)
+    elif lock.acquire(blocking=False):
+        try:
+            _deliver(app, lead_id, destination, now)
+        finally:
+            lock.release()
+    else:
+        # Waiting here would hold a thread of the process, and claiming would let the claim run out.
+        app.ring(lead_id, destination, BUSY_SECONDS * (0.5 + random.random()))  # noqa: S311 - spreads, hides nothing
+
+
+@cache
+def _locks() -> dict[str, Lock]:
+    return {}
+
+
+def _lock(destination: str) -> Lock | None:
+    """What keeps this process to one attempt at a time there, where the kind of destination asks for it."""
+    try:
+        kind = enabled.load(destination).KIND
+    except (KeyError, ImportError):
+        return None
+    return _locks().setdefault(destination, Lock()) if RULES[kind].one_at_a_time else None
+
+
+def _deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
+    began = time.monotonic()
+    history = app.ledger.history(lead_id)
+    claimed = _claim(app, history.case, lead_id, destination, now)
+    if claimed is None or history.case is None:
         return
     try:
-        _attempt(app, claimed, now)
+        _attempt(app, claimed, history.case.lead, history, now, began)
     except Exception:
-        # The host may give the message up at once, and then `recover` must not find somebody at this delivery.
+        # The host may give the message up at once, and then `recover` must not find somebody at this delivery. What
+        # was sent before the exception nobody knows.
         with contextlib.suppress(Exception):
-            app.ledger.save(replace(claimed, claimed_until=None))
+            app.ledger.save(replace(claimed, claimed_until=None, uncertain=True))
         raise
 
 
-def _attempt(app: App, claimed: Delivery, now: datetime) -> None:
+def _attempt(app: App, claimed: Delivery, lead: Lead, history: History, now: datetime, began: float) -> None:
     lead_id, destination = claimed.lead_id, claimed.destination
-    case = app.ledger.case(lead_id)
-    if case is None:
-        return
+    if time.monotonic() - began > CLAIM.total_seconds() - SEND_SECONDS:
+        # Another process may take the claim for given up before this one has sent.
+        raise RuntimeError("Reading took longer than a claim allows.")
     started = time.monotonic()
     try:
-        reason, remote_id = _send(app, case.lead, claimed, now)
+        remote_id = _send(app, lead, claimed, history, now)
+    except Skip as skip:
+        _finish(app, replace(claimed, state=State.SKIPPED, reason=skip.reason, uncertain=False), lead, now)
+        return
     except Failure as failure:
-        _fail(app, claimed, case.lead, failure, now, time.monotonic() - started)
+        _fail(app, claimed, lead, failure, now, time.monotonic() - started)
         return
     except Exception as error:  # noqa: BLE001 - raised again, without its text
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -64,12 +103,9 @@ def _attempt(app: App, claimed: Delivery, now: datetime) -> None:
         what = f"{type(error).__name__} in {PurePath(where.filename).name}, line {where.lineno}"
         log.event("delivery_internal_error", lead=lead_id, destination=destination, error=what)
         raise RuntimeError(f"{destination} failed unforeseen: {what}.") from None
-    if reason:
-        _finish(app, replace(claimed, state=State.SKIPPED, reason=reason), case.lead, now)
-        return
     attempt = Attempt(now, Outcome.OK, seconds=time.monotonic() - started)
-    delivered = replace(_attempted(claimed, attempt), state=State.DELIVERED, remote_id=remote_id or claimed.remote_id)
-    _finish(app, delivered, case.lead, now)
+    delivered = replace(_attempted(claimed, attempt), state=State.DELIVERED, uncertain=False)
+    _finish(app, replace(delivered, remote_id=remote_id or claimed.remote_id), lead, now)
 
 
 def recover(app: App, lead_id: str, destination: str, now: datetime) -> None:
@@ -92,10 +128,11 @@ def recover(app: App, lead_id: str, destination: str, now: datetime) -> None:
     _fail(app, delivery, case.lead, failure, now, 0.0)
 
 
-def _claim(app: App, lead_id: str, destination: str, now: datetime) -> Delivery | None:
+def _claim(app: App, case: Case | None, lead_id: str, destination: str, now: datetime) -> Delivery | None:
     """Take a delivery that is open, due and nobody else's, for as long as a claim lasts."""
+    held = case.deliveries if case else ()
+    delivery = next((one for one in held if one.destination == destination), None)
     for _ in range(3):
-        delivery = app.ledger.delivery(lead_id, destination)
         if delivery is None or delivery.state != State.OPEN or is_claimed(delivery, now):
             return None
         early = delivery.next_at - now
@@ -103,10 +140,12 @@ def _claim(app: App, lead_id: str, destination: str, now: datetime) -> Delivery 
             if early <= EARLY:
                 app.ring(lead_id, destination, early.total_seconds())
             return None
+        # A claim that was never recorded or released: whoever held it may have sent.
+        uncertain = delivery.uncertain or delivery.claimed_until is not None
         try:
-            return app.ledger.save(replace(delivery, claimed_until=now + CLAIM))
+            return app.ledger.save(replace(delivery, claimed_until=now + CLAIM, uncertain=uncertain))
         except Changed:
-            continue
+            delivery = app.ledger.delivery(lead_id, destination)
     return None
 
 
@@ -115,19 +154,26 @@ def is_claimed(delivery: Delivery, now: datetime) -> bool:
     return delivery.claimed_until is not None and now < delivery.claimed_until <= now + CLAIM + SKEW
 
 
-def _send(app: App, lead: Lead, delivery: Delivery, now: datetime) -> tuple[str, str]:
-    """Why the delivery is skipped, or the destination's id for the lead."""
-    if delivery.destination not in app.settings.destinations and app.environ.get("LEADS_DESTINATIONS", "").strip():
-        return "the destination is no longer in LEADS_DESTINATIONS", ""
+def _send(app: App, lead: Lead, delivery: Delivery, history: History, now: datetime) -> str:
+    """The destination's id for the lead. Raises Failure, or Skip."""
     place = _enabled(app, delivery.destination)
-    reason = _reason_to_skip(app, lead, place.module, replayed=delivery.replayed)
+    reason = _reason_to_skip(app, lead, place.module.KIND, replayed=delivery.replayed)
     if reason:
-        return reason, ""
-    return "", place.module.send(lead, _step(app, lead, delivery, place.module.KIND, now), place.settings)
+        raise Skip(reason)
+    try:
+        return place.module.send(lead, _step(app, lead, delivery, history, place.module.KIND, now), place.settings)
+    except Failure as failure:
+        failure.cause, failure.remedy = place.worded(failure.cause), place.worded(failure.remedy)
+        raise
 
 
 def _enabled(app: App, name: str) -> Enabled:
     """Load a destination with its settings. Raises Misconfigured with every problem of them at once."""
+    if name not in app.destinations:
+        raise Misconfigured(
+            f"{name} is not in LEADS_DESTINATIONS any more.",
+            "Add it there again, or end these deliveries with `python -m leads skip --destination NAME`.",
+        )
     try:
         found = enabled.read(name, app.environ)
     except KeyError:
@@ -136,28 +182,34 @@ def _enabled(app: App, name: str) -> Enabled:
             f"Correct LEADS_DESTINATIONS (there are {', '.join(enabled.names())}), then bring these leads to "
             "the right one with `python -m leads replay --destination NAME`.",
         ) from None
-    if found.problems:
+    except ImportError as error:
         raise Misconfigured(
-            " ".join(f"{problem.setting}: {problem.cause}" for problem in found.problems),
-            " ".join(f"{problem.setting}: {problem.remedy}" for problem in found.problems),
+            f"The package {error.name or 'that it needs'} cannot be loaded.",
+            "Deploy the app again as infra/README.md says: its package was made for another Python.",
+        ) from None
+    if found.problems:
+        told = {problem.setting: problem for problem in reversed(found.problems)}
+        raise Misconfigured(
+            " ".join(f"{setting}: {problem.cause}" for setting, problem in reversed(told.items())),
+            " ".join(dict.fromkeys(problem.remedy for problem in found.problems)),
         )
     return found
 
 
-def _reason_to_skip(app: App, lead: Lead, module: Destination, *, replayed: bool) -> str:
-    if lead.is_test and app.settings.test_leads == "ignore":
-        return "a test lead, and LEADS_TEST_LEADS is ignore"
-    if lead.is_test and app.settings.test_leads == "notify" and module.KIND == Kind.CRM:
-        return "a test lead, and LEADS_TEST_LEADS is notify"
+def _reason_to_skip(app: App, lead: Lead, kind: Kind, *, replayed: bool) -> str:
+    rules, tests = RULES[kind], app.settings.test_leads
+    if lead.is_test and tests not in rules.tests:
+        return f"a test lead, and LEADS_TEST_LEADS is {tests}"
+    if replayed and not rules.replayed:
+        return "an operator replayed it, and this is made once only"
     age = lead.arrived_at - lead.created_at
-    if module.KIND == Kind.NOTIFICATION and not replayed and age > timedelta(days=app.settings.backfill_days):
+    if age > timedelta(days=app.settings.backfill_days) and not (rules.replayed_old if replayed else rules.old):
         return f"it was more than {app.settings.backfill_days} days old on arrival (LEADS_BACKFILL_DAYS)"
     return ""
 
 
-def _step(app: App, lead: Lead, delivery: Delivery, kind: Kind, now: datetime) -> Step:
-    history = app.ledger.history(lead.customer)
-    others = sorted((case for case in history if case.lead.id != lead.id), key=lambda case: _order(case.lead))
+def _step(app: App, lead: Lead, delivery: Delivery, history: History, kind: Kind, now: datetime) -> Step:
+    others = sorted(history.others, key=lambda case: _order(case.lead))
     return Step(
         now=now,
         deadline=Deadline.after(SEND_SECONDS),
@@ -165,6 +217,7 @@ def _step(app: App, lead: Lead, delivery: Delivery, kind: Kind, now: datetime) -
         later=tuple(_earlier(case, delivery) for case in others if _order(case.lead) > _order(lead)),
         remote_id=delivery.remote_id,
         replayed=delivery.replayed,
+        uncertain=delivery.uncertain,
         records=tuple(_records(app, lead, history)) if kind == Kind.NOTIFICATION else (),
     )
 
@@ -175,21 +228,22 @@ def _earlier(case: Case, delivery: Delivery) -> Earlier:
     return Earlier(case.lead, found.state if found else None, found.remote_id if found else "")
 
 
-def _records(app: App, lead: Lead, history: Sequence[Case]) -> Iterator[Link]:
+def _records(app: App, lead: Lead, history: History) -> Iterator[Link]:
     """Where the lead's record is in each CRM that leads go to. A wrong setting of a CRM is told with its own leads."""
-    newest_first = sorted(history, key=lambda case: (case.lead.id == lead.id, _order(case.lead)), reverse=True)
-    for name in app.settings.destinations:
+    others = sorted(history.others, key=lambda case: _order(case.lead), reverse=True)
+    cases = [*([history.case] if history.case else []), *others]
+    for name in app.destinations:
         try:
             place = enabled.read(name, app.environ)
-        except KeyError:
+        except (KeyError, ImportError):
             continue
         record_url = getattr(place.module, "record_url", None)
         if record_url is None:
             continue
-        own = ((case.lead, one) for case in newest_first for one in case.deliveries if one.destination == name)
+        own = ((case.lead, one) for case in cases for one in case.deliveries if one.destination == name)
         url = record_url(lead, [(of, one.remote_id) for of, one in own], place.settings)
         if url:
-            yield Link(place.module.TITLE, url)
+            yield Link(place.title, url)
 
 
 def _order(lead: Lead) -> tuple[datetime, datetime, str]:
@@ -218,7 +272,11 @@ def _attempted(delivery: Delivery, attempt: Attempt) -> Delivery:
 
 def _fail(app: App, delivery: Delivery, lead: Lead, failure: Failure, now: datetime, seconds: float) -> None:
     attempt = Attempt(now, failure.outcome, failure.cause, failure.remedy, seconds)
-    failed = replace(_attempted(delivery, attempt), remote_id=failure.remote_id or delivery.remote_id)
+    failed = replace(
+        _attempted(delivery, attempt),
+        remote_id=failure.remote_id or delivery.remote_id,
+        uncertain=delivery.uncertain or failure.unanswered,
+    )
     wait = None
     if failure.outcome != Outcome.REJECTED:
         seed = f"{delivery.lead_id}:{delivery.destination}"

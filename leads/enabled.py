@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 from leads.contract import Destination
-from leads.reader import Problem, Reader
+from leads.reader import Problem, Reader, Setting
 
 _FOLDER = Path(__file__).parent / "destinations"
-
-
-def names() -> tuple[str, ...]:
-    """All destinations there are, in alphabetical order, without importing any."""
-    return tuple(sorted(m.name for m in pkgutil.iter_modules([str(_FOLDER)]) if not m.name.startswith("_")))
-
-
-def load(name: str) -> Destination:
-    """Import the destination `name`. Raises KeyError if there is none of that name."""
-    if name not in names():
-        raise KeyError(name)
-    return cast(Destination, importlib.import_module(f"leads.destinations.{name}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +21,62 @@ class Enabled:
     """A destination with its settings, and what is wrong with them."""
 
     name: str
+    """What it is called everywhere: `email`, or with an instance `email:emea`."""
     module: Destination
     settings: Any
     problems: tuple[Problem, ...]
     """What keeps it from delivering."""
     warnings: tuple[Problem, ...]
     """What has a harmless default in its place."""
+    worded: Callable[[str], str]
+    """A text of the destination's with its settings called as this instance has to set them."""
+
+    @property
+    def title(self) -> str:
+        """What people read: `E-mail`, or `E-mail, emea`."""
+        return ", ".join(filter(None, (self.module.TITLE, split(self.name)[1])))
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """All destinations there are, in alphabetical order, without importing any."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(_FOLDER)])))
+
+
+def split(name: str) -> tuple[str, str]:
+    """The destination and the instance in a name; the instance is empty where there is none."""
+    kind, _, instance = name.partition(":")
+    return kind, instance
+
+
+def load(name: str) -> Destination:
+    """Import the destination `name`, whatever its instance. Raises KeyError if there is none of that name."""
+    kind, _ = split(name)
+    if kind not in names():
+        raise KeyError(name)
+    return cast(Destination, importlib.import_module(f"leads.destinations.{kind}"))
 
 
 def read(name: str, environ: Mapping[str, str]) -> Enabled:
     """Load the destination `name` with its settings out of `environ`. Raises KeyError if there is none of that name."""
+    kind, instance = split(name)
     module = load(name)
-    reader = Reader(environ)
+    reader = Reader(environ, module.SETTINGS, kind, instance)
     settings = module.Settings.read(reader)
-    return Enabled(name, module, settings, tuple(reader.problems), tuple(reader.warnings))
+    collision = _collision(kind, instance, module.SETTINGS)
+    if collision:
+        reader.problems.insert(0, collision)
+    return Enabled(name, module, settings, tuple(reader.problems), tuple(reader.warnings), reader.worded)
+
+
+def _collision(kind: str, instance: str, declared: tuple[Setting, ...]) -> Problem | None:
+    """An instance whose settings would have the names of other settings of the destination."""
+    prefix = f"{kind}_{instance}_".upper()
+    taken = [setting.name for setting in declared if setting.name.startswith(prefix)] if instance else []
+    if not taken:
+        return None
+    return Problem(
+        "LEADS_DESTINATIONS",
+        f"{kind}:{instance} cannot be told from {kind}, whose setting {taken[0]} begins like those of an instance.",
+        f"Give the instance another name than {instance}.",
+    )

@@ -9,54 +9,57 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from leads.errors import Failure, Misconfigured, Throttled, Transient
+from leads.errors import Failure, Misconfigured, Transient
 from leads.redact import safe
-from leads.transport import Response
+from leads.transport import Response, refusal
 
-_SECRETS = "in the Azure portal under App registrations > Certificates & secrets"
+_PORTAL = "in the Azure portal under App registrations > Certificates & secrets"
 _WRONG_RESOURCE = (
     "The service that the token is for is unknown to the tenant.",
-    "Check the service's URL, and that it belongs to the tenant of the tenant id.",
+    "Check the service's URL, and that it belongs to the tenant in {prefix}_TENANT_ID.",
 )
 _CLOUD = (
     "The sign-in went to another cloud than the tenant's.",
-    "Set the authority of the tenant's cloud, such as https://login.microsoftonline.us for US Government.",
+    "Set {prefix}_AUTHORITY to that of the tenant's cloud, such as https://login.microsoftonline.us for US Government.",
 )
 _MALFORMED_TENANT = (
     "The tenant id is malformed.",
-    "Set the Directory (tenant) ID, a GUID, from the app registration's overview.",
+    "Set {prefix}_TENANT_ID to the Directory (tenant) ID, a GUID, from the app registration's overview.",
 )
 _FEDERATION = (
     "The app registration has no federated credential that fits the function app's managed identity.",
-    f"Add one {_SECRETS}: the issuer is the identity's tenant, the subject its object id.",
+    f"Add one {_PORTAL}: the issuer is the identity's tenant, the subject its object id.",
 )
 _SCOPE = ("The scope that the token is for is not valid.", "Check the service's URL: scheme and host, without a path.")
 _CERTIFICATE = (
-    "The certificate is not registered on the app registration, or its time is over.",
-    f"Upload the public part of the certificate in use {_SECRETS}.",
+    "The certificate is not registered on the app registration, or it has expired.",
+    f"Upload the public part of the certificate in {{prefix}}_CERTIFICATE {_PORTAL}.",
 )
 
 _HELP: dict[int, tuple[str, str]] = {
     90002: (
         "The tenant was not found.",
-        "Check the Directory (tenant) ID, and that the authority is that of the tenant's cloud.",
+        "Check {prefix}_TENANT_ID, and that {prefix}_AUTHORITY is that of the tenant's cloud.",
     ),
     900023: _MALFORMED_TENANT,
     90013: _MALFORMED_TENANT,
     90019: _MALFORMED_TENANT,
     700016: (
         "The application was not found in the tenant.",
-        "Check the Application (client) ID, and that the app registration is in the tenant of the tenant id.",
+        "Check {prefix}_CLIENT_ID, and that the app registration is in the tenant of {prefix}_TENANT_ID.",
     ),
     7000215: (
         "The client secret is wrong.",
-        f"Paste the secret's Value, not its Secret ID. Where it is lost, make a new one {_SECRETS}.",
+        f"Put the secret's Value, not its Secret ID, into {{prefix}}_CLIENT_SECRET; a new one is made {_PORTAL}.",
     ),
     7000222: (
         "The client secret has expired.",
-        f"Make a new one {_SECRETS} and set its Value; a managed identity never expires.",
+        f"Make a new one {_PORTAL} and put its Value into {{prefix}}_CLIENT_SECRET. A managed identity never expires.",
     ),
-    7000112: ("The application is disabled.", "Enable it in the Azure portal under Enterprise applications."),
+    7000112: (
+        "The application is disabled.",
+        "Enable the application in {prefix}_CLIENT_ID in the Azure portal under Enterprise applications.",
+    ),
     700027: _CERTIFICATE,
     7000214: _CERTIFICATE,
     500011: _WRONG_RESOURCE,
@@ -75,52 +78,47 @@ _PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error"})
 _AGAIN = "Nothing to do if it passes: it is tried again."
 
 
-def of_entra(answer: Response) -> Failure:
-    """The failure that an answer of Entra without a usable token or discovery document amounts to."""
+def of_entra(answer: Response, prefix: str) -> Failure:
+    """The failure that an answer of Entra without a usable token or discovery document amounts to.
+
+    `prefix` is that of the settings to change: `DYNAMICS`.
+    """
     found = re.search(rb"AADSTS(\d{1,9})", answer.body)
     number = int(found[1]) if found else 0
     document = answer.json()
     fields = document if isinstance(document, dict) else {}
     error = str(fields.get("error", ""))
     told = f"({answer.status}{f' AADSTS{number}' if number else ''})"
-    passing = _passing(answer, "Microsoft Entra", told, _AGAIN)
+    passing = refusal(answer, "Microsoft Entra", datetime.now(UTC), told.strip("()"))
     if passing:
         return passing
     if answer.status < 400 or error in _PASSING_ERRORS or number in _PASSING:
         return Transient(f"Microsoft Entra gave no usable answer {told}.", _AGAIN)
     if number in _HELP:
         cause, remedy = _HELP[number]
-        return Misconfigured(f"The sign-in was refused: {cause} {told}", remedy)
+        return Misconfigured(f"The sign-in was refused: {cause} {told}", remedy.format(prefix=prefix))
     words = safe(str(fields.get("error_description", "")), 200)
     return Misconfigured(
         f"The sign-in was refused {told}. {words}".strip(),
-        "Check authority, tenant id, client id and credential; look the number up at "
+        f"Check {prefix}_TENANT_ID, {prefix}_CLIENT_ID and {prefix}_CLIENT_SECRET; look the number up at "
         "https://login.microsoftonline.com/error.",
     )
 
 
-def of_identity(answer: Response) -> Failure:
+def of_identity(answer: Response, prefix: str) -> Failure:
     """The failure that an answer of the managed identity endpoint without a token amounts to."""
     told = f"({answer.status})"
     # msal's authors found that App Service answers a resource it does not know with 500.
     again = f"{_AGAIN} If it stays, the URL of the service that the token is for may be wrong."
-    passing = _passing(answer, "The managed identity endpoint", told, again)
+    passing = refusal(answer, "The managed identity endpoint", datetime.now(UTC))
     if passing:
+        passing.remedy = again
         return passing
     if answer.status < 400:
         return Transient(f"The managed identity endpoint gave no usable answer {told}.", again)
     return Misconfigured(
         f"The managed identity got no token {told}.",
-        "Check that the identity is assigned to the function app and that its client id is right; without a client id "
-        "the system-assigned identity is used. Restart the app after a change.",
+        "Check that the identity is assigned to the function app, and that "
+        f"{prefix}_MANAGED_IDENTITY_CLIENT_ID is its client id; without one the system-assigned identity is used. "
+        "Restart the app after a change.",
     )
-
-
-def _passing(answer: Response, who: str, told: str, again: str) -> Failure | None:
-    """The failure where the status alone tells that it may pass by itself."""
-    wait = answer.retry_after(datetime.now(UTC))
-    if answer.status == 429:
-        return Throttled(f"{who} wants fewer sign-ins for now {told}.", again, retry_after=wait)
-    if answer.status >= 500 or answer.status == 408:
-        return Transient(f"{who} is out of order for now {told}.", again, retry_after=wait)
-    return None

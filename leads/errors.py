@@ -10,16 +10,27 @@ class Failure(Exception):
 
     `cause` and `remedy` are whole sentences for an operator. They hold no secret, no personal data and no URL with
     its query. `remote_id` is what the destination already holds of this lead, for the next attempt to build on.
+    `unanswered` says that a request may have left and no answer came, so what it did is unknown. It is False where
+    nothing can have left: wrong settings, sign-in, DNS, connecting, TLS.
     """
 
     outcome: Outcome
 
-    def __init__(self, cause: str, remedy: str = "", *, retry_after: float | None = None, remote_id: str = "") -> None:
+    def __init__(
+        self,
+        cause: str,
+        remedy: str = "",
+        *,
+        retry_after: float | None = None,
+        remote_id: str = "",
+        unanswered: bool = False,
+    ) -> None:
         super().__init__(cause)
         self.cause = cause
         self.remedy = remedy
         self.retry_after = retry_after
         self.remote_id = remote_id
+        self.unanswered = unanswered
 
 
 class Transient(Failure):
@@ -44,3 +55,11 @@ class Misconfigured(Failure):
     """A person has to mend a setting, a secret or a permission; then trying again helps."""
 
     outcome = Outcome.MISCONFIGURED
+
+
+class Skip(Exception):
+    """This lead is not for this destination, and that is no trouble. `reason` is shown to operators as it is."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

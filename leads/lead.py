@@ -170,6 +170,8 @@ class Delivery:
     reason: str = ""
     """Why it was skipped."""
     replayed: bool = False
+    uncertain: bool = False
+    """Whether an earlier attempt may have written something at the destination, and nobody knows."""
     etag: str = ""
 
     @property

@@ -10,22 +10,27 @@ and every attempt of a delivery that reports a failure has really been made.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from leads import entra_errors, transport
 from leads.errors import Failure, Misconfigured
+from leads.reader import Reader, Setting
 from leads.transport import SEND_SECONDS, Deadline, Response
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
 
 AUTHORITY = "https://login.microsoftonline.com"
+GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+_DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
 _FINDING = Lock()
 _EXCHANGE = "api://AzureADTokenExchange"
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
@@ -40,6 +45,7 @@ class Credentials:
     `certificate` is PEM with both private key and certificate; a backslash and `n` may stand for its line breaks.
     With `federated` the managed identity signs in as the app registration, which may be in another tenant.
     `managed_identity_client_id` names a user-assigned identity; empty means the system-assigned one.
+    `prefix` is what the names of the settings behind all this begin with, for remedies.
     """
 
     tenant_id: str = ""
@@ -49,6 +55,102 @@ class Credentials:
     authority: str = AUTHORITY
     managed_identity_client_id: str = ""
     federated: bool = False
+    prefix: str = ""
+
+
+def settings(prefix: str) -> tuple[Setting, ...]:
+    """The settings behind credentials whose names begin with `prefix`, such as `DYNAMICS`."""
+    return (
+        Setting(f"{prefix}_TENANT_ID", "The directory of the app registration: a GUID or a domain"),
+        Setting(f"{prefix}_CLIENT_ID", "The application id of the app registration. Empty: the managed identity"),
+        Setting(f"{prefix}_CLIENT_SECRET", "The app registration's client secret", secret=True, own=True),
+        Setting(
+            f"{prefix}_CERTIFICATE",
+            "Instead of a secret: private key and certificate in PEM; `\\n` may stand for line breaks",
+            secret=True,
+            own=True,
+        ),
+        Setting(
+            f"{prefix}_FEDERATED",
+            "`true`: the managed identity signs in as the app registration, by a federated credential",
+            "false",
+        ),
+        Setting(f"{prefix}_MANAGED_IDENTITY_CLIENT_ID", "The client id of a user-assigned managed identity"),
+        Setting(f"{prefix}_AUTHORITY", "Where to sign in, for other clouds", AUTHORITY),
+    )
+
+
+def read(reader: Reader, prefix: str) -> Credentials:
+    """Read the settings that `settings(prefix)` declares: exactly one way to sign in, with everything it needs."""
+    secret = reader.text(f"{prefix}_CLIENT_SECRET")
+    certificate = reader.text(f"{prefix}_CERTIFICATE").replace("\\n", "\n")
+    federated = reader.choice(f"{prefix}_FEDERATED", "false", ("false", "true")) == "true"
+    found = Credentials(
+        tenant_id=_tenant(reader, f"{prefix}_TENANT_ID"),
+        client_id=_guid(reader, f"{prefix}_CLIENT_ID"),
+        secret=secret,
+        certificate=certificate,
+        authority=_authority(reader, f"{prefix}_AUTHORITY"),
+        managed_identity_client_id=_guid(reader, f"{prefix}_MANAGED_IDENTITY_CLIENT_ID"),
+        federated=federated,
+        prefix=prefix,
+    )
+    if sum((bool(secret), bool(certificate), federated)) > 1:
+        reader.problem(
+            f"{prefix}_CLIENT_SECRET" if secret else f"{prefix}_CERTIFICATE",
+            f"More than one of {prefix}_CLIENT_SECRET, {prefix}_CERTIFICATE and {prefix}_FEDERATED is set.",
+            "Keep one and remove the others.",
+        )
+    if certificate and not ("PRIVATE KEY-----" in certificate and "BEGIN CERTIFICATE-----" in certificate):
+        reader.problem(
+            f"{prefix}_CERTIFICATE",
+            "It does not hold both a private key and a certificate in PEM.",
+            "Paste both blocks, one after the other, with their BEGIN and END lines.",
+        )
+    if secret or certificate or federated:
+        for name in (f"{prefix}_TENANT_ID", f"{prefix}_CLIENT_ID"):
+            if not reader.is_set(name):
+                reader.problem(name, "It is not set.", "Paste it from the overview page of the app registration.")
+    elif reader.is_set(f"{prefix}_CLIENT_ID") and not (
+        reader.is_set(f"{prefix}_CLIENT_SECRET") or reader.is_set(f"{prefix}_CERTIFICATE")
+    ):
+        reader.problem(
+            f"{prefix}_CLIENT_SECRET",
+            f"{prefix}_CLIENT_ID names an app registration, but nothing proves to be it.",
+            f"Set {prefix}_CLIENT_SECRET, {prefix}_CERTIFICATE or {prefix}_FEDERATED. Or remove {prefix}_CLIENT_ID to "
+            f"use the managed identity ({prefix}_MANAGED_IDENTITY_CLIENT_ID names a user-assigned one).",
+        )
+    return found
+
+
+def _guid(reader: Reader, name: str) -> str:
+    value = reader.text(name)
+    if value and not GUID.fullmatch(value):
+        reader.problem(
+            name, "It has to be a GUID.", "Paste the id as the portal shows it, 36 characters with four hyphens."
+        )
+        return ""
+    return value.lower()
+
+
+def _tenant(reader: Reader, name: str) -> str:
+    value = reader.text(name)
+    if value and not GUID.fullmatch(value) and not _DOMAIN.fullmatch(value):
+        reader.problem(
+            name,
+            "It is neither a GUID nor a domain: Entra would say that the requested tenant identifier is not valid.",
+            "Paste the directory (tenant) id of the app registration.",
+        )
+        return ""
+    return value
+
+
+def _authority(reader: Reader, name: str) -> str:
+    url = reader.url(name, schemes=("https", "http"))
+    if url.startswith("http://") and urlsplit(url).hostname not in ("localhost", "127.0.0.1", "::1"):
+        reader.problem(name, "It is not encrypted.", "Start it with https://.")
+        return AUTHORITY
+    return url or AUTHORITY
 
 
 def token(credentials: Credentials, resource: str, *, deadline: Deadline, fresh: bool = False) -> str:
@@ -57,7 +159,12 @@ def token(credentials: Credentials, resource: str, *, deadline: Deadline, fresh:
     `fresh` drops the token in memory first: for one more try after a 401. The managed identity endpoint keeps tokens
     of its own and may give the same again. Raises Misconfigured, Throttled or Transient.
     """
-    return _shared(credentials).obtain(resource, deadline, fresh=fresh)[0]
+    try:
+        return _shared(credentials).obtain(resource, deadline, fresh=fresh)[0]
+    except Failure as failure:
+        # Whatever became of the sign-in, nothing of the lead has left.
+        failure.unanswered = False
+        raise
 
 
 class ManagedIdentityCredential:
@@ -65,7 +172,7 @@ class ManagedIdentityCredential:
 
     def __init__(self, client_id: str = "") -> None:
         """Take the user-assigned identity with this client id; the system-assigned one without."""
-        self._credentials = Credentials(managed_identity_client_id=client_id)
+        self._credentials = Credentials(managed_identity_client_id=client_id, prefix="AzureWebJobsStorage")
 
     def get_token(self, *scopes: str, claims: str | None = None, **_: Any) -> AccessToken:
         """A token for the resource of the first scope. Raises azure.core.exceptions.ClientAuthenticationError."""
@@ -130,7 +237,8 @@ class _Client:
             return self._identity(deadline)
         if not mine.tenant_id or not mine.client_id:
             raise Misconfigured(
-                "The sign-in lacks the tenant id or the client id.", "Set both, from the app registration's overview."
+                "The sign-in lacks the tenant id or the client id.",
+                f"Set {mine.prefix}_TENANT_ID and {mine.prefix}_CLIENT_ID, from the app registration.",
             )
         return self._application(self._credential(deadline), deadline)
 
@@ -140,7 +248,7 @@ class _Client:
             return mine.secret
         if mine.certificate:
             pem = mine.certificate.replace("\\n", "\n")
-            _check_certificate(pem)
+            _check_certificate(pem, mine.prefix)
             return {"private_key": pem, "public_certificate": pem}
         identity = self._identity(deadline)
         return {"client_assertion": lambda: identity(_EXCHANGE)["access_token"]}
@@ -148,7 +256,11 @@ class _Client:
     def _application(self, credential: Any, deadline: Deadline) -> Callable[[str], Any]:
         import msal  # type: ignore[import-untyped]
 
-        mine, tokens, http = self._credentials, msal.TokenCache(), _Http(entra_errors.of_entra, deadline)
+        mine, tokens, http = (
+            self._credentials,
+            msal.TokenCache(),
+            _Http(lambda answer: entra_errors.of_entra(answer, mine.prefix), deadline),
+        )
         try:
             app = msal.ConfidentialClientApplication(
                 mine.client_id,
@@ -162,7 +274,8 @@ class _Client:
         except _UNREADABLE:
             raise Misconfigured(
                 "Authority and tenant id do not lead to a Microsoft Entra tenant.",
-                f"The authority is an https URL such as {AUTHORITY}, the tenant id a GUID or a domain.",
+                f"Set {mine.prefix}_AUTHORITY to an https URL such as {AUTHORITY}, and {mine.prefix}_TENANT_ID to a "
+                "GUID or a domain.",
             ) from None
         self._http.append(http)
         self._caches.append(tokens)
@@ -174,10 +287,11 @@ class _Client:
         if "IDENTITY_ENDPOINT" not in os.environ:
             raise Misconfigured(
                 "There is no managed identity here.",
-                "Switch on the function app's managed identity, or set a client secret or a certificate.",
+                "Switch on the function app's managed identity, or set "
+                f"{self._credentials.prefix}_CLIENT_SECRET or {self._credentials.prefix}_CERTIFICATE.",
             )
-        name = self._credentials.managed_identity_client_id
-        tokens, http = msal.TokenCache(), _Http(entra_errors.of_identity, deadline)
+        name, prefix = self._credentials.managed_identity_client_id, self._credentials.prefix
+        tokens, http = msal.TokenCache(), _Http(lambda answer: entra_errors.of_identity(answer, prefix), deadline)
         client = msal.ManagedIdentityClient(
             msal.UserAssignedManagedIdentity(client_id=name) if name else msal.SystemAssignedManagedIdentity(),
             http_client=http,
@@ -237,7 +351,7 @@ class _Http:
         return _Success(answer.status, answer.body.decode("utf-8", "replace"), answer.headers)
 
 
-def _check_certificate(pem: str) -> None:
+def _check_certificate(pem: str, prefix: str) -> None:
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
@@ -252,6 +366,6 @@ def _check_certificate(pem: str) -> None:
     if not good:
         raise Misconfigured(
             "The certificate cannot be used.",
-            "Set PEM text with both -----BEGIN PRIVATE KEY----- (RSA, no passphrase) and its "
+            f"Set {prefix}_CERTIFICATE to PEM text with both -----BEGIN PRIVATE KEY----- (RSA, no passphrase) and its "
             "-----BEGIN CERTIFICATE-----.",
         )

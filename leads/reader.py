@@ -1,10 +1,29 @@
-"""Reads settings out of an environment and gathers every problem on the way: none is raised."""
+"""Settings as modules declare them, and reading them out of an environment: problems are gathered, none is raised."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting, declared where it is used. What lists settings anywhere is made from these, or held equal to them."""
+
+    name: str
+    """As for a destination without an instance: `EMAIL_TO`. An instance `emea` reads `EMAIL_EMEA_TO`."""
+    meaning: str
+    """One line for docs/settings.md, in Markdown."""
+    default: str = ""
+    secret: bool = False
+    own: bool = False
+    """Whether an instance must have its own. Else it falls back to what is set for the destination without one.
+
+    Addresses, recipients and secrets are always own: two instances must never deliver to one place by mistake.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,23 +38,64 @@ class Problem:
         return f"{self.setting}: {self.cause} {self.remedy}"
 
 
-class Reader:
-    """Reads settings out of an environment and gathers every problem on the way."""
+def instance_name(name: str, kind: str, instance: str) -> str:
+    """What an instance calls a setting of its kind: `EMAIL_TO` of `email`, `emea` is `EMAIL_EMEA_TO`.
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
+    A setting that does not begin with the kind's name is everybody's and keeps its name.
+    """
+    prefix = f"{kind.upper()}_"
+    return f"{prefix}{instance.upper()}_{name.removeprefix(prefix)}" if instance and name.startswith(prefix) else name
+
+
+class Reader:
+    """Reads declared settings out of an environment and gathers every problem on the way.
+
+    With an `instance` of a destination's `kind` each setting is read under the instance's name first. Raises KeyError
+    for a setting that is not among the declared ones, since nothing would list it.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str], declared: Sequence[Setting], kind: str = "", instance: str = ""
+    ) -> None:
+        self._environ = environ
+        self._declared = {setting.name: setting for setting in declared}
+        self._names = {name: instance_name(name, kind, instance) for name in self._declared}
         self.problems: list[Problem] = []
-        """What has to be mended before the destination that reads it can deliver."""
+        """What has to be corrected before the destination that reads it can deliver."""
         self.warnings: list[Problem] = []
         """What has a harmless default in its place, such as English for an unknown language."""
 
+    def called(self, name: str) -> str:
+        """The name under which the setting is to be set, for people: its own, or the shared one where that is used."""
+        own = self._names.get(name, name)
+        shared = name in self._declared and not self._declared[name].own
+        return name if shared and not self._raw(own) and self._raw(name) else own
+
+    def worded(self, text: str) -> str:
+        """`text` with every declared setting in it called as this instance has to set it."""
+        if all(own == name for name, own in self._names.items()):
+            return text
+        return re.sub(r"\b[A-Z][A-Za-z0-9_]{3,}\b", lambda match: self.called(match[0]), text)
+
     def problem(self, setting: str, cause: str, remedy: str) -> None:
         """Note that `setting` is wrong. `cause` must not quote a secret."""
-        self.problems.append(Problem(setting, cause, remedy))
+        self.problems.append(Problem(self.called(setting), self.worded(cause), self.worded(remedy)))
+
+    @contextmanager
+    def mildly(self) -> Iterator[None]:
+        """Let what is found wrong in the block be warnings: it must not keep a destination from delivering."""
+        known = len(self.problems)
+        yield
+        self.warnings += self.problems[known:]
+        del self.problems[known:]
+
+    def is_set(self, name: str) -> bool:
+        """Whether the setting holds anything, be it wrong."""
+        return bool(self._value(name))
 
     def text(self, name: str, default: str = "", *, required: bool = False) -> str:
         """The setting's trimmed text. An empty setting counts as not set."""
-        value = self.environ.get(name, "").strip()
+        value = self._value(name)
         if value.startswith("@Microsoft.KeyVault("):
             self.problem(
                 name,
@@ -52,7 +112,9 @@ class Reader:
         value = self.text(name, default).lower()
         if value in allowed:
             return value
-        self.problem(name, f"It is none of {', '.join(allowed)}.", f"Use one of them; {default} is used until then.")
+        self.problem(
+            name, f"It has to be one of {', '.join(allowed)}.", f"Use one of them; {default} is used until then."
+        )
         return default
 
     def items(self, name: str, default: str = "") -> tuple[str, ...]:
@@ -67,7 +129,7 @@ class Reader:
             return int(value)
         self.problem(
             name,
-            f"It is no whole number from {minimum} to {maximum}.",
+            f"It has to be a whole number from {minimum} to {maximum}.",
             f"Use one; {default} is used until then.",
         )
         return default
@@ -84,6 +146,13 @@ class Reader:
             good = False
         if not good:
             wanted = " or ".join(f"{scheme}://" for scheme in schemes)
-            self.problem(name, f"It is no URL that starts with {wanted}.", "Paste the whole URL.")
+            self.problem(name, f"It has to be a URL that starts with {wanted}.", "Paste the whole URL.")
             return ""
         return value.rstrip("/")
+
+    def _value(self, name: str) -> str:
+        setting = self._declared[name]
+        return self._raw(self._names[name]) or ("" if setting.own else self._raw(name))
+
+    def _raw(self, name: str) -> str:
+        return self._environ.get(name, "").strip()

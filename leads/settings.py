@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from leads.lead import Stage
 from leads.ncrontab import is_schedule
-from leads.reader import Problem, Reader
+from leads.reader import Problem, Reader, Setting
 
 STAGES: Mapping[str, Stage] = MappingProxyType(
     {
@@ -32,7 +32,93 @@ RETRY_SCHEDULE = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 
 TEST_LEADS = ("notify", "deliver", "ignore")
 
+DESTINATION = re.compile(r"[a-z][a-z0-9_]{0,39}(?::[a-z][a-z0-9]{0,19})?")
+"""What the name of a destination looks like, with or without an instance."""
+
 _QUOTABLE = re.compile(r"[\w .,:-]{1,30}")
+
+
+def account_settings(name: str, meaning: str) -> tuple[Setting, ...]:
+    """The settings of a storage account in the two forms that the Functions host knows."""
+    of_identity = f"For a managed identity instead of the connection string of `{name}`"
+    return (
+        Setting(name, meaning, secret=True),
+        Setting(f"{name}__accountName", f"{of_identity}: the account's name"),
+        Setting(f"{name}__credential", f"{of_identity}: `managedidentity`"),
+        Setting(f"{name}__clientId", f"{of_identity}: the client id of a user-assigned one"),
+        *(
+            Setting(f"{name}__{service}ServiceUri", f"{of_identity}: the address of its {service} service")
+            for service in ("blob", "queue", "table")
+        ),
+    )
+
+
+SETTINGS = (
+    *account_settings("AzureWebJobsStorage", "The app's own storage: its connection string"),
+    *account_settings(
+        "LEADS_INBOX", "The storage with the table that Microsoft writes to. Empty: the app's own storage"
+    ),
+    Setting(
+        "LEADS_INBOX_TABLES",
+        "The tables to watch, separated by commas. The name is Microsoft's",
+        "MarketplaceLeads",
+    ),
+    Setting(
+        "LEADS_BACKFILL_DAYS",
+        "Rows older than this at the first run become no lead, so that a new deployment does not shout about "
+        "the past (`python -m leads import --table` brings them in); and no notification is sent of a lead "
+        "that was older than this when it arrived",
+        "7",
+    ),
+    Setting(
+        "LEADS_WATCH_SCHEDULE",
+        "When the tables are read: six fields, seconds first, UTC. After a quarter of an hour without a look "
+        "the watch counts as silent, so keep it below that",
+        "0 * * * * *",
+    ),
+    Setting(
+        "LEADS_SWEEP_SCHEDULE",
+        "When open leads are looked at",
+        "0 */5 * * * *",
+    ),
+    Setting(
+        "LEADS_DESTINATIONS",
+        "Where leads go, separated by commas: `console`, `dynamics`, `email`, `teams`. Open deliveries to "
+        "one that you take out become `skipped`",
+        "console",
+    ),
+    Setting(
+        "LEADS_TEST_LEADS",
+        "Microsoft's test leads: `notify` sends them to notifications while CRMs record `skipped`; `deliver` "
+        "sends them everywhere; `ignore` nowhere",
+        "notify",
+    ),
+    Setting(
+        "LEADS_STAGES",
+        "What an action code means, as `CODE:stage`, added to the default. The stages are "
+        "`initial_interest`, `trial`, `active`, `do_not_contact`, `unknown`. Microsoft's own meaning changed "
+        "over the years: [ADR 2](adr/0002-stages.md)",
+        "INS:initial_interest,PLT:active,Create:active,StartTestDrive:trial,DNC:do_not_contact",
+    ),
+    Setting(
+        "LEADS_RETRY_SCHEDULE",
+        "Seconds before each attempt, at most 30 attempts, each at most a day. The first attempt is made at "
+        "once, whatever stands first. Each wait varies by a fifth",
+        "0,5,300,1800,7200,18000,36000,50400,72000,86400",
+    ),
+    Setting(
+        "LEADS_RETENTION_DAYS",
+        "After this, a finished lead with its raw bytes and attempts is deleted, and what is in quarantine",
+        "365",
+    ),
+    Setting(
+        "LEADS_ALERTS",
+        "Who hears of trouble, as `email:ops,teams:ops`; they need not get leads. Empty: all notifications",
+    ),
+    Setting("LEADS_URL", "The app's address as people open it, where it has a domain of its own"),
+    Setting("LEADS_OPS_KEY", "The key of the function `ops`, on the operator's machine only", secret=True),
+)
+"""Every setting of this module, in the order of the documentation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +148,9 @@ def account(reader: Reader, prefix: str) -> Account | None:
         name = "devstoreaccount1" if development else parts.get("AccountName", "")
         if not name:
             reader.problem(
-                prefix, "It is no connection string of a storage account.", "Copy it from Access keys of the account."
+                prefix,
+                "It has to be the connection string of a storage account.",
+                "Copy it from Access keys of the account.",
             )
             return None
         return Account(name=name.lower(), connection_string=connection)
@@ -95,6 +183,10 @@ class Settings:
     """The app's own storage where LEADS_INBOX is not set; None where that is wrong, lest another table be read."""
     inbox_tables: tuple[str, ...] = ("MarketplaceLeads",)
     destinations: tuple[str, ...] = ("console",)
+    alerts: tuple[str, ...] = ()
+    """Who hears of trouble; every notification destination where there is nothing."""
+    url: str = ""
+    """The app's address as people open it, where it is not WEBSITE_HOSTNAME."""
     test_leads: str = "notify"
     stages: Mapping[str, Stage] = field(default_factory=lambda: STAGES)
     watch_schedule: str = "0 * * * * *"
@@ -107,7 +199,7 @@ class Settings:
 
 def read(environ: Mapping[str, str]) -> Settings:
     """Read all settings of this module out of `environ`; what is wrong is in `problems`, with defaults in its place."""
-    reader = Reader(environ)
+    reader = Reader(environ, SETTINGS)
     storage = account(reader, "AzureWebJobsStorage")
     if storage is None:
         reader.problem(
@@ -123,7 +215,9 @@ def read(environ: Mapping[str, str]) -> Settings:
         storage=storage,
         inbox=inbox,
         inbox_tables=_tables(reader),
-        destinations=_destinations(reader),
+        destinations=_enabled(reader),
+        alerts=_destinations(reader, "LEADS_ALERTS", ""),
+        url=reader.url("LEADS_URL", schemes=("https", "http")),
         test_leads=reader.choice("LEADS_TEST_LEADS", "notify", TEST_LEADS),
         stages=_stages(reader),
         watch_schedule=_schedule(reader, "LEADS_WATCH_SCHEDULE", "0 * * * * *"),
@@ -155,21 +249,31 @@ def _tables(reader: Reader) -> tuple[str, ...]:
     return tuple(tables) or ("MarketplaceLeads",)
 
 
-def _destinations(reader: Reader) -> tuple[str, ...]:
+def _destinations(reader: Reader, name: str, default: str) -> tuple[str, ...]:
     """Names that cannot be right are kept in a storable form: their deliveries tell of the problem, lead by lead."""
     names = []
-    for item in reader.items("LEADS_DESTINATIONS", "console"):
-        name = re.sub(r"[^a-z0-9_]+", "_", item.lower()).strip("_")[:40]
-        if name != item.lower() or not name[:1].isalpha():
-            reader.problem(
-                "LEADS_DESTINATIONS",
-                f"{_quoted(item)} cannot be the name of a destination.",
-                "Separate the names by commas, for example console,dynamics.",
-            )
-        names.append(name if name[:1].isalpha() else f"x_{name}"[:40])
+    for item in reader.items(name, default):
+        kind, colon, instance = item.lower().partition(":")
+        if DESTINATION.fullmatch(item.lower()):
+            names.append(item.lower())
+            continue
+        reader.problem(
+            name,
+            f"{_quoted(item)} cannot be the name of a destination.",
+            "Separate names by commas, as in console,email:emea. An instance has up to 20 small letters and digits.",
+        )
+        kind = re.sub(r"[^a-z0-9_]+", "_", kind).strip("_")[:40]
+        instance = re.sub(r"[^a-z0-9]+", "", instance)[:20].lstrip("0123456789")
+        kind = kind if kind[:1].isalpha() else f"x_{kind}"[:40]
+        names.append(f"{kind}:{instance}" if colon and instance else kind)
+    return tuple(dict.fromkeys(names))
+
+
+def _enabled(reader: Reader) -> tuple[str, ...]:
+    names = _destinations(reader, "LEADS_DESTINATIONS", "console")
     if not names:
         reader.problem("LEADS_DESTINATIONS", "It names no destination.", "Name one; console is used until then.")
-    return tuple(dict.fromkeys(names)) or ("console",)
+    return names or ("console",)
 
 
 def _stages(reader: Reader) -> Mapping[str, Stage]:
@@ -181,7 +285,7 @@ def _stages(reader: Reader) -> Mapping[str, Stage]:
         else:
             reader.problem(
                 "LEADS_STAGES",
-                f"{_quoted(item)} is not of the form CODE:stage.",
+                f"{_quoted(item)} has to be of the form CODE:stage.",
                 f"The stages are {', '.join(Stage)}.",
             )
     return MappingProxyType(stages)
@@ -193,7 +297,7 @@ def _schedule(reader: Reader, name: str, default: str) -> str:
         return value
     reader.problem(
         name,
-        "It has not the six fields of an NCRONTAB schedule, or a number is out of its range.",
+        "It has to be an NCRONTAB schedule of six fields, each number in its range.",
         f"Put the seconds first, as in '{default}', which is used until then.",
     )
     return default
@@ -208,7 +312,7 @@ def _retry_schedule(reader: Reader) -> tuple[int, ...]:
         return tuple(int(wait) for wait in waits)
     reader.problem(
         "LEADS_RETRY_SCHEDULE",
-        "It is no list of whole seconds.",
+        "It has to be a list of whole seconds.",
         "Separate at most 30 waits of 0 to 86400 seconds by commas; the default is used until then.",
     )
     return RETRY_SCHEDULE

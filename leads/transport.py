@@ -6,21 +6,27 @@ so nothing of an exception's text is ever passed on: it is classified and told i
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json as jsonlib
 import logging
+import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from leads.errors import Transient
+from leads.errors import Failure, Throttled, Transient
 
 if TYPE_CHECKING:
     import requests
+
+_Result = TypeVar("_Result")
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
@@ -88,6 +94,10 @@ class Response:
             return None
 
 
+_current = threading.local()
+"""The deadline of the request that this thread sends."""
+
+
 @cache
 def session() -> requests.Session:
     """The process's one session: connections are kept alive, cookies are not kept."""
@@ -97,9 +107,114 @@ def session() -> requests.Session:
 
     made = requests.Session()
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = _adapter()
+    made.mount("https://", adapter)
+    made.mount("http://", adapter)
     # It logs whole URLs, in debug messages and in a warning about malformed headers.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     return made
+
+
+def _adapter() -> requests.adapters.HTTPAdapter:
+    """The adapter whose connections end with the deadline.
+
+    A timeout of the library starts anew with each byte that a server sends, and knows nothing of the time that
+    looking up a name takes.
+    """
+    import http.client
+
+    import requests
+    import urllib3
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+
+    class Answer(http.client.HTTPResponse):
+        def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
+            super().__init__(sock, *arguments, **named)
+            self.fp = io.BufferedReader(_Bounded(sock, self.fp))
+
+    class Plain(HTTPConnection):
+        response_class = Answer
+
+        def _new_conn(self) -> socket.socket:
+            return _connected(self, super()._new_conn)
+
+    class Secure(HTTPSConnection):
+        response_class = Answer
+
+        def _new_conn(self) -> socket.socket:
+            return _connected(self, super()._new_conn)
+
+    class PlainPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    class Adapter(requests.adapters.HTTPAdapter):
+        def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
+            super().init_poolmanager(*arguments, **named)
+            self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+
+    return Adapter(pool_connections=20, pool_maxsize=20)
+
+
+class _Bounded(io.RawIOBase):
+    """What a server sends, read for as long as the deadline lasts."""
+
+    def __init__(self, sock: socket.socket, stream: Any) -> None:
+        self._sock, self._stream = sock, stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        with contextlib.suppress(OSError):
+            self._sock.settimeout(min(READ_SECONDS, _current.deadline.remaining()))
+        read: int | None = self._stream.readinto1(buffer)
+        return read
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def _connected(connection: Any, connect: Callable[[], socket.socket]) -> socket.socket:
+    from urllib3.exceptions import ConnectTimeoutError
+
+    try:
+        return within(min(CONNECT_SECONDS, _current.deadline.remaining()), connect)
+    except TimeoutError:
+        raise ConnectTimeoutError(connection, "It took too long.") from None
+
+
+def within(seconds: float, work: Callable[[], _Result]) -> _Result:
+    """What `work` returns or raises, or TimeoutError after `seconds`: looking up a name cannot be interrupted.
+
+    Work that is late goes on in a thread of its own, and its result is dropped.
+    """
+    done: list[Callable[[], _Result]] = []
+
+    def run() -> None:
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 - raised again by whoever waits
+            done.append(_raising(error))
+        else:
+            done.append(lambda: result)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not done:
+        raise TimeoutError
+    return done[0]()
+
+
+def _raising(error: Exception) -> Callable[[], NoReturn]:
+    def again() -> NoReturn:
+        raise error
+
+    return again
 
 
 def host(url: str) -> str:
@@ -121,13 +236,15 @@ def request(
 ) -> Response:
     """Send one request and read its answer, whatever its status.
 
-    A body longer than 1 MiB is cut there. Raises Transient when no whole answer came: no connection, TLS refused, a
-    timeout, a broken body.
+    A body longer than 1 MiB is cut there. Raises Transient when no whole answer came. It is `unanswered` unless the
+    request cannot have left: a name that is not found, a connection or TLS that is refused.
     """
     import requests
     import urllib3
 
     where = host(url)
+    timeouts = (min(CONNECT_SECONDS, deadline.remaining()), min(READ_SECONDS, deadline.remaining()))
+    _current.deadline = deadline
     try:
         with session().request(
             method,
@@ -135,27 +252,60 @@ def request(
             headers=dict(headers or {}),
             json=json,
             data=data,
-            timeout=(min(CONNECT_SECONDS, deadline.remaining()), min(READ_SECONDS, deadline.remaining())),
+            timeout=timeouts,
             allow_redirects=False,
             stream=True,
         ) as answer:
             body = _read(answer, deadline)
             return Response(answer.status_code, {key.lower(): value for key, value in answer.headers.items()}, body)
+    except Transient as late:
+        late.unanswered = True
+        raise
     except requests.exceptions.SSLError:
-        cause, remedy = (
-            f"{where} has no certificate that this app trusts.",
-            "Check the URL and the certificate.",
-        )
+        raise Transient(
+            f"{where} has no certificate that this app trusts.", "Check the URL and the certificate."
+        ) from None
     except requests.exceptions.ConnectTimeout:
-        cause, remedy = f"{where} did not accept a connection in time.", "Check that the URL is right."
-    except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
-        cause, remedy = f"{where} did not answer in time.", "Nothing to do if it passes: it is tried again."
-    except (requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError):
-        cause, remedy = f"No connection to {where} could be made or kept.", "Check that the URL is right."
+        raise Transient(f"{where} did not accept a connection in time.", "Check that the URL is right.") from None
+    except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
+        cause, remedy, unanswered = f"{where} did not answer in time.", "Nothing to do: it is tried again.", True
+    except (requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError) as error:
+        unanswered = not _never_sent(error)
+        cause = f"{where} broke the connection." if unanswered else f"No connection to {where} could be made."
+        remedy = "Nothing to do if it passes: it is tried again." if unanswered else "Check that the URL is right."
     except (OSError, ValueError) as error:
         cause = f"The request to {where} failed ({type(error).__name__})."
-        remedy = "Check that the URL is right."
-    raise Transient(cause, remedy)
+        remedy, unanswered = "Check that the URL is right.", isinstance(error, OSError)
+    raise Transient(cause, remedy, unanswered=unanswered)
+
+
+def _never_sent(error: Exception) -> bool:
+    """Whether the connection failed before anything of the request could leave: the name, the address, the port."""
+    from urllib3.exceptions import MaxRetryError, NewConnectionError
+
+    inner = error.args[0] if error.args else None
+    return isinstance(inner, MaxRetryError) and isinstance(inner.reason, NewConnectionError)
+
+
+def refusal(answer: Response, who: str, now: datetime, told: str = "") -> Failure | None:
+    """The failure that an answer's status alone tells, the same for every HTTP API; None for all others.
+
+    429 is throttled, 408 and 5xx are transient, each with the wait that `Retry-After` asks for. `who` begins the
+    sentence: `The Teams workflow`. `told` stands in parentheses behind it: the status, unless given.
+    """
+    told, wait = told or str(answer.status), answer.retry_after(now)
+    if answer.status == 429:
+        return Throttled(
+            f"{who} asks for fewer requests for now ({told}).", "Nothing to do: it is tried again.", retry_after=wait
+        )
+    if answer.status >= 500 or answer.status == 408:
+        return Transient(
+            f"{who} is out of order for now ({told}).",
+            "Nothing to do if it passes: it is tried again.",
+            retry_after=wait,
+            unanswered=answer.status != 503,
+        )
+    return None
 
 
 def _read(answer: requests.Response, deadline: Deadline) -> bytes:

@@ -49,7 +49,7 @@ def mail(chrome: Browser, golden: str, path: Path, *, width: int = 700, dark: bo
     """Take a picture of a mail."""
     chrome.look(width, 400, dark=dark, mobile=width < 600)
     chrome.get((GOLDEN / f"{golden}.html").as_uri())
-    chrome.screenshot(path)
+    chrome.shoot(path)
 
 
 def shoot(

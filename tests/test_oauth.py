@@ -422,7 +422,7 @@ def test_whatever_is_answered_there_is_a_token_or_a_failure(
 @given(status=st.integers(200, 599), body=st.binary(max_size=300), wait=st.text(max_size=12))
 def test_any_answer_is_explained(status: int, body: bytes, wait: str) -> None:
     for explain in (entra_errors.of_entra, entra_errors.of_identity):
-        failure = explain(Response(status, {"retry-after": wait}, body))
+        failure = explain(Response(status, {"retry-after": wait}, body), "DYNAMICS")
         assert failure.cause
         assert failure.remedy
 

@@ -239,7 +239,7 @@ def test_a_secret_in_the_wrong_setting_is_not_shown(name: str, pasted: str, capl
     with world(environ=environ) as w:
         told = [str(problem) for problem in w.app.settings.problems]
         for module in map(enabled.load, CONTRACTS):
-            reader = Reader(environ)
+            reader = Reader(environ, module.SETTINGS)
             module.Settings.read(reader)
             told += [str(problem) for problem in (*reader.problems, *reader.warnings)]
         told.append(triggers.answer_health(w.app, w.now).get_body().decode())

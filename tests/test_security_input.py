@@ -221,7 +221,7 @@ def test_no_lead_can_make_the_app_call_an_address(name: str, tmp_path: Path, mon
         for setting, value in contract.environ.items():
             monkeypatch.setenv(setting, value)
         destination: Any = enabled.load(name)
-        made = destination.Settings.read(Reader(contract.environ))
+        made = destination.Settings.read(Reader(contract.environ, destination.SETTINGS))
         monkeypatch.setattr(socket, "getaddrinfo", noted)
         for number, address in enumerate(
             (

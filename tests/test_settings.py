@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from leads import enabled, settings
 from leads.lead import Stage
-from leads.reader import Reader
-from leads.settings import Account, account, read
+from leads.reader import Reader, Setting
+from leads.settings import Account, account, account_settings, read
 
 STORAGE = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
 NAMES = (
@@ -72,19 +72,21 @@ def test_a_connection_string_is_read() -> None:
 
 
 def test_an_account_reached_by_managed_identity_is_read() -> None:
-    made = account(Reader({"A__accountName": "contoso", "A__clientId": "id"}), "A")
+    made = account(Reader({"A__accountName": "contoso", "A__clientId": "id"}, account_settings("A", "")), "A")
     assert made
     assert made.endpoints == {
         service: f"https://contoso.{service}.core.windows.net" for service in ("blob", "queue", "table")
     }
     assert made.client_id == "id"
-    only_tables = account(Reader({"A__tableServiceUri": "https://inbox.table.core.windows.net"}), "A")
+    only_tables = account(
+        Reader({"A__tableServiceUri": "https://inbox.table.core.windows.net"}, account_settings("A", "")), "A"
+    )
     assert only_tables
     assert (only_tables.name, only_tables.endpoints["table"]) == ("inbox", "https://inbox.table.core.windows.net")
 
 
 def test_an_unresolved_key_vault_reference_says_so_without_its_address() -> None:
-    reader = Reader({"X": "@Microsoft.KeyVault(SecretUri=https://vault/secrets/x)"})
+    reader = Reader({"X": "@Microsoft.KeyVault(SecretUri=https://vault/secrets/x)"}, (Setting("X", ""),))
     assert reader.text("X", required=True) == ""
     (problem, *_) = reader.problems
     assert "Key Vault" in problem.cause

@@ -16,7 +16,7 @@ from leads.contract import Kind, Step
 from leads.errors import Failure
 from leads.intake import watch
 from leads.lead import Lead
-from leads.reader import Reader
+from leads.reader import Reader, Setting
 from leads.settings import Settings
 from leads.store.testing import MemoryDoorbell, MemoryInbox, MemoryStore
 from leads.sweep import sweep
@@ -67,6 +67,7 @@ class FakeDestination:
 
     KIND: Kind = Kind.CRM
     TITLE: str = "Fake"
+    SETTINGS: tuple[Setting, ...] = ()
     got: list[tuple[Lead, Step]] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
     """Raised one after the other; after them all goes well."""
@@ -168,8 +169,8 @@ def world(
     made = settings.read(environ)
     store, inbox, bell = MemoryStore(), MemoryInbox(), MemoryDoorbell(now)
     load, names = enabled.load, enabled.names
-    enabled.load = lambda name: places[name] if name in places else load(name)  # type: ignore[assignment,return-value]
-    enabled.names = lambda: (*names(), *places)
+    enabled.load = lambda name: places[name] if name in places else places.get(name.partition(":")[0]) or load(name)  # type: ignore[assignment,return-value]
+    enabled.names = lambda: (*names(), *places)  # type: ignore[assignment]
     try:
         yield World(_app(made, environ, store, inbox, bell), store, inbox, bell, now, places)
     finally:

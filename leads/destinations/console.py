@@ -8,10 +8,11 @@ from typing import Self
 
 from leads.contract import Kind, Step
 from leads.lead import Lead
-from leads.reader import Reader
+from leads.reader import Reader, Setting
 
 KIND = Kind.NOTIFICATION
 TITLE = "Console"
+SETTINGS: tuple[Setting, ...] = ()
 
 _logger = logging.getLogger("leads.console")
 

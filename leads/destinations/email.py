@@ -23,7 +23,7 @@ from leads.contract import Finding, Kind, Step
 from leads.errors import Failure
 from leads.lead import Lead
 from leads.mail import graph, smtp
-from leads.mail.settings import Mailbox, Settings
+from leads.mail.settings import SETTINGS, Mailbox, Settings
 from leads.mail.smtp import Refusal
 from leads.messages import alert as alerts_text
 from leads.messages import digest, notification, templating
@@ -32,7 +32,7 @@ from leads.messages.message import Message
 from leads.messages.plain import cut, line
 from leads.transport import Deadline
 
-__all__ = ["KIND", "TITLE", "Settings", "alert", "check", "send", "send_digest"]
+__all__ = ["KIND", "SETTINGS", "TITLE", "Settings", "alert", "check", "send", "send_digest"]
 
 KIND = Kind.NOTIFICATION
 TITLE = "E-mail"

@@ -12,9 +12,15 @@ from collections.abc import Collection
 
 from leads.intake import contact
 from leads.lead import Lead, Mark
-from leads.reader import Reader
+from leads.reader import Reader, Setting
 
 OWN_DOMAINS = "LEADS_OWN_DOMAINS"
+SETTINGS = (
+    Setting(
+        OWN_DOMAINS,
+        "Your own mail domains, separated by commas. Leads from there are marked `own`: your people try the button",
+    ),
+)
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"(?=.{{4,253}}\Z)(?:{_LABEL}\.)+{_LABEL}")

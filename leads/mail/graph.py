@@ -12,7 +12,7 @@ import re
 from datetime import datetime
 
 from leads import oauth, transport
-from leads.errors import Failure, Misconfigured, Rejected, Throttled, Transient
+from leads.errors import Failure, Misconfigured, Rejected
 from leads.mail.settings import Graph, sendmail_url
 from leads.transport import Deadline, Response
 
@@ -32,15 +32,7 @@ def send(graph: Graph, mail: bytes, deadline: Deadline, now: datetime) -> None:
 
 def sign_in(graph: Graph, deadline: Deadline, *, fresh: bool = False) -> str:
     """A token for Graph. Raises a `leads.errors.Failure`."""
-    credentials = oauth.Credentials(
-        tenant_id=graph.tenant_id,
-        client_id=graph.client_id,
-        secret=graph.client_secret,
-        certificate=graph.certificate,
-        authority=graph.authority,
-        managed_identity_client_id=graph.managed_identity_client_id,
-    )
-    return oauth.token(credentials, graph.url, deadline=deadline, fresh=fresh)
+    return oauth.token(graph.credentials, graph.url, deadline=deadline, fresh=fresh)
 
 
 def _post(graph: Graph, mail: bytes, deadline: Deadline, *, fresh: bool) -> Response:
@@ -58,18 +50,9 @@ def _failure(graph: Graph, answer: Response, now: datetime) -> Failure:
     code = _code(answer)
     told = f"({answer.status}{f' {code}' if code else ''})"
     host = transport.host(graph.url)
-    if answer.status == 429:
-        return Throttled(
-            f"{host} wants fewer mails for now {told}.",
-            "Nothing to do: it is tried again. One mailbox may send 30 mails a minute.",
-            retry_after=answer.retry_after(now),
-        )
-    if answer.status >= 500 or answer.status == 408:
-        return Transient(
-            f"{host} is out of order for now {told}.",
-            "Nothing to do if it passes: it is tried again.",
-            retry_after=answer.retry_after(now),
-        )
+    passing = transport.refusal(answer, host, now, told.strip("()"))
+    if passing:
+        return passing
     if answer.status in (401, 403):
         return Misconfigured(
             f"{host} does not let this app send from the mailbox {told}.",

@@ -7,16 +7,33 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from urllib.parse import quote, unquote, urlsplit
 
+from leads import oauth
 from leads.messages import languages
 from leads.messages.languages import Language
 from leads.messages.notification import Voice
 from leads.messages.plain import is_address
-from leads.reader import Reader
+from leads.oauth import Credentials
+from leads.reader import Reader, Setting
 
 MOST_RECIPIENTS = 50
 """Azure Communication Services takes no more for one mail, and a delivery's record has room to mark that many."""
 GRAPH = "https://graph.microsoft.com"
-AUTHORITY = "https://login.microsoftonline.com"
+SETTINGS = (
+    Setting("EMAIL_TO", "Who gets the mails: addresses, separated by commas", own=True),
+    Setting("EMAIL_FROM", "The sender, as `Leads <leads@contoso.com>`. With Graph: the mailbox itself"),
+    Setting(
+        "EMAIL_SMTP_URL",
+        "The mail server: `smtp://user:password@host:587` (STARTTLS) or `smtps://user:password@host:465`",
+        secret=True,
+    ),
+    Setting("EMAIL_GRAPH_SENDER", "Instead of SMTP: the mailbox that Microsoft Graph sends from"),
+    Setting("EMAIL_GRAPH_URL", "Microsoft Graph of other clouds", GRAPH),
+    *oauth.settings("EMAIL_GRAPH"),
+    Setting("EMAIL_DIGEST", "`daily`: one mail each morning at seven with the leads of the day before", "none"),
+    Setting("EMAIL_DIGEST_TIME_ZONE", "The time zone of that morning"),
+    *languages.SETTINGS,
+)
+"""Every setting of the e-mail destination."""
 
 _MAILBOX = re.compile(r'"?(?P<name>[^"<>@\x00-\x1f]*)"?\s*<(?P<bracketed>[^<>\s]+)>|(?P<bare>\S+)')
 
@@ -51,13 +68,7 @@ class Graph:
 
     sender: str
     url: str = GRAPH
-    authority: str = AUTHORITY
-    tenant_id: str = ""
-    client_id: str = ""
-    client_secret: str = field(default="", repr=False)
-    certificate: str = field(default="", repr=False)
-    """Private key and certificate, both in PEM."""
-    managed_identity_client_id: str = ""
+    credentials: Credentials = field(default_factory=lambda: Credentials(prefix="EMAIL_GRAPH"))
 
 
 def _voice() -> Voice:
@@ -104,10 +115,10 @@ class Settings:
             )
         voice = Voice.read(reader)
         # What is wrong with the digest must not stop the mails.
-        mild = Reader(reader.environ)
-        digest = mild.choice("EMAIL_DIGEST", "none", ("none", "daily")) == "daily"
-        zone = languages.read_zone(mild, "EMAIL_DIGEST_TIME_ZONE") if reader.text("EMAIL_DIGEST_TIME_ZONE") else None
-        reader.warnings += mild.problems
+        with reader.mildly():
+            digest = reader.choice("EMAIL_DIGEST", "none", ("none", "daily")) == "daily"
+            own_zone = reader.is_set("EMAIL_DIGEST_TIME_ZONE")
+            zone = languages.read_zone(reader, "EMAIL_DIGEST_TIME_ZONE") if own_zone else None
         return cls(
             to=_recipients(reader),
             sender=_sender(reader, graph),
@@ -132,7 +143,7 @@ def _recipients(reader: Reader) -> tuple[Mailbox, ...]:
         if mailbox:
             found.setdefault(mailbox.address.lower(), mailbox)
         else:
-            reader.problem("EMAIL_TO", f"Entry {number} is no e-mail address.", "Separate addresses by commas.")
+            reader.problem("EMAIL_TO", f"Entry {number} cannot be an e-mail address.", "Separate addresses by commas.")
     if len(found) > MOST_RECIPIENTS:
         reader.problem(
             "EMAIL_TO",
@@ -150,7 +161,7 @@ def _sender(reader: Reader, graph: Graph | None) -> Mailbox:
     if text and not mailbox:
         reader.problem(
             "EMAIL_FROM" if reader.text("EMAIL_FROM") else "EMAIL_GRAPH_SENDER",
-            "It is no e-mail address.",
+            "It has to be an e-mail address.",
             "Write it as leads@contoso.com or Leads <leads@contoso.com>.",
         )
     return mailbox or Mailbox("leads@localhost")
@@ -173,7 +184,7 @@ def _server(reader: Reader) -> Server | None:
     if not good or any(c.isspace() or not c.isprintable() for c in text):
         reader.problem(
             "EMAIL_SMTP_URL",
-            "It is not of the form smtp://user:password@host:587 or smtps://user:password@host:465.",
+            "It has to be of the form smtp://user:password@host:587 or smtps://user:password@host:465.",
             "Percent-encode special characters of user and password: @ as %40, : as %3A, / as %2F, # as %23, ? as %3F.",
         )
         return None
@@ -185,31 +196,11 @@ def _server(reader: Reader) -> Server | None:
 
 
 def _graph(reader: Reader) -> Graph:
-    graph = Graph(
+    return Graph(
         sender=reader.text("EMAIL_GRAPH_SENDER"),
         url=reader.url("EMAIL_GRAPH_URL") or GRAPH,
-        authority=reader.url("EMAIL_GRAPH_AUTHORITY") or AUTHORITY,
-        tenant_id=reader.text("EMAIL_GRAPH_TENANT_ID"),
-        client_id=reader.text("EMAIL_GRAPH_CLIENT_ID"),
-        client_secret=reader.text("EMAIL_GRAPH_CLIENT_SECRET"),
-        certificate=reader.text("EMAIL_GRAPH_CERTIFICATE").replace("\\n", "\n"),
-        managed_identity_client_id=reader.text("EMAIL_GRAPH_MANAGED_IDENTITY_CLIENT_ID"),
+        credentials=oauth.read(reader, "EMAIL_GRAPH"),
     )
-    if graph.client_secret or graph.certificate:
-        reader.text("EMAIL_GRAPH_TENANT_ID", required=True)
-        reader.text("EMAIL_GRAPH_CLIENT_ID", required=True)
-    if graph.client_secret and graph.certificate:
-        reader.problem(
-            "EMAIL_GRAPH_CERTIFICATE", "EMAIL_GRAPH_CLIENT_SECRET is set too.", "Keep one and remove the other."
-        )
-    if graph.client_id and not (graph.client_secret or graph.certificate):
-        reader.problem(
-            "EMAIL_GRAPH_CLIENT_SECRET",
-            "An app registration is named by EMAIL_GRAPH_CLIENT_ID, but nothing that proves to be it.",
-            "Set EMAIL_GRAPH_CLIENT_SECRET or EMAIL_GRAPH_CERTIFICATE; or remove EMAIL_GRAPH_CLIENT_ID to use the "
-            "managed identity (a user-assigned one is named by EMAIL_GRAPH_MANAGED_IDENTITY_CLIENT_ID).",
-        )
-    return graph
 
 
 def sendmail_url(graph: Graph) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from leads.errors import Failure, Misconfigured, Rejected, Throttled, Transient
 from leads.mail.settings import Server
-from leads.transport import SEND_SECONDS, Deadline
+from leads.transport import SEND_SECONDS, Deadline, within
 
 STEP_SECONDS = 10.0
 """What the server may take for one command, the mail itself excepted."""
@@ -100,6 +100,10 @@ class _Client(smtplib.SMTP):
         self._end.start()
         super().__init__(**where)
 
+    def _get_socket(self, host: str, port: int, timeout: float) -> Any:
+        # Looking up a name cannot be interrupted.
+        return within(timeout, lambda: super(_Client, self)._get_socket(host, port, timeout))  # type: ignore[misc]
+
     def close(self) -> None:
         """Close the connection."""
         self._end.cancel()
@@ -136,7 +140,9 @@ def _session(server: Server, sender: str, deadline: Deadline) -> Iterator[smtpli
         raise _refused(server, Refusal.of(error.smtp_code, error.smtp_error)) from None
     except smtplib.SMTPServerDisconnected:
         # Also a timeout while an answer is read comes as this.
-        raise Transient(f"{server.host} did not answer in time or closed the connection.", _AGAIN) from None
+        raise Transient(
+            f"{server.host} did not answer in time or closed the connection.", _AGAIN, unanswered=True
+        ) from None
     except ssl.SSLCertVerificationError:
         raise Misconfigured(
             f"{server.host} has no certificate that this app trusts.",

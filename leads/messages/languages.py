@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from leads.reader import Reader
+from leads.reader import Reader, Setting
 
 FOLDER = Path(__file__).parent / "wordings"
 COUNTRIES = Path(__file__).with_name("countries.txt")
 DEFAULT = "en"
+SETTINGS = (
+    Setting("LEADS_LANGUAGE", "The language of notifications: `en`, `it`, `pt`, `ru`, `sv`", DEFAULT),
+    Setting("LEADS_TIME_ZONE", "The time zone of times in notifications, as `Europe/Rome`", "UTC"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ def read_zone(reader: Reader, name: str = "LEADS_TIME_ZONE") -> tzinfo:
         # ZoneInfo raises all three: for unknown names, for paths, and for folders of the time zone database.
         reader.problem(
             name,
-            "It is no time zone that this machine knows.",
+            "This machine knows no such time zone.",
             "Use an IANA name such as Europe/Rome; UTC is used until then.",
         )
         return UTC

@@ -63,10 +63,8 @@ class Voice:
 
         What is wrong with them is a warning only: a message in English is better than none.
         """
-        mild = Reader(reader.environ)
-        voice = cls(languages.read(mild), languages.read_zone(mild))
-        reader.warnings += mild.problems
-        return voice
+        with reader.mildly():
+            return cls(languages.read(reader), languages.read_zone(reader))
 
 
 def deed(lead: Lead) -> str:

@@ -210,7 +210,7 @@ def _look(
         result |= {"fate": "gone" if seen.fate == GONE else "repeated", "lead": seen.lead_id}
         return result, lead
     dated = bool(record.get("createdTime"))
-    there = [case.lead for case in app.ledger.history(customer)]
+    there = [case.lead for case in app.ledger.customer(customer)]
     there += earlier.get(customer, ())
     same = next((other for other in there if _is_same(lead, other, dated=dated)), None)
     if same is not None and not force:

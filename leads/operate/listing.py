@@ -117,7 +117,7 @@ def customer_key(app: App, customer: str) -> str:
 
 
 def _customers(app: App, customer: str) -> list[Summary]:
-    cases = app.ledger.history(customer_key(app, customer))
+    cases = app.ledger.customer(customer_key(app, customer))
     found = [Summary(case.lead, case.deliveries) for case in cases]
     return sorted(found, key=lambda summary: (summary.lead.arrived_at, summary.lead.id), reverse=True)
 

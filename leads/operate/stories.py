@@ -61,7 +61,7 @@ def story(app: App, lead_id: str, now: datetime) -> Story | None:
             blob = app.store.get_blob(QUARANTINE, held.name)
         if line is None and seen is None and held is None:
             return None
-    others = [] if case is None else app.ledger.history(case.lead.customer)
+    others = [] if case is None else app.ledger.customer(case.lead.customer)
     return Story(
         known,
         lead=case.lead if case else None,

@@ -180,6 +180,29 @@ class AzureStore:
             condition += " and RowKey lt @end"
         return self._query(table, condition, {"partition": partition, "start": start, "end": end})
 
+    def page(self, table: str, partition: str, most: int, columns: Sequence[str] = ()) -> tuple[Sequence[Row], bool]:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        chosen = ["PartitionKey", "RowKey", *columns] if columns else None
+        rows: list[Row] = []
+        try:
+            pages = (
+                self._table(table)
+                .query_entities(
+                    "PartitionKey eq @partition",
+                    parameters={"partition": partition},
+                    select=chosen,
+                    results_per_page=most,
+                )
+                .by_page()
+            )
+            # A page may be short, or empty, and still not be the last.
+            while len(rows) < most and (found := next(pages, None)) is not None:
+                rows += map(_row, found)
+        except ResourceNotFoundError:
+            return [], True
+        return rows[:most], len(rows) <= most and not getattr(pages, "continuation_token", None)
+
     def rows_before(self, table: str, partition: str) -> Iterator[Row]:
         return self._query(table, "PartitionKey lt @partition", {"partition": partition})
 

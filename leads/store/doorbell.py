@@ -13,7 +13,7 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from leads.settings import Account
+from leads.settings import DESTINATION, Account
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
@@ -24,7 +24,6 @@ LONGEST_DELAY = 86_400.0
 """Seconds; the queue itself would take seven days."""
 
 _LEAD_ID = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}")
-_DESTINATION = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class Doorbell(Protocol):
@@ -93,7 +92,7 @@ def read(text: str | bytes) -> tuple[str, str] | None:
         isinstance(lead_id, str)
         and isinstance(destination, str)
         and _LEAD_ID.fullmatch(lead_id)
-        and _DESTINATION.fullmatch(destination)
+        and DESTINATION.fullmatch(destination)
     ):
         return lead_id, destination
     return None

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 
 from leads.errors import Misconfigured
 from leads.lead import Delivery, Lead, State, Via
@@ -19,8 +18,18 @@ EVENTS, LEADS, JOURNAL, STATE = "events", "leads", "journal", "state"
 RAW, QUARANTINE = "raw", "quarantine"
 OPEN = "open"
 ACCEPTED, BACKFILLED, GONE = "accepted", "backfilled", "gone"
-HISTORY_PAGE = 1000
-"""Rows of a customer that are looked at: one page of table storage."""
+HISTORY_PAGE = 100
+"""Rows of a customer that a delivery reads whole."""
+HISTORY_LIMIT = 1000
+"""Rows of a customer that are read at all: one page of table storage."""
+OTHERS_READ = 50
+"""Other leads of a customer with more than a page that a delivery knows, the newest."""
+LIGHT = (
+    *("via", "arrived_at", "created_at", "source", "action", "offer", "offer_title", "stage"),
+    *("is_test", "do_not_contact", "contact_withheld", "first_name", "last_name", "email", "company"),
+    *("state", "next_at", "remote_id", "attempt_count"),
+)
+"""The columns of leads and deliveries that are read of the other leads of such a customer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,14 @@ class Case:
 
     lead: Lead
     deliveries: tuple[Delivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A lead, and what else its customer did."""
+
+    case: Case | None
+    others: tuple[Case, ...]
 
 
 class Ledger:
@@ -130,18 +147,28 @@ class Ledger:
                 lead = read_lead(row)
         return Case(lead, tuple(deliveries)) if lead else None
 
-    def history(self, customer: str) -> list[Case]:
-        """The leads of a customer with their deliveries, oldest first: one page of rows at most."""
-        leads: dict[str, Lead] = {}
-        deliveries: dict[str, list[Delivery]] = {}
-        for row in islice(self.store.rows(LEADS, customer), HISTORY_PAGE):
-            if is_delivery(row):
-                delivery = read_delivery(row)
-                deliveries.setdefault(delivery.lead_id, []).append(delivery)
-            else:
-                lead = read_lead(row)
-                leads[lead.id] = lead
-        cases = [Case(lead, tuple(deliveries.get(lead.id, ()))) for lead in leads.values()]
+    def history(self, lead_id: str) -> History:
+        """A lead and the other leads of its customer, each with its deliveries.
+
+        One page of rows has them for all but a few customers. Of one with more, the newest `OTHERS_READ` are read with
+        what `LIGHT` names, so that a thousand large leads of one address cost no more than that.
+        """
+        customer = lead_id.partition("-")[0]
+        rows, whole = self.store.page(LEADS, customer, HISTORY_PAGE)
+        cases = _cases(rows)
+        if whole:
+            own = cases.pop(lead_id, None)
+            return History(own, tuple(cases.values()))
+        light, _ = self.store.page(LEADS, customer, HISTORY_LIMIT, LIGHT)
+        others = _cases(light)
+        others.pop(lead_id, None)
+        newest = sorted(others.values(), key=lambda case: case.lead.arrived_at)[-OTHERS_READ:]
+        return History(self.case(lead_id), tuple(newest))
+
+    def customer(self, customer: str) -> list[Case]:
+        """The leads of a customer with their deliveries, oldest first: `HISTORY_LIMIT` rows at most."""
+        rows, _ = self.store.page(LEADS, customer, HISTORY_LIMIT)
+        cases = _cases(rows).values()
         return sorted(cases, key=lambda case: (case.lead.created_at, case.lead.arrived_at, case.lead.id))
 
     def delivery(self, lead_id: str, destination: str) -> Delivery | None:
@@ -236,6 +263,20 @@ class Ledger:
         self.store.delete(JOURNAL, OPEN, lead_id)
         if day:
             self.store.delete(JOURNAL, day, lead_id)
+
+
+def _cases(rows: Iterable[Row]) -> dict[str, Case]:
+    """Leads with their deliveries, by lead id."""
+    leads: dict[str, Lead] = {}
+    deliveries: dict[str, list[Delivery]] = {}
+    for row in rows:
+        if is_delivery(row):
+            delivery = read_delivery(row)
+            deliveries.setdefault(delivery.lead_id, []).append(delivery)
+        else:
+            lead = read_lead(row)
+            leads[lead.id] = lead
+    return {lead_id: Case(lead, tuple(deliveries.get(lead_id, ()))) for lead_id, lead in leads.items()}
 
 
 def _line(row: Row) -> Line:

@@ -71,6 +71,11 @@ class Store(Protocol):
     def rows(self, table: str, partition: str, start: str = "", end: str = "") -> Iterator[Row]:
         """All rows of a partition in the order of their keys, from `start` (included) to `end` (excluded)."""
 
+    def page(self, table: str, partition: str, most: int, columns: Sequence[str] = ()) -> tuple[Sequence[Row], bool]:
+        """The first rows of a partition in the order of their keys, `most` (up to 1,000) of them, and whether these
+        are all. With `columns` only those are read.
+        """
+
     def rows_before(self, table: str, partition: str) -> Iterator[Row]:
         """All rows of the partitions that sort before `partition`."""
 

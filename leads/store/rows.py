@@ -96,6 +96,7 @@ def delivery_row(delivery: Delivery) -> Row:
         "remote_id": _storable(delivery.remote_id),
         "reason": _storable(delivery.reason),
         "replayed": delivery.replayed,
+        "uncertain": delivery.uncertain,
     }
     for name in ("claimed_until", "rung_at", "alerted_at", "finished_at"):
         moment = getattr(delivery, name)
@@ -123,6 +124,7 @@ def read_delivery(row: Row) -> Delivery:
         finished_at=time_read(value.get("finished_at")),
         reason=_text(value, "reason"),
         replayed=value.get("replayed") is True,
+        uncertain=value.get("uncertain") is True,
         etag=row.etag,
     )
 

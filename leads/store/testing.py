@@ -78,6 +78,15 @@ class MemoryStore:
             if key >= start and (not end or key < end):
                 yield row
 
+    def page(self, table: str, partition: str, most: int, columns: Sequence[str] = ()) -> tuple[Sequence[Row], bool]:
+        rows = list(self.rows(table, partition))
+        if columns:
+            rows = [
+                replace(row, values={name: value for name, value in row.values.items() if name in columns})
+                for row in rows
+            ]
+        return rows[:most], len(rows) <= most
+
     def rows_before(self, table: str, partition: str) -> Iterator[Row]:
         for name in sorted(self._partitions.get(table, {})):
             if name < partition:

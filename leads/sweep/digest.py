@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta, tzinfo
 
+from leads import enabled
 from leads.lead import Lead
 from leads.messages.digest import bounds
-from leads.reader import Reader
 from leads.transport import SEND_SECONDS, Deadline
 
 HOUR = 7
@@ -29,25 +29,25 @@ def due(last_sent: datetime | None, now: datetime, zone: tzinfo) -> date | None:
 
 
 def run(
+    name: str,
     environ: Mapping[str, str],
     last_sent: datetime | None,
     now: datetime,
     leads_between: Callable[[datetime, datetime], Iterable[Lead]],
 ) -> bool:
-    """Send yesterday's digest by e-mail if it is asked for and due; then true, and the caller notes `now` as sent.
+    """Send yesterday's digest to the e-mail destination `name` if it asks for one that is due.
 
-    `leads_between` gives the leads that arrived from one moment until before another. True also for an empty day.
-    Raises a `leads.errors.Failure` when the mail could not be sent; the next sweep tries again.
+    Then true, and the caller notes `now` as sent, also for an empty day. `leads_between` gives the leads that arrived
+    from one moment until before another. Raises a `leads.errors.Failure` when the mail could not be sent; the next
+    sweep tries again.
     """
-    from leads.destinations import email
-
-    reader = Reader(environ)
-    if "email" not in (name.lower() for name in reader.items("LEADS_DESTINATIONS")):
+    place = enabled.read(name, environ)
+    send, settings = getattr(place.module, "send_digest", None), place.settings
+    if send is None or not settings.digest or place.problems:
         return False
-    settings = email.Settings.read(reader)
-    day = due(last_sent, now, settings.digest_zone) if settings.digest and not reader.problems else None
+    day = due(last_sent, now, settings.digest_zone)
     if day is None:
         return False
     leads = leads_between(*bounds(day, settings.digest_zone))
-    email.send_digest(tuple(leads), day, now, Deadline.after(SEND_SECONDS), settings)
+    send(tuple(leads), day, now, Deadline.after(SEND_SECONDS), settings)
     return True

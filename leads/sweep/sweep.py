@@ -145,20 +145,23 @@ def _purge(app: App, values: dict[str, Value], now: datetime) -> None:
 
 
 def _send_digest(app: App, now: datetime) -> None:
-    """Send yesterday's digest when it is due; one that fails is tried again by the next sweep."""
-    if not app.environ.get("EMAIL_DIGEST"):
-        return
-    from leads.sweep import digest
+    """Send yesterday's digests that are due; one that fails is tried again by the next sweep."""
+    from leads import enabled
 
-    note = app.ledger.note("digest")
-    try:
-        sent = digest.run(app.environ, time_read(note.values.get("sent_at")), now, app.ledger.leads_between)
-    except Failure as failure:
-        log.event("digest_failed", cause=failure.cause, remedy=failure.remedy)
-        return
-    if sent:
-        with contextlib.suppress(Changed):
-            app.ledger.write_note(replace(note, values={"sent_at": time_text(now)}))
+    for name in app.destinations:
+        if enabled.split(name)[0] != "email":
+            continue
+        from leads.sweep import digest
+
+        note = app.ledger.note(f"digest:{name}")
+        try:
+            sent = digest.run(name, app.environ, time_read(note.values.get("sent_at")), now, app.ledger.leads_between)
+        except Failure as failure:
+            log.event("digest_failed", cause=failure.cause, remedy=failure.remedy)
+            continue
+        if sent:
+            with contextlib.suppress(Changed):
+                app.ledger.write_note(replace(note, values={"sent_at": time_text(now)}))
 
 
 def _count_dead(app: App, looked_at: set[str], tally: _Tally, now: datetime) -> int:

@@ -62,7 +62,9 @@ def step(
 
 def settings(crm: StandIn, **extra: str) -> dynamics.Settings:
     """The settings for the stand-in, with `DYNAMICS_<extra>` besides."""
-    reader = Reader({**crm.environ(), **{f"DYNAMICS_{name.upper()}": value for name, value in extra.items()}})
+    reader = Reader(
+        {**crm.environ(), **{f"DYNAMICS_{name.upper()}": value for name, value in extra.items()}}, dynamics.SETTINGS
+    )
     read = dynamics.Settings.read(reader)
     assert reader.problems == []
     return read
@@ -75,6 +77,6 @@ def oauth_forgets() -> None:
 
 def problems(environ: Mapping[str, str]) -> dict[str, str]:
     """Each setting that is wrong in `environ`, with what is told about it."""
-    reader = Reader(environ)
+    reader = Reader(environ, dynamics.SETTINGS)
     dynamics.Settings.read(reader)
     return {problem.setting: f"{problem.cause} {problem.remedy}" for problem in reader.problems}

@@ -106,7 +106,7 @@ def running(started: Contract, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runn
     for name, value in started.environ.items():
         monkeypatch.setenv(name, value)
     module = enabled.load(started.name)
-    reader = Reader(started.environ)
+    reader = Reader(started.environ, module.SETTINGS)
     settings = module.Settings.read(reader)
     assert reader.problems == []
     started.reset()
@@ -161,7 +161,7 @@ def test_each_wrong_setting_is_told_with_cause_and_remedy(running: Running) -> N
     names = {name for name in running.contract.environ if name.startswith(f"{running.contract.name.upper()}_")}
     assert running.contract.wrong or not names
     for setting, changes in running.contract.wrong.items():
-        reader = Reader({**running.contract.environ, **changes})
+        reader = Reader({**running.contract.environ, **changes}, running.module.SETTINGS)
         running.module.Settings.read(reader)
         told = [problem for problem in reader.problems if problem.setting == setting]
         assert told, setting
@@ -175,7 +175,7 @@ def test_each_wrong_setting_is_told_with_cause_and_remedy(running: Running) -> N
 def test_reading_settings_never_raises(running: Running) -> None:
     names = [*running.contract.environ, *running.contract.wrong]
     for value in (*HOSTILE, "", "://", "[", "https://[", "https://x:99999999"):
-        reader = Reader(dict.fromkeys(names, value))
+        reader = Reader(dict.fromkeys(names, value), running.module.SETTINGS)
         running.module.Settings.read(reader)
 
 

@@ -34,7 +34,9 @@ class Live:
     """The environment and one customer in it."""
 
     def __init__(self, **extra: str) -> None:
-        reader = Reader({**ENVIRON, **{f"DYNAMICS_{name.upper()}": value for name, value in extra.items()}})
+        reader = Reader(
+            {**ENVIRON, **{f"DYNAMICS_{name.upper()}": value for name, value in extra.items()}}, dynamics.SETTINGS
+        )
         self.settings = dynamics.Settings.read(reader)
         assert reader.problems == []
         self.customer = uuid.uuid4().hex[:16]
@@ -127,8 +129,8 @@ def test_a_record_that_is_not_there(live: Live) -> None:
 
 
 def test_a_wrong_secret_is_misconfigured(live: Live) -> None:
-    if not live.settings.client_secret:
+    if not live.settings.credentials.secret:
         pytest.skip("signs in without a secret")
-    live.settings = replace(live.settings, client_secret="wrong")
+    live.settings = replace(live.settings, credentials=replace(live.settings.credentials, secret="wrong"))
     with pytest.raises(Misconfigured):
         live.send(live.lead("PLT", Stage.ACTIVE, 1))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leads.destinations import dynamics
+from leads.oauth import Credentials
 from leads.reader import Reader
 from tests.destinations.dynamics_leads import problems
 
@@ -24,7 +25,7 @@ GOOD = {
 
 
 def read(**changes: str) -> dynamics.Settings:
-    reader = Reader({**GOOD, **changes})
+    reader = Reader({**GOOD, **changes}, dynamics.SETTINGS)
     settings = dynamics.Settings.read(reader)
     assert reader.problems == []
     return settings
@@ -33,10 +34,13 @@ def read(**changes: str) -> dynamics.Settings:
 def test_defaults() -> None:
     assert read() == dynamics.Settings(
         url="https://contoso.crm4.dynamics.com",
-        tenant_id=GUID,
-        client_id=GUID,
-        client_secret=SECRET,
-        authority="https://login.microsoftonline.com",
+        credentials=Credentials(
+            tenant_id=GUID,
+            client_id=GUID,
+            secret=SECRET,
+            authority="https://login.microsoftonline.com",
+            prefix="DYNAMICS",
+        ),
         lead_source_code=8,
         owner="",
         follow_up="none",
@@ -71,10 +75,10 @@ def test_the_address_of_any_page_will_do(pasted: str) -> None:
         ({"DYNAMICS_TENANT_ID": ""}, "DYNAMICS_TENANT_ID", "not set"),
         ({"DYNAMICS_CLIENT_ID": "my app"}, "DYNAMICS_CLIENT_ID", "GUID"),
         ({"DYNAMICS_CLIENT_ID": ""}, "DYNAMICS_CLIENT_ID", "not set"),
-        ({"DYNAMICS_CLIENT_SECRET": ""}, "DYNAMICS_CLIENT_SECRET", "nothing that proves"),
+        ({"DYNAMICS_CLIENT_SECRET": ""}, "DYNAMICS_CLIENT_SECRET", "nothing proves to be it"),
         ({"DYNAMICS_CERTIFICATE": PEM}, "DYNAMICS_CLIENT_SECRET", "Keep one"),
         ({"DYNAMICS_FEDERATED": "true"}, "DYNAMICS_CLIENT_SECRET", "Keep one"),
-        ({"DYNAMICS_FEDERATED": "maybe"}, "DYNAMICS_FEDERATED", "none of"),
+        ({"DYNAMICS_FEDERATED": "maybe"}, "DYNAMICS_FEDERATED", "one of false, true"),
         ({"DYNAMICS_MANAGED_IDENTITY_CLIENT_ID": "x"}, "DYNAMICS_MANAGED_IDENTITY_CLIENT_ID", "GUID"),
         ({"DYNAMICS_CLIENT_SECRET": "", "DYNAMICS_CERTIFICATE": "MIIC"}, "DYNAMICS_CERTIFICATE", "PEM"),
         ({"DYNAMICS_LEAD_SOURCE_CODE": "Web"}, "DYNAMICS_LEAD_SOURCE_CODE", "whole number"),
@@ -102,26 +106,31 @@ def test_every_problem_is_told(changes: dict[str, str], setting: str, words: str
 
 
 def test_one_wrong_column_does_not_cost_the_others() -> None:
-    reader = Reader({**GOOD, "DYNAMICS_FIELDS": '{"leadid": 1, "new_x": "campaign.src", "jobtitle": null, "new_y": 2}'})
+    reader = Reader(
+        {**GOOD, "DYNAMICS_FIELDS": '{"leadid": 1, "new_x": "campaign.src", "jobtitle": null, "new_y": 2}'},
+        dynamics.SETTINGS,
+    )
     assert dynamics.Settings.read(reader).fields == {"new_x": "campaign.src", "jobtitle": None, "new_y": 2}
     assert len(reader.problems) == 1
 
 
 def test_ways_to_sign_in() -> None:
     certificate = read(DYNAMICS_CLIENT_SECRET="", DYNAMICS_CERTIFICATE=PEM.replace("\n", "\\n"))
-    assert certificate.certificate == PEM
+    assert certificate.credentials.certificate == PEM
     federated = read(DYNAMICS_CLIENT_SECRET="", DYNAMICS_FEDERATED="True", DYNAMICS_TENANT_ID="contoso.onmicrosoft.com")
-    assert federated.federated
-    assert federated.tenant_id == "contoso.onmicrosoft.com"
+    assert federated.credentials.federated
+    assert federated.credentials.tenant_id == "contoso.onmicrosoft.com"
     identity = {"DYNAMICS_CLIENT_SECRET": "", "DYNAMICS_CLIENT_ID": "", "DYNAMICS_TENANT_ID": ""}
-    assert read(**identity, DYNAMICS_MANAGED_IDENTITY_CLIENT_ID=GUID.upper()).managed_identity_client_id == GUID
-    assert read(**identity).client_id == ""
+    named = read(**identity, DYNAMICS_MANAGED_IDENTITY_CLIENT_ID=GUID.upper())
+    assert named.credentials.managed_identity_client_id == GUID
+    assert read(**identity).credentials.client_id == ""
 
 
 def test_owner_and_other_clouds() -> None:
     assert read(DYNAMICS_OWNER=f"Team:{GUID.upper()}").owner == f"/teams({GUID})"
     assert read(DYNAMICS_OWNER=f"systemuser: {GUID}").owner == f"/systemusers({GUID})"
-    assert read(DYNAMICS_AUTHORITY="https://login.microsoftonline.us/").authority == "https://login.microsoftonline.us"
+    cloud = read(DYNAMICS_AUTHORITY="https://login.microsoftonline.us/")
+    assert cloud.credentials.authority == "https://login.microsoftonline.us"
 
 
 def test_nothing_secret_is_printed() -> None:

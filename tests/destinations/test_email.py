@@ -27,7 +27,7 @@ from leads.contract import Earlier, Step
 from leads.destinations import email
 from leads.lead import Contact, Delivery, State
 from leads.mail import smtp as _smtp
-from leads.mail.settings import MOST_RECIPIENTS, Mailbox, Settings
+from leads.mail.settings import MOST_RECIPIENTS, SETTINGS, Mailbox, Settings
 from leads.mail.smtp import Refusal
 from leads.messages.alert import Alert
 from leads.reader import Reader
@@ -59,14 +59,14 @@ def smtp(directory: Path, trusted: None) -> Iterator[tuple[Postbox, Settings]]:
 
 
 def read(**values: str) -> Settings:
-    reader = Reader({"EMAIL_TO": TO, "EMAIL_FROM": FROM} | values)
+    reader = Reader({"EMAIL_TO": TO, "EMAIL_FROM": FROM} | values, SETTINGS)
     settings = Settings.read(reader)
     assert not reader.problems
     return settings
 
 
 def problems(**values: str) -> list[str]:
-    reader = Reader({"EMAIL_TO": TO, "EMAIL_FROM": FROM} | values)
+    reader = Reader({"EMAIL_TO": TO, "EMAIL_FROM": FROM} | values, SETTINGS)
     Settings.read(reader)
     assert not any("secret" in str(problem) for problem in reader.problems)
     return [problem.setting for problem in reader.problems]
@@ -663,16 +663,16 @@ def test_settings_are_read_and_show_no_secret() -> None:
     assert "topsecret" not in repr(settings)
     graph = read(
         EMAIL_GRAPH_SENDER="leads@contoso.com",
-        EMAIL_GRAPH_TENANT_ID="t",
-        EMAIL_GRAPH_CLIENT_ID="c",
+        EMAIL_GRAPH_TENANT_ID="0f8fad5b-d9cb-469f-a165-70867728950e",
+        EMAIL_GRAPH_CLIENT_ID="0f8fad5b-d9cb-469f-a165-70867728950e",
         EMAIL_GRAPH_CLIENT_SECRET="topsecret",
     )
     assert graph.graph
-    assert graph.graph.client_secret == "topsecret"
+    assert graph.graph.credentials.secret == "topsecret"
     assert "topsecret" not in repr(graph)
     assert (
         read(EMAIL_SMTP_URL="smtp://smtp.example.com").server
-        == Settings.read(Reader({"EMAIL_SMTP_URL": "smtp://smtp.example.com:587"})).server
+        == Settings.read(Reader({"EMAIL_SMTP_URL": "smtp://smtp.example.com:587"}, SETTINGS)).server
     )
 
 
@@ -718,7 +718,7 @@ def test_every_problem_names_its_setting(values: dict[str, str], expected: list[
     ],
 )
 def test_what_has_a_harmless_default_is_a_warning_and_stops_no_mail(name: str, value: str) -> None:
-    reader = Reader({"EMAIL_TO": TO, "EMAIL_FROM": FROM, "EMAIL_SMTP_URL": "smtp://h", name: value})
+    reader = Reader({"EMAIL_TO": TO, "EMAIL_FROM": FROM, "EMAIL_SMTP_URL": "smtp://h", name: value}, SETTINGS)
     Settings.read(reader)
     assert not reader.problems
     assert [warning.setting for warning in reader.warnings] == [name]
@@ -727,4 +727,4 @@ def test_what_has_a_harmless_default_is_a_warning_and_stops_no_mail(name: str, v
 @hypothesis.settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["EMAIL_TO", "EMAIL_FROM", "EMAIL_SMTP_URL", "EMAIL_GRAPH_SENDER"]), st.text()))
 def test_any_settings_are_read_without_an_exception(values: dict[str, str]) -> None:
-    Settings.read(Reader(values))
+    Settings.read(Reader(values, SETTINGS))

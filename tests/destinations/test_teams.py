@@ -37,7 +37,7 @@ def server(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]
 
 
 def settings_for(server: Server, **more: str) -> teams.Settings:
-    reader = Reader({"TEAMS_WEBHOOK_URL": url(server), **more})
+    reader = Reader({"TEAMS_WEBHOOK_URL": url(server), **more}, teams.SETTINGS)
     settings = teams.Settings.read(reader)
     assert not reader.problems
     return settings
@@ -124,13 +124,13 @@ def test_no_connection_is_transient_and_names_no_url(server: Server) -> None:
 
 
 def test_settings_show_no_credential_and_tell_every_problem() -> None:
-    reader = Reader({"TEAMS_WEBHOOK_URL": "https://prod.example/workflows/1?sig=topsecret/"})
+    reader = Reader({"TEAMS_WEBHOOK_URL": "https://prod.example/workflows/1?sig=topsecret/"}, teams.SETTINGS)
     settings = teams.Settings.read(reader)
     assert not reader.problems
     assert settings.webhook_url.endswith("sig=topsecret/")
     assert "topsecret" not in repr(settings)
     for value in ("", "http://example.com/?sig=topsecret", "https://contoso.webhook.office.com/webhookb2/topsecret"):
-        reader = Reader({"TEAMS_WEBHOOK_URL": value})
+        reader = Reader({"TEAMS_WEBHOOK_URL": value}, teams.SETTINGS)
         teams.Settings.read(reader)
         (problem,) = reader.problems
         assert problem.setting == "TEAMS_WEBHOOK_URL"

@@ -62,7 +62,7 @@ def test_a_stand_in_takes_a_lead_and_shows_it(name: str, tmp_path: Path, monkeyp
         environ = running.environ() | run.trust({})
         for setting, value in environ.items():
             monkeypatch.setenv(setting, value)
-        reader = Reader(environ)
+        reader = Reader(environ, destination.SETTINGS)
         settings = destination.Settings.read(reader)
         assert reader.problems == []
         assert set(module.ADDRESS) & set(environ), "its settings count as the address of a real one"

@@ -25,7 +25,7 @@ from leads.contract import Kind, Step
 from leads.errors import Transient
 from leads.intake import watch
 from leads.lead import Delivery, Lead, State
-from leads.reader import Reader
+from leads.reader import Reader, Setting
 from leads.store.rows import is_delivery, read_delivery
 from leads.store.testing import MemoryInbox, MemoryStore
 from leads.sweep import sweep
@@ -86,6 +86,7 @@ class Pager:
     world: FaultWorld
     KIND: Kind = Kind.NOTIFICATION
     TITLE: str = "Pager"
+    SETTINGS: tuple[Setting, ...] = ()
     sent: list[str] = field(default_factory=list)
     alerts: list[Any] = field(default_factory=list)
     fail: Callable[[], None] = lambda: None
@@ -313,7 +314,8 @@ def fault_world(environ: Mapping[str, str] | None = None) -> Iterator[FaultWorld
     class Counted:
         """The Dynamics destination, counting attempts."""
 
-        KIND, TITLE, Settings = dynamics.KIND, dynamics.TITLE, dynamics.Settings
+        KIND, TITLE = dynamics.KIND, dynamics.TITLE
+        SETTINGS, Settings = dynamics.SETTINGS, dynamics.Settings
 
         @staticmethod
         def send(lead: Lead, step: Step, settings: Any) -> str:

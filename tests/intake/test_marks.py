@@ -102,7 +102,7 @@ def test_any_text_in_the_place_of_an_address_is_no_trouble(text: str) -> None:
 
 
 def read(value: str) -> tuple[frozenset[str], list[str]]:
-    reader = Reader({"LEADS_OWN_DOMAINS": value})
+    reader = Reader({"LEADS_OWN_DOMAINS": value}, marks.SETTINGS)
     return marks.own_domains(reader), [str(problem) for problem in reader.problems]
 
 
@@ -154,7 +154,7 @@ def test_the_lists_are_read_only_when_a_lead_with_an_address_is_asked_about() ->
         "from leads.intake import marks\n"
         "from leads.lead import Contact, Lead, Via\n"
         "from leads.reader import Reader\n"
-        "own = marks.own_domains(Reader({'LEADS_OWN_DOMAINS': 'contoso.com'}))\n"
+        "own = marks.own_domains(Reader({'LEADS_OWN_DOMAINS': 'contoso.com'}, marks.SETTINGS))\n"
         "now = datetime.now(UTC)\n"
         "for email in EMAILS: marks.marks(Lead(Via.HTTPS, now, now, contact=Contact(email=email)), own)"
     )

@@ -29,7 +29,7 @@ from leads.intake import accept, watch
 from leads.lead import Lead, Outcome, State
 from leads.operate import forget
 from leads.operate import replay as replaying
-from leads.reader import Reader
+from leads.reader import Reader, Setting
 from leads.store.doorbell import POISON_QUEUE, QUEUE
 from leads.store.ledger import EVENTS, GONE, JOURNAL, LEADS, OPEN, STATE
 from leads.store.testing import MemoryDoorbell
@@ -73,6 +73,8 @@ class Place:
     """A destination that does what the test says, in this process."""
 
     KIND: Kind = Kind.CRM
+    TITLE: str = "Place"
+    SETTINGS: tuple[Setting, ...] = ()
     work: Callable[[], None] = lambda: None
     got: list[str] = field(default_factory=list)
 

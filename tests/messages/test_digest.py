@@ -212,19 +212,18 @@ def test_run_asks_for_the_leads_of_yesterday_and_sends_them_once(monkeypatch: py
         asked.append((begin, end))
         return [sample("create")]
 
-    assert not daily.run(ENVIRON, None, at(6), leads_between)
+    assert not daily.run("email", ENVIRON, None, at(6), leads_between)
     assert not asked
-    assert daily.run(ENVIRON, None, at(7), leads_between)
+    assert daily.run("email", ENVIRON, None, at(7), leads_between)
     assert asked == [(at(0, day=YESTERDAY), at(0))]
     assert sent.calls == [([sample("create")], YESTERDAY)]
-    assert not daily.run(ENVIRON, at(7), at(8), leads_between)
+    assert not daily.run("email", ENVIRON, at(7), at(8), leads_between)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"EMAIL_DIGEST": ""},
-        {"LEADS_DESTINATIONS": "dynamics"},
         {"EMAIL_DIGEST": "hourly"},
         {"EMAIL_TO": ""},
     ],
@@ -233,7 +232,7 @@ def test_run_does_nothing_where_nothing_is_asked_for_or_a_setting_is_wrong(
     change: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(email, "send_digest", Sent())
-    assert not daily.run(ENVIRON | change, None, at(12), lambda *_: [sample("create")])
+    assert not daily.run("email", ENVIRON | change, None, at(12), lambda *_: [sample("create")])
 
 
 def test_a_mail_that_cannot_be_sent_is_told_to_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,4 +241,4 @@ def test_a_mail_that_cannot_be_sent_is_told_to_the_caller(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(email, "send_digest", fail)
     with pytest.raises(Transient):
-        daily.run(ENVIRON, None, at(12), lambda *_: [])
+        daily.run("email", ENVIRON, None, at(12), lambda *_: [])

@@ -106,14 +106,14 @@ def test_countries_and_steps() -> None:
     ("value", "code"), [("", "en"), ("IT", "it"), ("pt-BR", "pt"), ("ru_RU", "ru"), (" sv ", "sv")]
 )
 def test_the_setting_takes_codes_with_and_without_a_region(value: str, code: str) -> None:
-    reader = Reader({"LEADS_LANGUAGE": value})
+    reader = Reader({"LEADS_LANGUAGE": value}, languages.SETTINGS)
     assert languages.read(reader).code == code
     assert not reader.problems
 
 
 @pytest.mark.parametrize("value", ["tlh", "../../x", "en.toml", "\x00"])
 def test_a_language_that_there_is_not_is_a_problem_and_english(value: str) -> None:
-    reader = Reader({"LEADS_LANGUAGE": value})
+    reader = Reader({"LEADS_LANGUAGE": value}, languages.SETTINGS)
     assert languages.read(reader).code == "en"
     assert [problem.setting for problem in reader.problems] == ["LEADS_LANGUAGE"]
     with pytest.raises(KeyError):
@@ -122,6 +122,6 @@ def test_a_language_that_there_is_not_is_a_problem_and_english(value: str) -> No
 
 @pytest.mark.parametrize("value", ["Mars/Olympus", "/etc/passwd", "../../x", "Europe", "a\x00b", "x" * 300, "."])
 def test_a_time_zone_that_there_is_not_is_a_problem_and_utc(value: str) -> None:
-    reader = Reader({"LEADS_TIME_ZONE": value})
+    reader = Reader({"LEADS_TIME_ZONE": value}, languages.SETTINGS)
     assert languages.read_zone(reader) is UTC
     assert [problem.setting for problem in reader.problems] == ["LEADS_TIME_ZONE"]

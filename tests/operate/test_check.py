@@ -93,9 +93,8 @@ def test_a_harmless_default_is_a_remark_and_no_failure() -> None:
         @property
         def Settings(self) -> Any:
             def read(reader: Reader) -> None:
-                mild = Reader(reader.environ)
-                mild.problem("LEADS_MOOD", "It is no mood.", "Smile.")
-                reader.warnings += mild.problems
+                with reader.mildly():
+                    reader.problem("LEADS_MOOD", "It is no mood.", "Smile.")
 
             return type("Settings", (), {"read": staticmethod(read)})
 
@@ -257,7 +256,7 @@ def test_storage_that_does_not_answer_is_told_as_that() -> None:
 
 def entra(number: int, status: int = 400, error: str = "invalid_request") -> Failure:
     body = json.dumps({"error": error, "error_description": f"AADSTS{number}: words of Microsoft."})
-    return entra_errors.of_entra(Response(status, {}, body.encode()))
+    return entra_errors.of_entra(Response(status, {}, body.encode()), "DYNAMICS")
 
 
 def dataverse(code: str, message: str, status: int = 403) -> Failure:

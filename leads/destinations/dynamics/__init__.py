@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from leads.contract import Finding, Kind
 from leads.destinations.dynamics.records import record_id, record_url, send
-from leads.destinations.dynamics.settings import Settings
+from leads.destinations.dynamics.settings import SETTINGS, Settings
 from leads.transport import Deadline
 
-__all__ = ["KIND", "TITLE", "Settings", "check", "record_id", "record_url", "send"]
+__all__ = ["KIND", "SETTINGS", "TITLE", "Settings", "check", "record_id", "record_url", "send"]
 
 KIND = Kind.CRM
 TITLE = "Dynamics 365"

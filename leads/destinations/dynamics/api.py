@@ -34,17 +34,7 @@ class Api:
 
     def token(self, *, fresh: bool = False) -> str:
         """An access token for the organization. Raises what `oauth.token` raises."""
-        settings = self.settings
-        credentials = oauth.Credentials(
-            tenant_id=settings.tenant_id,
-            client_id=settings.client_id,
-            secret=settings.client_secret,
-            certificate=settings.certificate,
-            authority=settings.authority,
-            managed_identity_client_id=settings.managed_identity_client_id,
-            federated=settings.federated,
-        )
-        return oauth.token(credentials, settings.url, deadline=self.deadline, fresh=fresh)
+        return oauth.token(self.settings.credentials, self.settings.url, deadline=self.deadline, fresh=fresh)
 
     def call(
         self, method: str, path: str, *, row: Row | None = None, condition: Mapping[str, str] | None = None
@@ -68,6 +58,7 @@ class Api:
                 unanswered.cause,
                 "Nothing to do if it passes: it is tried again. If it stays, DYNAMICS_URL is not the address of a "
                 "Dynamics environment, or a firewall is in between.",
+                unanswered=unanswered.unanswered,
             ) from None
 
     def failure(self, response: Response, doing: str) -> Failure:

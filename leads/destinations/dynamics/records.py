@@ -157,8 +157,9 @@ class _Visit:
         row = mapping.record(self.lead, settings.lead_source_code, settings.owner, settings.fields)
         try:
             return self._created(f"leads({guid})", row, "make the record")
-        except Unanswered:
-            self.left = f"{guid}/{_ASKED}"
+        except Unanswered as error:
+            if error.unanswered:
+                self.left = f"{guid}/{_ASKED}"
             raise
 
     def _open(self, guid: str, row: Found) -> str:

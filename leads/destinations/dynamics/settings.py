@@ -11,15 +11,27 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from leads import oauth
 from leads.destinations.dynamics.mapping import Constant, is_path
-from leads.reader import Reader
+from leads.oauth import Credentials
+from leads.reader import Reader, Setting
 
-AUTHORITY = "https://login.microsoftonline.com"
+SETTINGS = (
+    Setting("DYNAMICS_URL", "The environment, as `https://contoso.crm4.dynamics.com`", own=True),
+    *oauth.settings("DYNAMICS"),
+    Setting("DYNAMICS_LEAD_SOURCE_CODE", "The option value of *Lead Source* (8 is Web)", "8"),
+    Setting("DYNAMICS_OWNER", "Who owns new records: `systemuser:<guid>` or `team:<guid>`. Empty: the app's own user"),
+    Setting("DYNAMICS_FOLLOW_UP", "`task`: a task on the record, due in 24 hours", "none"),
+    Setting("DYNAMICS_MATCH", "`email`: an open record that another system made for the same address is used", "none"),
+    Setting("DYNAMICS_FIELDS", "Further columns as a JSON object: a path into the lead, a constant, or `null`"),
+    Setting("DYNAMICS_USERNAME", "Refused: signing in as a user is not supported", own=True),
+    Setting("DYNAMICS_PASSWORD", "Refused, like the user name", secret=True, own=True),
+)
+"""Every setting of this destination."""
 LOCAL = ("localhost", "127.0.0.1", "::1")
 FIXED = frozenset({"leadid", "fullname", "statecode", "statuscode", "leadqualitycode", "ownerid"})
 """Columns that DYNAMICS_FIELDS must not set: read-only, decided by the stage, or a setting of their own."""
 
-_DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", re.IGNORECASE)
 _COLUMN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}(@odata\.bind)?")
 
 
@@ -29,15 +41,7 @@ class Settings:
 
     url: str = ""
     """Scheme and host of the environment, without a path."""
-    tenant_id: str = ""
-    client_id: str = ""
-    client_secret: str = field(default="", repr=False)
-    certificate: str = field(default="", repr=False)
-    """Private key and certificate, both in PEM."""
-    authority: str = AUTHORITY
-    managed_identity_client_id: str = ""
-    federated: bool = False
-    """True when a managed identity vouches for an app registration, also one in another tenant."""
+    credentials: Credentials = field(default_factory=lambda: Credentials(prefix="DYNAMICS"))
     lead_source_code: int = 8
     owner: str = ""
     """`/systemusers(<guid>)` or `/teams(<guid>)`, as a bind wants it; empty leaves the owner to Dynamics."""
@@ -50,7 +54,7 @@ class Settings:
     def read(cls, reader: Reader) -> Settings:
         """Read all `DYNAMICS_*` settings; what is wrong is told to the reader and left at its default."""
         for name in ("DYNAMICS_USERNAME", "DYNAMICS_PASSWORD"):
-            if reader.environ.get(name, "").strip():
+            if reader.is_set(name):
                 reader.problem(
                     name,
                     "Signing in with a user name and a password is not supported: it stops working with multi-factor "
@@ -58,22 +62,9 @@ class Settings:
                     "Remove it and use an app registration (DYNAMICS_CLIENT_ID with DYNAMICS_CLIENT_SECRET or "
                     "DYNAMICS_CERTIFICATE) or the managed identity; see docs/destinations/dynamics.md.",
                 )
-        secret = reader.text("DYNAMICS_CLIENT_SECRET")
-        certificate = reader.text("DYNAMICS_CERTIFICATE").replace("\\n", "\n")
-        federated = reader.choice("DYNAMICS_FEDERATED", "false", ("false", "true")) == "true"
-        client_id = _guid(reader, "DYNAMICS_CLIENT_ID")
-        identity = _guid(reader, "DYNAMICS_MANAGED_IDENTITY_CLIENT_ID")
-        tenant = _tenant(reader)
-        _credentials(reader, secret, certificate, federated=federated)
         return cls(
             url=_origin(reader),
-            tenant_id=tenant,
-            client_id=client_id,
-            client_secret=secret,
-            certificate=certificate,
-            authority=_authority(reader),
-            managed_identity_client_id=identity,
-            federated=federated,
+            credentials=oauth.read(reader, "DYNAMICS"),
             lead_source_code=reader.integer("DYNAMICS_LEAD_SOURCE_CODE", 8, 1, 2_147_483_647),
             owner=_owner(reader),
             follow_up=reader.choice("DYNAMICS_FOLLOW_UP", "none", ("none", "task")),
@@ -99,71 +90,12 @@ def _origin(reader: Reader) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}" if parts.netloc else ""
 
 
-def _authority(reader: Reader) -> str:
-    return _web(reader, "DYNAMICS_AUTHORITY") or AUTHORITY
-
-
-def _guid(reader: Reader, name: str) -> str:
-    value = reader.text(name)
-    if value and not _is_guid(value):
-        reader.problem(name, "It is no GUID.", "Paste the id as the portal shows it, 36 characters with four hyphens.")
-        return ""
-    return value.lower()
-
-
-def _is_guid(value: str) -> bool:
-    return re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value) is not None
-
-
-def _tenant(reader: Reader) -> str:
-    value = reader.text("DYNAMICS_TENANT_ID")
-    if value and not _is_guid(value) and not _DOMAIN.fullmatch(value):
-        reader.problem(
-            "DYNAMICS_TENANT_ID",
-            "It is neither a GUID nor a domain: Entra would say that the requested tenant identifier is not valid.",
-            "Paste the directory (tenant) id of the app registration.",
-        )
-        return ""
-    return value
-
-
-def _credentials(reader: Reader, secret: str, certificate: str, *, federated: bool) -> None:
-    """Exactly one way to sign in, with everything that this way needs."""
-    if sum((bool(secret), bool(certificate), federated)) > 1:
-        reader.problem(
-            "DYNAMICS_CLIENT_SECRET" if secret else "DYNAMICS_CERTIFICATE",
-            "More than one of DYNAMICS_CLIENT_SECRET, DYNAMICS_CERTIFICATE and DYNAMICS_FEDERATED is set.",
-            "Keep one and remove the others.",
-        )
-    if certificate and not ("PRIVATE KEY-----" in certificate and "BEGIN CERTIFICATE-----" in certificate):
-        reader.problem(
-            "DYNAMICS_CERTIFICATE",
-            "It does not hold both a private key and a certificate in PEM.",
-            "Paste both blocks, one after the other, with their BEGIN and END lines.",
-        )
-    proofs = ("DYNAMICS_CLIENT_SECRET", "DYNAMICS_CERTIFICATE")
-    has = {
-        name: bool(reader.environ.get(name, "").strip())
-        for name in ("DYNAMICS_TENANT_ID", "DYNAMICS_CLIENT_ID", *proofs)
-    }
-    if secret or certificate or federated:
-        for name in (name for name, given in has.items() if not given and name not in proofs):
-            reader.problem(name, "It is not set.", "Paste it from the overview page of the app registration.")
-    elif has["DYNAMICS_CLIENT_ID"] and not any(has[name] for name in proofs):
-        reader.problem(
-            "DYNAMICS_CLIENT_SECRET",
-            "An app registration is named by DYNAMICS_CLIENT_ID, but nothing that proves to be it.",
-            "Set DYNAMICS_CLIENT_SECRET, DYNAMICS_CERTIFICATE or DYNAMICS_FEDERATED; or remove DYNAMICS_CLIENT_ID to "
-            "use the managed identity (a user-assigned one is named by DYNAMICS_MANAGED_IDENTITY_CLIENT_ID).",
-        )
-
-
 def _owner(reader: Reader) -> str:
     value = reader.text("DYNAMICS_OWNER").lower()
     kind, _, guid = value.partition(":")
     if not value:
         return ""
-    if kind not in ("systemuser", "team") or not _is_guid(guid.strip()):
+    if kind not in ("systemuser", "team") or not oauth.GUID.fullmatch(guid.strip()):
         reader.problem(
             "DYNAMICS_OWNER",
             "It is not of the form systemuser:<guid> or team:<guid>.",
@@ -184,7 +116,7 @@ def _fields(reader: Reader) -> Mapping[str, Constant]:
     if not isinstance(parsed, dict):
         reader.problem(
             "DYNAMICS_FIELDS",
-            "It is no JSON object.",
+            "It has to be a JSON object.",
             'Write it like {"new_campaign": "campaign.utm_source"}; no extra column is written until then.',
         )
         return MappingProxyType({})

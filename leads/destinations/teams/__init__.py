@@ -15,18 +15,22 @@ from urllib.parse import urlsplit
 from leads import transport
 from leads.contract import Kind, Step
 from leads.destinations.teams import card
-from leads.errors import Failure, Misconfigured, Rejected, Throttled, Transient
+from leads.errors import Failure, Misconfigured, Rejected
 from leads.lead import Lead
 from leads.messages import alert as alerts_text
 from leads.messages import languages, notification
 from leads.messages.alert import Alert
 from leads.messages.message import Message
 from leads.messages.notification import Voice
-from leads.reader import Reader
+from leads.reader import Reader, Setting
 from leads.transport import Deadline, Response
 
 KIND = Kind.NOTIFICATION
 TITLE = "Microsoft Teams"
+SETTINGS = (
+    Setting("TEAMS_WEBHOOK_URL", "The URL of the workflow. It is a credential", secret=True, own=True),
+    *languages.SETTINGS,
+)
 
 _NAME = "TEAMS_WEBHOOK_URL"
 _CODE = re.compile(r"[A-Za-z]{1,60}")
@@ -93,18 +97,9 @@ def _post(message: Message, deadline: Deadline, settings: Settings, now: datetim
 def _failure(answer: Response, now: datetime) -> Failure:
     code = _code(answer)
     told = f"({answer.status}{f' {code}' if code else ''})"
-    if answer.status == 429:
-        return Throttled(
-            f"The Teams workflow wants fewer cards for now {told}.",
-            "Nothing to do: it is tried again.",
-            retry_after=answer.retry_after(now),
-        )
-    if answer.status >= 500 or answer.status == 408:
-        return Transient(
-            f"The Teams workflow is out of order for now {told}.",
-            "Nothing to do if it passes: it is tried again.",
-            retry_after=answer.retry_after(now),
-        )
+    passing = transport.refusal(answer, "The Teams workflow", now, told.strip("()"))
+    if passing:
+        return passing
     if answer.status == 413:
         return Rejected(
             f"The card was too large for the Teams workflow {told}.",

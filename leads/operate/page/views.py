@@ -71,7 +71,7 @@ class Clock:
     @classmethod
     def read(cls, environ: Mapping[str, str], now: datetime) -> Clock:
         """Read the zone out of the settings; its problem, if it has one, is told by `check`."""
-        return cls(now, languages.read_zone(Reader(environ)))
+        return cls(now, languages.read_zone(Reader(environ, languages.SETTINGS)))
 
     def moment(self, moment: datetime) -> str:
         """`21 November 2026, 12:00 UTC`."""
