@@ -50,7 +50,7 @@ class Counts:
 LEAD = Counts(runs=1, tables=52, blob_writes=1)
 """From its arrival to its last look by the sweep, without its deliveries. The way in by the table needs more operations
 (the watch sees a row again in every run of the next quarter of an hour), HTTPS has the run: the dearer of both."""
-DELIVERY = Counts(runs=1, tables=5, queue=3)
+DELIVERY = Counts(runs=1, tables=3, queue=3)
 """One attempt."""
 WATCH = Counts(runs=1, tables=6)
 """One run that finds nothing new, for one table."""

@@ -134,12 +134,17 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--reveal", action="store_true", help="show names and addresses")
     made = command("show", look.show, "tell the whole story of a lead, with its personal data")
     made.add_argument("id", metavar="ID", help="a lead id, its second half, or the name of an entry of the quarantine")
+    made.add_argument("--as", dest="destination", metavar="DESTINATION", help="what would be written there")
 
     made = command("replay", order.replay, "send leads again")
     made.add_argument("ids", metavar="ID", nargs="*", help="a lead, or an entry of the quarantine")
     _add_filters(made)
     made.add_argument("--destination", help="only to this one; also leads that were never on their way there")
     made.add_argument("--quarantined", action="store_true", help="read again what is in quarantine")
+    made.add_argument("--yes", action="store_true", help="do not ask")
+
+    made = command("skip", order.skip, "end the open deliveries to a destination that is not wanted any more")
+    made.add_argument("--destination", required=True)
     made.add_argument("--yes", action="store_true", help="do not ask")
 
     for name, run, summary in (

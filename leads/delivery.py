@@ -156,18 +156,22 @@ def is_claimed(delivery: Delivery, now: datetime) -> bool:
 
 def _send(app: App, lead: Lead, delivery: Delivery, history: History, now: datetime) -> str:
     """The destination's id for the lead. Raises Failure, or Skip."""
-    place = _enabled(app, delivery.destination)
-    reason = _reason_to_skip(app, lead, place.module.KIND, replayed=delivery.replayed)
+    place = enabled_place(app, delivery.destination)
+    kind = place.module.KIND
+    reason = _reason_to_skip(app, lead, kind, replayed=delivery.replayed)
     if reason:
         raise Skip(reason)
+    about = replace(step(app, history, delivery.destination, kind, now), uncertain=delivery.uncertain)
+    # Read again: somebody may have recorded something since the history was read.
+    about = replace(about, remote_id=delivery.remote_id, replayed=delivery.replayed)
     try:
-        return place.module.send(lead, _step(app, lead, delivery, history, place.module.KIND, now), place.settings)
+        return place.module.send(lead, about, place.settings)
     except Failure as failure:
         failure.cause, failure.remedy = place.worded(failure.cause), place.worded(failure.remedy)
         raise
 
 
-def _enabled(app: App, name: str) -> Enabled:
+def enabled_place(app: App, name: str) -> Enabled:
     """Load a destination with its settings. Raises Misconfigured with every problem of them at once."""
     if name not in app.destinations:
         raise Misconfigured(
@@ -208,23 +212,27 @@ def _reason_to_skip(app: App, lead: Lead, kind: Kind, *, replayed: bool) -> str:
     return ""
 
 
-def _step(app: App, lead: Lead, delivery: Delivery, history: History, kind: Kind, now: datetime) -> Step:
+def step(app: App, history: History, destination: str, kind: Kind, now: datetime) -> Step:
+    """What a destination may know besides the lead that `history` is about."""
+    if history.case is None:
+        raise ValueError("There is no such lead.")
+    lead, held = history.case.lead, history.case.deliveries
+    own = next((one for one in held if one.destination == destination), None)
     others = sorted(history.others, key=lambda case: _order(case.lead))
     return Step(
         now=now,
         deadline=Deadline.after(SEND_SECONDS),
-        earlier=tuple(_earlier(case, delivery) for case in others if _order(case.lead) < _order(lead)),
-        later=tuple(_earlier(case, delivery) for case in others if _order(case.lead) > _order(lead)),
-        remote_id=delivery.remote_id,
-        replayed=delivery.replayed,
-        uncertain=delivery.uncertain,
+        earlier=tuple(_earlier(case, destination) for case in others if _order(case.lead) < _order(lead)),
+        later=tuple(_earlier(case, destination) for case in others if _order(case.lead) > _order(lead)),
+        remote_id=own.remote_id if own else "",
+        replayed=own.replayed if own else False,
         records=tuple(_records(app, lead, history)) if kind == Kind.NOTIFICATION else (),
     )
 
 
-def _earlier(case: Case, delivery: Delivery) -> Earlier:
-    """Another lead of the customer, as the delivery's destination knows it."""
-    found = next((one for one in case.deliveries if one.destination == delivery.destination), None)
+def _earlier(case: Case, destination: str) -> Earlier:
+    """Another lead of the customer, as a destination knows it."""
+    found = next((one for one in case.deliveries if one.destination == destination), None)
     return Earlier(case.lead, found.state if found else None, found.remote_id if found else "")
 
 

@@ -30,6 +30,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "page_failed": ("error",),
     "operation_failed": ("operation", "error"),
     "replayed": ("lead", "destination"),
+    "skipped": ("lead", "destination"),
     "forgotten": ("leads", "quarantined"),
     "digest_failed": ("cause", "remedy"),
     "alert_failed": ("kind", "destination", "cause"),
@@ -46,6 +47,7 @@ _INFORMATION = frozenset(
         "sweep_ran",
         "purge_ran",
         "replayed",
+        "skipped",
         "forgotten",
     }
 )

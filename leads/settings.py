@@ -217,7 +217,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         inbox_tables=_tables(reader),
         destinations=_enabled(reader),
         alerts=_destinations(reader, "LEADS_ALERTS", ""),
-        url=reader.url("LEADS_URL", schemes=("https", "http")),
+        url=_origin(reader),
         test_leads=reader.choice("LEADS_TEST_LEADS", "notify", TEST_LEADS),
         stages=_stages(reader),
         watch_schedule=_schedule(reader, "LEADS_WATCH_SCHEDULE", "0 * * * * *"),
@@ -274,6 +274,12 @@ def _enabled(reader: Reader) -> tuple[str, ...]:
     if not names:
         reader.problem("LEADS_DESTINATIONS", "It names no destination.", "Name one; console is used until then.")
     return names or ("console",)
+
+
+def _origin(reader: Reader) -> str:
+    """Scheme and host: links are made from it, so nothing else that was pasted with it may stay."""
+    parts = urlsplit(reader.url("LEADS_URL", schemes=("https", "http")))
+    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}" if parts.hostname else ""
 
 
 def _stages(reader: Reader) -> Mapping[str, Stage]:

@@ -177,20 +177,29 @@ def test_a_destination_that_does_not_exist_says_so() -> None:
         assert "replay" in attempt.remedy
 
 
-def test_a_destination_that_was_removed_is_skipped_but_not_one_whose_setting_vanished() -> None:
+def test_deliveries_to_a_destination_that_was_removed_wait_and_go_on_when_it_is_back() -> None:
+    with world(crm=FakeDestination(), mail=FakeDestination()) as w:
+        accept.receive(w.app, post(), w.now)
+        both = w.app.settings
+        w.app.settings = replace(both, destinations=("mail",))
+        w.live(minutes=20)
+        assert w.states() == {"crm": "open", "mail": "delivered"}
+        (last, *_) = reversed(stored(w).attempts)
+        assert last.outcome == Outcome.MISCONFIGURED
+        assert "LEADS_DESTINATIONS" in last.cause
+        assert "skip --destination" in last.remedy
+        assert w.places["crm"].got == []
+        w.app.settings = both
+        w.live(hours=3)
+        assert w.states() == {"crm": "delivered", "mail": "delivered"}
+
+
+def test_deliveries_to_a_destination_that_stays_removed_die_on_their_schedule() -> None:
     with world(crm=FakeDestination(), mail=FakeDestination()) as w:
         accept.receive(w.app, post(), w.now)
         w.app.settings = replace(w.app.settings, destinations=("mail",))
-        w.app.environ = {"LEADS_DESTINATIONS": "mail"}
-        w.drain()
-        assert w.states() == {"crm": "skipped", "mail": "delivered"}
-        assert stored(w).reason == "the destination is no longer in LEADS_DESTINATIONS"
-    with world(crm=FakeDestination()) as w:
-        accept.receive(w.app, post(), w.now)
-        w.app.settings = replace(w.app.settings, destinations=("console",))
-        w.app.environ = {}
-        w.drain()
-        assert w.states() == {"crm": "delivered"}
+        w.live(hours=100)
+        assert w.states() == {"crm": "dead", "mail": "delivered"}
 
 
 TEST_LEAD = post(userDetails=PERSON | {"firstName": "MSFT_TEST_636573304831318844"})

@@ -55,7 +55,10 @@ def certificate() -> tuple[str, str]:
 
 
 def with_secret(crm: StandIn, **changes: Any) -> Credentials:
-    return replace(Credentials(crm.tenant_id, crm.client_id, crm.client_secret, authority=crm.authority), **changes)
+    return replace(
+        Credentials(crm.tenant_id, crm.client_id, crm.client_secret, authority=crm.authority, prefix="DYNAMICS"),
+        **changes,
+    )
 
 
 def soon() -> Deadline:
@@ -202,8 +205,8 @@ def test_a_failing_identity_endpoint_fails_the_federated_sign_in(crm: StandIn, m
 
 def test_without_a_managed_identity_the_remedy_names_the_ways_out(crm: StandIn) -> None:
     with pytest.raises(Misconfigured, match="no managed identity here") as failure:
-        token(Credentials(), crm.url, deadline=soon())
-    assert "client secret" in failure.value.remedy
+        token(Credentials(prefix="DYNAMICS"), crm.url, deadline=soon())
+    assert "DYNAMICS_CLIENT_SECRET" in failure.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -211,7 +214,12 @@ def test_without_a_managed_identity_the_remedy_names_the_ways_out(crm: StandIn) 
     [
         ({"tenant_id": "99999999-9999-4999-8999-999999999999"}, 90002, "tenant was not found", "cloud"),
         ({"tenant_id": "nonsense"}, 900023, "tenant id is malformed", "GUID"),
-        ({"client_id": "99999999-9999-4999-8999-999999999999"}, 700016, "application was not found", "client"),
+        (
+            {"client_id": "99999999-9999-4999-8999-999999999999"},
+            700016,
+            "application was not found",
+            "DYNAMICS_CLIENT_ID",
+        ),
         ({"secret": "wrong"}, 7000215, "client secret is wrong", "not its Secret ID"),
         ({"secret": "old"}, 7000222, "client secret has expired", "new one"),
     ],
@@ -271,7 +279,7 @@ def test_the_numbers_that_pass_are_transient(crm: StandIn, number: int) -> None:
 
 def test_a_broken_connection_and_a_hanging_server_are_transient(crm: StandIn) -> None:
     crm.fail(close=True, path=DISCOVERY)
-    with pytest.raises(Transient, match="No connection"):
+    with pytest.raises(Transient, match="broke the connection"):
         token(with_secret(crm), crm.url, deadline=soon())
     crm.fail(hang=True, path=TOKEN)
     with pytest.raises(Transient, match="did not answer in time"):

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from leads import enabled, transport
+from leads import enabled, problems, transport
 from leads.app import App
 from leads.contract import Finding
 from leads.errors import Failure
 from leads.intake import watch
 from leads.operate import health
-from leads.reader import Problem
 from leads.store.ledger import QUARANTINE, STATE
 from leads.store.protocol import Row
 from leads.store.rows import time_read
@@ -135,23 +134,12 @@ def _tried(name: str, question: Callable[[], str | None]) -> Finding:
 def _settings(app: App, now: datetime) -> Iterator[Finding]:
     """Every setting that is wrong, of the app and of each destination, at once."""
     del now
-    problems = {str(problem): problem for problem in app.settings.problems}
-    remarks: dict[str, Problem] = {}
-    for name in app.settings.destinations:
-        if name not in enabled.names():
-            there = ", ".join(enabled.names())
-            problem = Problem("LEADS_DESTINATIONS", f"There is no destination {name!r}.", f"There are {there}.")
-            problems[str(problem)] = problem
-            continue
-        place = enabled.read(name, app.environ)
-        problems |= {str(problem): problem for problem in place.problems}
-        remarks |= {str(problem): problem for problem in place.warnings}
-    for problem in problems.values():
+    found = problems.find(app.settings, app.environ, app.destinations)
+    for problem in found.problems:
         yield Finding(problem.setting, ok=False, cause=problem.cause, remedy=problem.remedy)
-    for text, problem in remarks.items():
-        if text not in problems:
-            yield Finding(problem.setting, ok=True, cause=problem.cause, remedy=problem.remedy)
-    if not problems:
+    for problem in found.warnings:
+        yield Finding(problem.setting, ok=True, cause=problem.cause, remedy=problem.remedy)
+    if not found.problems:
         yield Finding("all settings", ok=True)
 
 

@@ -156,6 +156,20 @@ def _replay(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
     return {"id": lead_id, "known": known, "opened": opened}
 
 
+def _skip(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate.skip import skip
+
+    name, cursor = text(arguments, "destination", required=True), text(arguments, "cursor")
+    return asdict(skip(app, name, now, cursor=cursor, yes=flag(arguments, "yes")))
+
+
+def _preview(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate.preview import preview
+
+    name = text(arguments, "destination", required=True)
+    return {"text": preview(app, text(arguments, "id", required=True), name, now)}
+
+
 def _replay_quarantined(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
     try:
         return {"id": quarantine.replay_quarantined(app, text(arguments, "name", required=True), now), "reason": ""}
@@ -233,10 +247,12 @@ OPERATIONS: Mapping[str, Callable[[App, Arguments, datetime], dict[str, Any]]] =
     "import": _import,
     "import-table": _import_table,
     "list": _list,
+    "preview": _preview,
     "quarantine": _quarantine,
     "replay": _replay,
     "replay-quarantined": _replay_quarantined,
     "select": _select,
     "send-test": _send_test,
     "show": _show,
+    "skip": _skip,
 }

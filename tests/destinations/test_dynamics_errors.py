@@ -222,6 +222,7 @@ def test_the_token_is_for_the_environment(crm: StandIn, monkeypatch: pytest.Monk
         client_id=environ["DYNAMICS_CLIENT_ID"],
         secret=environ["DYNAMICS_CLIENT_SECRET"],
         authority=environ["DYNAMICS_AUTHORITY"],
+        prefix="DYNAMICS",
     )
     assert asked == [(expected, crm.url)]
 

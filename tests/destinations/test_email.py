@@ -373,7 +373,7 @@ def graph(directory: Path, trusted: None, monkeypatch: pytest.MonkeyPatch) -> It
     tokens: list[bool] = []
 
     def token(credentials: oauth.Credentials, resource: str, *, deadline: Deadline, fresh: bool = False) -> str:
-        assert (credentials.client_id, credentials.secret) == ("client", "secret")
+        assert (credentials.client_id, credentials.secret) == ("0f8fad5b-d9cb-469f-a165-70867728950e", "secret")
         assert resource.startswith("https://localhost")
         tokens.append(fresh)
         return "good" if fresh or len(tokens) > 1 else "stale"
@@ -386,8 +386,8 @@ def graph(directory: Path, trusted: None, monkeypatch: pytest.MonkeyPatch) -> It
                 EMAIL_FROM="",
                 EMAIL_GRAPH_SENDER="leads@contoso.com",
                 EMAIL_GRAPH_URL=standin.url,
-                EMAIL_GRAPH_TENANT_ID="tenant",
-                EMAIL_GRAPH_CLIENT_ID="client",
+                EMAIL_GRAPH_TENANT_ID="0f8fad5b-d9cb-469f-a165-70867728950e",
+                EMAIL_GRAPH_CLIENT_ID="0f8fad5b-d9cb-469f-a165-70867728950e",
                 EMAIL_GRAPH_CLIENT_SECRET="secret",
             ),
         )
@@ -695,7 +695,7 @@ def test_settings_are_read_and_show_no_secret() -> None:
         ({"EMAIL_GRAPH_SENDER": "l@contoso.com"}, []),
         ({"EMAIL_GRAPH_SENDER": "4f0d9d2e", "EMAIL_FROM": ""}, ["EMAIL_GRAPH_SENDER"]),
         (
-            {"EMAIL_GRAPH_SENDER": "l@contoso.com", "EMAIL_GRAPH_CLIENT_ID": "c"},
+            {"EMAIL_GRAPH_SENDER": "l@contoso.com", "EMAIL_GRAPH_CLIENT_ID": "0f8fad5b-d9cb-469f-a165-70867728950e"},
             ["EMAIL_GRAPH_CLIENT_SECRET"],
         ),
         (

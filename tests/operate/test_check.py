@@ -277,10 +277,15 @@ LEAD_WRITER = "Principal user (Id=1) is missing prvCreateLead privilege"
             "lacks the privilege prvCreateLead",
             "security role",
         ),
-        ("no active subscriptions for the tenant", entra(90002), "tenant was not found", "tenant) ID"),
+        ("no active subscriptions for the tenant", entra(90002), "tenant was not found", "DYNAMICS_TENANT_ID"),
         ("no roles are assigned to user", dataverse("0x80042f09", "no roles"), "no security role", "security role"),
-        ("was not found in the directory", entra(700016, error="unauthorized_client"), "not found", "(client) ID"),
-        ("not valid external domain format", entra(900023), "malformed", "(tenant) ID"),
+        (
+            "was not found in the directory",
+            entra(700016, error="unauthorized_client"),
+            "not found",
+            "DYNAMICS_CLIENT_ID",
+        ),
+        ("not valid external domain format", entra(900023), "malformed", "DYNAMICS_TENANT_ID"),
         ("Invalid client secret is provided", entra(7000215, 401, "invalid_client"), "secret is wrong", "Value"),
         (
             "timed out while waiting for a reply after 00:02:00",

@@ -359,6 +359,7 @@ def test_a_part_that_fails_keeps_no_other_waiting(w: World, monkeypatch: pytest.
     if broken == "blobs":
         monkeypatch.setattr(w.store, "blobs", fail)
     else:
+        w.app.settings = replace(w.app.settings, destinations=(*w.app.settings.destinations, "email"))
         w.app.environ = {**w.app.environ, "EMAIL_DIGEST": "daily"}
         monkeypatch.setattr(digest, "run", fail)
     with pytest.raises((RuntimeError, ConnectionError)):

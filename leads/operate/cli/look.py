@@ -104,8 +104,21 @@ def _offer(lead: Mapping[str, Any]) -> str:
     return str(lead["offer_title"] or lead["offer"] or "no offer")
 
 
+def _preview(call: Call, options: Namespace, screen: Screen) -> int:
+    found = call("preview", {"id": options.id, "destination": options.destination})
+    screen.answer(found)
+    if not found["text"]:
+        screen.trouble("No lead is known by this id.", "It may have been purged.")
+        return FINDING
+    for line in found["text"].splitlines():
+        screen.line(printable(line))
+    return FINE
+
+
 def show(call: Call, options: Namespace, screen: Screen) -> int:
-    """Tell the whole story of a lead, with its personal data."""
+    """Tell the whole story of a lead, with its personal data; or what a destination would write of it."""
+    if options.destination:
+        return _preview(call, options, screen)
     story = call("show", {"id": options.id})
     screen.answer(story)
     if not story:

@@ -124,6 +124,36 @@ def replay(call: Call, options: Namespace, screen: Screen) -> int:
     return FINDING if unknown or any(result["reason"] for result in results) else FINE
 
 
+def skip(call: Call, options: Namespace, screen: Screen) -> int:
+    """End the open deliveries to a destination, after showing how many there are."""
+    arguments = {"destination": options.destination}
+    found, busy = _through_open(call, arguments)
+    screen.line(f"{some(found + busy, 'delivery', 'deliveries')} to {options.destination} still open.")
+    if not found:
+        screen.answer({"skipped": 0, "busy": busy})
+        return FINDING if busy else FINE
+    if not screen.confirmed("End them? They are not sent.", yes=options.yes):
+        screen.answer({"would_skip": found})
+        return FINE
+    done, busy = _through_open(call, {**arguments, "yes": True})
+    screen.answer({"skipped": done, "busy": busy})
+    screen.line(f"{some(done, 'delivery', 'deliveries')} ended.")
+    if busy:
+        screen.trouble(f"{some(busy, 'delivery', 'deliveries')} under way just now.", "Run this again in two minutes.")
+    return FINDING if busy else FINE
+
+
+def _through_open(call: Call, arguments: Mapping[str, Any]) -> tuple[int, int]:
+    """How many deliveries `skip` finds, and how many of them are busy, over all open leads."""
+    count = busy = 0
+    cursor = ""
+    while True:
+        answer = call("skip", {**arguments, "cursor": cursor})
+        count, busy, cursor = count + answer["count"], busy + answer["busy"], answer["cursor"]
+        if not cursor:
+            return count, busy
+
+
 def _replay_one(call: Call, order: Mapping[str, Any]) -> dict[str, Any]:
     if "/" not in order["id"]:
         return {"reason": "", "quarantined": False, **call("replay", order)}

