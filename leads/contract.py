@@ -175,7 +175,7 @@ class Destination(Protocol):
 
     KIND: Kind
     TITLE: str
-    """What people call it: `Dynamics 365`."""
+    """What people call it: `E-mail`."""
     SETTINGS: tuple[Setting, ...]
     """Every setting that its `Settings` reads, in the order of the documentation."""
     Settings: ReadsSettings

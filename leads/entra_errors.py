@@ -81,7 +81,7 @@ _AGAIN = "Nothing to do if it passes: it is tried again."
 def of_entra(answer: Response, prefix: str) -> Failure:
     """The failure that an answer of Entra without a usable token or discovery document amounts to.
 
-    `prefix` is that of the settings to change: `DYNAMICS`.
+    `prefix` is that of the settings to change: `EMAIL_GRAPH`.
     """
     found = re.search(rb"AADSTS(\d{1,9})", answer.body)
     number = int(found[1]) if found else 0

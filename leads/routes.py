@@ -270,9 +270,7 @@ class _Reading:
         begin = start + adds
         arrow = self.masked.find(">", begin, end)
         if arrow < 0 and not self.open_quote(begin, end):
-            self.problem(
-                start, end, "{} has no >.", "Write conditions > destinations, for example country=DE > dynamics."
-            )
+            self.problem(start, end, "{} has no >.", "Write conditions > destinations, for example country=DE > email.")
         if arrow < 0:
             return None
         conditions = self.conditions(begin, arrow)

@@ -83,8 +83,8 @@ SETTINGS = (
     ),
     Setting(
         "LEADS_DESTINATIONS",
-        "Where leads go, separated by commas: `console`, `dynamics`, `email`, `teams`. Open deliveries to "
-        "one that you take out become `skipped`",
+        "Where leads go, separated by commas; an instance of a destination as `email:emea`. Open deliveries to one that "
+        "you take out wait as `misconfigured`; `skip --destination NAME` ends them",
         "console",
     ),
     Setting(

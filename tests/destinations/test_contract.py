@@ -294,3 +294,29 @@ def test_a_lead_without_anything_arrives(running: Running) -> None:
     )
     running.send(replace(empty, contact_withheld=True))
     assert (running.contract.arrived() > before) is running.contract.keeps
+
+
+def test_a_preview_tells_what_would_be_written_and_writes_nothing(running: Running) -> None:
+    show = getattr(running.module, "preview", None)
+    if show is None:
+        pytest.skip("has none")
+    before = running.contract.arrived()
+    step = Step(NOW, Deadline(0, lambda: 1))
+    shown = show(running.lead(), step, running.settings)
+    assert "Augusta" in shown
+    for secret in running.contract.secrets:
+        assert secret not in shown
+    for value in HOSTILE:
+        assert show(
+            running.lead(message=value, source=value, contact=Contact(first_name=value)), step, running.settings
+        )
+    assert running.contract.arrived() == before
+
+
+def test_every_setting_is_declared_and_what_is_secret_is_marked(running: Running) -> None:
+    declared = {setting.name: setting for setting in running.module.SETTINGS}
+    for name, value in running.contract.environ.items():
+        if name.startswith(f"{running.contract.name.upper()}_"):
+            assert name in declared
+            if any(secret in value for secret in running.contract.secrets if len(secret) > 4):
+                assert declared[name].secret, name

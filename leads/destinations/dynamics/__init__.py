@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leads.contract import Finding, Kind
-from leads.destinations.dynamics.records import record_id, record_url, send
+from leads.destinations.dynamics.records import preview, record_id, record_url, send
 from leads.destinations.dynamics.settings import SETTINGS, Settings
 from leads.transport import Deadline
 
-__all__ = ["KIND", "SETTINGS", "TITLE", "Settings", "check", "record_id", "record_url", "send"]
+__all__ = ["KIND", "SETTINGS", "TITLE", "Settings", "check", "preview", "record_id", "record_url", "send"]
 
 KIND = Kind.CRM
 TITLE = "Dynamics 365"

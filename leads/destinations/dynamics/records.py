@@ -7,6 +7,7 @@ a follow-up task is one more.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -71,6 +72,20 @@ def send(lead: Lead, step: Step, settings: Settings) -> str:
     except Failure as failure:
         failure.remote_id = visit.left
         raise
+
+
+def preview(lead: Lead, step: Step, settings: Settings) -> str:
+    """What would be written, as JSON: the record where it is made, the note, and the task where one is wanted."""
+    guid = record_id(lead)
+    shown = {
+        "the record, where there is none yet": mapping.record(
+            lead, settings.lead_source_code, settings.owner, settings.fields
+        ),
+        "the note on it": mapping.note(lead, guid),
+    }
+    if settings.follow_up == "task" and not lead.do_not_contact and not lead.is_test:
+        shown["the follow-up task"] = mapping.task(lead, guid, settings.owner, step.now)
+    return json.dumps(shown, ensure_ascii=False, indent=2)
 
 
 @dataclass
