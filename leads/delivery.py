@@ -11,6 +11,7 @@ import contextlib
 import random
 import time
 import traceback
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from threading import Lock
 
 from leads import enabled, log, retry
 from leads.app import App
-from leads.contract import RULES, Earlier, Kind, Link, Step
+from leads.contract import RULES, Earlier, Flood, Kind, Link, Step
 from leads.enabled import Enabled
 from leads.errors import Failure, Misconfigured, Skip, Transient
 from leads.lead import Attempt, Delivery, Lead, Outcome, State
@@ -34,8 +35,22 @@ SKEW = timedelta(minutes=20)
 """How far the clocks of two instances may be apart."""
 BUSY_SECONDS = 10.0
 """About how long a delivery stays away from a CRM that is busy with another: 5 to 15 seconds."""
+FLOOD_WINDOW, FLOOD_LOOK = timedelta(hours=1), timedelta(minutes=1)
+"""What is counted, and how often a process looks whether the sweep noted a flood."""
+FLOOD = "flood"
+"""Why a delivery was skipped that came in a flood."""
+HELD = "held back for a summary, since too many leads came"
+"""The reason of an open delivery that waits for a summary."""
 EARLY = timedelta(seconds=60)
 """A message that comes this much before its time rings again for the rest; an earlier one is left to its own bell."""
+
+
+class _Held(Exception):
+    """The destination is flooded, so nothing is sent to it now."""
+
+    def __init__(self, kind: Kind) -> None:
+        super().__init__(kind)
+        self.kind = kind
 
 
 def deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
@@ -91,6 +106,9 @@ def _attempt(app: App, claimed: Delivery, lead: Lead, history: History, now: dat
     started = time.monotonic()
     try:
         remote_id = _send(app, lead, claimed, history, now)
+    except _Held as held:
+        _hold(app, claimed, held.kind, lead, now)
+        return
     except Skip as skip:
         _finish(app, replace(claimed, state=State.SKIPPED, reason=skip.reason, uncertain=False), lead, now)
         return
@@ -154,6 +172,57 @@ def is_claimed(delivery: Delivery, now: datetime) -> bool:
     return delivery.claimed_until is not None and now < delivery.claimed_until <= now + CLAIM + SKEW
 
 
+@cache
+def _sends() -> dict[str, deque[datetime]]:
+    """When this process sent to each destination within the last hour."""
+    return {}
+
+
+@cache
+def _noted() -> dict[str, tuple[datetime, bool]]:
+    """When this process last looked whether a destination is flooded, and what it found."""
+    return {}
+
+
+def is_flooded(app: App, name: str, now: datetime) -> bool:
+    """Whether a destination's leads are summed up just now: too many went there, or the sweep noted it.
+
+    The note that the sweep writes comes every few minutes, so each process counts its own sends as well, and writes the
+    note itself. The first lead of an hour costs no look.
+    """
+    if not app.settings.flood:
+        return False
+    sends = _sends().setdefault(name, deque())
+    while sends and not timedelta(0) <= now - sends[0] < FLOOD_WINDOW:
+        sends.popleft()
+    if len(sends) >= app.settings.flood:
+        if app.ledger.note_flood(name, now):
+            log.event("flood_noted", destination=name)
+        _noted()[name] = (now, True)
+        return True
+    if not sends:
+        return False
+    looked_at, found = _noted().get(name, (now - FLOOD_LOOK, False))
+    if not timedelta(0) <= now - looked_at < FLOOD_LOOK:
+        found = app.ledger.is_flooded(name)
+        _noted()[name] = (now, found)
+    return found
+
+
+def quarter(now: datetime) -> datetime:
+    """The next quarter of the hour."""
+    return now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0) + timedelta(minutes=15)
+
+
+def _hold(app: App, delivery: Delivery, kind: Kind, lead: Lead, now: datetime) -> None:
+    """Keep a delivery back from a destination that is flooded: for a summary, or for good."""
+    if RULES[kind].flood == Flood.SKIPPED:
+        _finish(app, replace(delivery, state=State.SKIPPED, reason=FLOOD), lead, now)
+        return
+    with contextlib.suppress(Changed):
+        app.ledger.save(replace(delivery, reason=HELD, next_at=quarter(now), claimed_until=None))
+
+
 def _send(app: App, lead: Lead, delivery: Delivery, history: History, now: datetime) -> str:
     """The destination's id for the lead. Raises Failure, or Skip."""
     place = enabled_place(app, delivery.destination)
@@ -161,6 +230,10 @@ def _send(app: App, lead: Lead, delivery: Delivery, history: History, now: datet
     reason = _reason_to_skip(app, lead, kind, replayed=delivery.replayed)
     if reason:
         raise Skip(reason)
+    if RULES[kind].flood != Flood.DELIVERED:
+        if is_flooded(app, delivery.destination, now):
+            raise _Held(kind)
+        _sends().setdefault(delivery.destination, deque()).append(now)
     about = replace(step(app, history, delivery.destination, kind, now), uncertain=delivery.uncertain)
     # Read again: somebody may have recorded something since the history was read.
     about = replace(about, remote_id=delivery.remote_id, replayed=delivery.replayed)

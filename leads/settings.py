@@ -83,8 +83,8 @@ SETTINGS = (
     ),
     Setting(
         "LEADS_DESTINATIONS",
-        "Where leads go, separated by commas; an instance of a destination as `email:emea`. Open deliveries to one that "
-        "you take out wait as `misconfigured`; `skip --destination NAME` ends them",
+        "Where leads go, separated by commas; an instance of a destination as `email:emea`. Open deliveries to one "
+        "that you take out wait as `misconfigured`; `skip --destination NAME` ends them",
         "console",
     ),
     Setting(
@@ -114,6 +114,15 @@ SETTINGS = (
     Setting(
         "LEADS_ALERTS",
         "Who hears of trouble, as `email:ops,teams:ops`; they need not get leads. Empty: all notifications",
+    ),
+    Setting(
+        "LEADS_ROUTES",
+        "Which leads go to which destinations, as `country=DE > email:emea; > console`. Empty: all go everywhere",
+    ),
+    Setting(
+        "LEADS_FLOOD",
+        "Above so many leads an hour a notification destination gets a summary each quarter of an hour; 0: never",
+        "60",
     ),
     Setting("LEADS_URL", "The app's address as people open it, where it has a domain of its own"),
     Setting("LEADS_OPS_KEY", "The key of the function `ops`, on the operator's machine only", secret=True),
@@ -194,6 +203,10 @@ class Settings:
     retry_schedule: tuple[int, ...] = RETRY_SCHEDULE
     backfill_days: int = 7
     retention_days: int = 365
+    flood: int = 60
+    """Leads an hour to one notification destination above which they are summed up; 0 switches that off."""
+    routes: str = ""
+    """LEADS_ROUTES as it is set: `leads.routes` reads it."""
     problems: tuple[Problem, ...] = ()
 
 
@@ -225,6 +238,9 @@ def read(environ: Mapping[str, str]) -> Settings:
         retry_schedule=_retry_schedule(reader),
         backfill_days=reader.integer("LEADS_BACKFILL_DAYS", 7, 0, 3650),
         retention_days=reader.integer("LEADS_RETENTION_DAYS", 365, 1, 36500),
+        flood=reader.integer("LEADS_FLOOD", 60, 0, 1_000_000),
+        # As it stands, since problems name lines and columns.
+        routes=environ.get("LEADS_ROUTES", "") if reader.text("LEADS_ROUTES") else "",
     )
     return replace(settings, problems=tuple(reader.problems))
 

@@ -240,6 +240,20 @@ class Ledger:
         except Exists:
             raise Changed from None
 
+    def is_flooded(self, destination: str) -> bool:
+        """Whether a flood is noted of a destination."""
+        return bool(self.note(f"flood:{destination}").values.get("since"))
+
+    def note_flood(self, destination: str, now: datetime) -> bool:
+        """Note a flood of a destination; False where it is noted already."""
+        note = self.note(f"flood:{destination}")
+        if note.values.get("since"):
+            return False
+        with contextlib.suppress(Changed):
+            self.write_note(replace(note, values={"since": time_text(now)}))
+            return True
+        return False
+
     def keep_raw(self, name: str, data: bytes, via: Via, arrived_at: datetime) -> None:
         """Write the bytes of an event once, as they arrived."""
         self.store.put_blob(RAW, name, data, {"via": via.value, "arrived_at": time_text(arrived_at)})
