@@ -10,10 +10,10 @@ BIN := $(VENV)/bin
 RUNTIME = $(shell sed -n 's/.*"python": "\([0-9.]*\)".*/\1/p' infra/runtime.json)
 LOCK = $(BIN)/uv pip compile --quiet --generate-hashes --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
-.PHONY: help install run test soak audit browser check-docs bench format pictures lock
+.PHONY: help install run test soak audit browser check-docs bench format pictures lock templates
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## install what is missing into this folder
 	@$(BIN)/python -m dev.azurite
@@ -66,6 +66,9 @@ lock: $(VENV)/.installed ## pin what the requirements*.in files name, by hash (U
 	$(LOCK) --universal --python-version 3.11 dev/requirements-audit.in -o dev/requirements-audit.txt
 	$(LOCK) --python-version $(RUNTIME) --python-platform x86_64-manylinux_2_28 --only-binary :all: \
 	  -c requirements.txt requirements.in -o infra/requirements-package.txt
+
+templates: ## compile infra/main.bicep to infra/main.json, for everybody who has no compiler
+	bicep build infra/main.bicep --outfile infra/main.json
 
 $(VENV)/.installed: requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later was not found. Install it, or say make PYTHON=/path/to/python3"; exit 1; }
