@@ -1,8 +1,8 @@
 """The dependency audit, `make audit`: what can be told offline, and what the advisory databases know.
 
 That every Python package is pinned by hash is not asked here: pip installs nothing else (`--require-hashes`). Offline:
-the npm lock file holds a hash and no address for each package, the license of each package is listed, and the templates
-ask for no old version of Azure's interfaces. Online: pip-audit asks PyPI, npm asks its registry. The exit code is 0
+the npm lock file holds a hash and no address for each package, the license of each package is listed, and so is
+what the templates ask of Azure in a version of more than two years ago. Online: pip-audit asks PyPI, npm asks its registry. The exit code is 0
 when nothing was found, 1 for a finding, and 2 when nothing was found but not everything could be asked, since this
 machine is offline, its registry has no advisories, or it has no Bicep compiler.
 """
@@ -14,12 +14,15 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from dev import bicep
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ("requirements-dev.txt", "infra/requirements-package.txt", "dev/requirements-audit.txt")
@@ -147,6 +150,28 @@ def read_npm_audit(output: str, report: Report) -> None:
             report.findings.append(f"{name} (npm, {entry['severity']}): {'; '.join(titles)}.")
 
 
+def _ask_bicep(report: Report) -> None:
+    """Which interfaces of Azure the templates use in a version of more than two years ago: it works, and grows old."""
+    if bicep.compiler() is None:
+        report.unasked.append("The versions of Azure's interfaces: the Bicep compiler is not here.")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "bicepconfig.json"
+        rule = {"use-recent-api-versions": {"level": "warning"}}
+        config.write_text(json.dumps({"analyzers": {"core": {"enabled": True, "rules": rule}}}), encoding="utf-8")
+        said = bicep.run("lint", bicep.INFRA / "main.bicep", "--config", config).stderr
+    read_bicep(said, report)
+
+
+def read_bicep(said: str, report: Report) -> None:
+    """Take in what the compiler says of old versions."""
+    old = re.findall(
+        r"use-recent-api-versions: .*? for '([\w./]+)'\. '([\w-]+)' .*? Acceptable versions: ([^\[]+)", said
+    )
+    found = sorted({f"{kind} {version}, now {newer.split(', ')[-1].strip()}" for kind, version, newer in old})
+    report.notes.append(f"Azure's interfaces older than two years: {'; '.join(found) or 'none'}.")
+
+
 def _ask_pip(report: Report) -> None:
     python = AUDITOR / "bin" / "python"
     pinned = ROOT / LOCKS[-1]
@@ -196,6 +221,7 @@ def offline(root: Path = ROOT) -> Report:
 def main() -> int:
     """Audit, print the report and return the exit code."""
     report = offline()
+    _ask_bicep(report)
     _ask_pip(report)
     _ask_npm(report)
     print(report.text())

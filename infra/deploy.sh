@@ -164,8 +164,8 @@ if [ -z "$yes" ]; then
 
 Into the resource group $group of this subscription go: a function app on a Flex Consumption plan, two storage
 accounts, a Key Vault, Application Insights with its workspace, and, with an alertEmail, alert rules. docs/cost.md says
-what a month costs: under a dollar for most publishers, plus about half a dollar an alert rule, plus about five if
-alwaysReadyHttp is 1.
+what a month costs: a little more than a dollar for most publishers, plus about four with an alertEmail, plus about five
+if alwaysReadyHttp is 1.
 TEXT
   agreed || fail 'Nothing was created.' 2
 fi

@@ -101,3 +101,19 @@ def test_the_auditor_and_what_it_brings_is_pinned_and_no_part_of_the_app() -> No
     assert "pip-audit" not in app
     assert audit.AUDITOR.is_relative_to(audit.ROOT / ".local")
     assert Path(".local/") in {Path(line) for line in (audit.ROOT / ".gitignore").read_text("utf-8").split()}
+
+
+def test_old_versions_of_azures_interfaces_are_told_and_no_finding() -> None:
+    report = Report()
+    line = (
+        "infra/modules/app.bicep(89,42) : Warning use-recent-api-versions: Use more recent API version for "
+        "'Microsoft.Web/serverfarms'. '2024-11-01' is 758 days old, should be no more than 730 days old, or the most "
+        "recent. Acceptable versions: 2026-01-01, 2025-03-01 [https://aka.ms/bicep/linter-diagnostics]\n"
+    )
+    audit.read_bicep(line * 2, report)
+    assert report.notes == [
+        "Azure's interfaces older than two years: Microsoft.Web/serverfarms 2024-11-01, now 2025-03-01."
+    ]
+    assert report.code == 0
+    audit.read_bicep("", report)
+    assert report.notes[-1] == "Azure's interfaces older than two years: none."
