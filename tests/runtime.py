@@ -81,7 +81,7 @@ def environment(name: str, *more: str, requirements: Path | None = ROOT / "requi
 
 
 @contextmanager
-def started(python: str, storage: str, app: Path = ROOT, **environ: str) -> Iterator[Worker]:
+def started(python: str, storage: str, app: Path = ROOT, /, **environ: str) -> Iterator[Worker]:
     """A worker of the app in a folder, with these settings, and its end in good order."""
     settings = {
         "PATH": os.environ["PATH"],
