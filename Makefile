@@ -6,10 +6,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install run test soak audit browser check-docs bench format pictures
+# The Python that runs in Azure; the templates and infra/package.py read it from the same file.
+RUNTIME = $(shell sed -n 's/.*"python": "\([0-9.]*\)".*/\1/p' infra/runtime.json)
+LOCK = $(BIN)/uv pip compile --quiet --generate-hashes --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
+
+.PHONY: help install run test soak audit browser check-docs bench format pictures lock templates
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## install what is missing into this folder
 	@$(BIN)/python -m dev.azurite
@@ -56,9 +60,19 @@ format: install ## format the code
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-$(VENV)/.installed: requirements.txt requirements-dev.txt
+lock: $(VENV)/.installed ## pin what the requirements*.in files name, by hash (UPGRADE=1: to the newest versions)
+	$(LOCK) --universal --python-version 3.11 requirements.in -o requirements.txt
+	$(LOCK) --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	$(LOCK) --universal --python-version 3.11 dev/requirements-audit.in -o dev/requirements-audit.txt
+	$(LOCK) --python-version $(RUNTIME) --python-platform x86_64-manylinux_2_28 --only-binary :all: \
+	  -c requirements.txt requirements.in -o infra/requirements-package.txt
+
+templates: ## compile infra/main.bicep to infra/main.json, for everybody who has no compiler
+	bicep build infra/main.bicep --outfile infra/main.json
+
+$(VENV)/.installed: requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later was not found. Install it, or say make PYTHON=/path/to/python3"; exit 1; }
 	@test -x $(BIN)/python || { echo "Making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing Python packages into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@

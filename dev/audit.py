@@ -1,9 +1,10 @@
 """The dependency audit, `make audit`: what can be told offline, and what the advisory databases know.
 
-Offline: every pin is exact, everything that a pin brings is pinned too, what is installed is what is pinned, the npm
-lock file holds a hash and no address for each package, and the license of each is listed. Online: pip-audit asks PyPI,
-npm asks its registry. The exit code is 0 when nothing was found, 1 for a finding, and 2 when nothing was found but not
-everything could be asked, since this machine is offline or its registry has no advisories.
+That every Python package is pinned by hash is not asked here: pip installs nothing else (`--require-hashes`). Offline:
+the npm lock file holds a hash and no address for each package, the license of each package is listed, and so is what
+the templates ask of Azure in a version of more than two years ago. Online: pip-audit asks PyPI, npm asks its registry.
+The exit code is 0 when nothing was found, 1 for a finding, and 2 when nothing was found but not everything could be asked,
+since this machine is offline, its registry has no advisories, or it has no Bicep compiler.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from dev import bicep
 
 ROOT = Path(__file__).resolve().parent.parent
-PINS = ("requirements.txt", "requirements-dev.txt", "dev/requirements-audit.txt")
+LOCKS = ("requirements-dev.txt", "infra/requirements-package.txt", "dev/requirements-audit.txt")
 AUDITOR = ROOT / ".local" / "audit"
 """The virtual environment of pip-audit."""
 SECONDS = 300
@@ -61,65 +62,14 @@ class Report:
         return "\n".join([*lines, verdict[self.code]])
 
 
-def pins(text: str) -> tuple[list[Requirement], list[str]]:
-    """The requirements of a requirements file, and what in it is no exact pin. Lines with `-r` name another file."""
-    found, wrong = [], []
-    for raw in text.splitlines():
-        line = raw.partition(" #")[0].strip()
-        if not line or line.startswith(("#", "-r ")):
-            continue
-        try:
-            requirement = Requirement(line)
-        except InvalidRequirement:
-            wrong.append(f"{line.split()[0]} is no pin")
-            continue
-        specifiers = list(requirement.specifier)
-        exact = len(specifiers) == 1 and specifiers[0].operator == "==" and _EXACT.fullmatch(specifiers[0].version)
-        if not exact or requirement.url:
-            wrong.append(f"{requirement.name} is not pinned to one version")
-        found.append(requirement)
-    return found, wrong
-
-
-def audit_pins(files: Mapping[str, str], report: Report) -> list[Requirement]:
-    """Look at the requirements files, by name, and return the pins that hold for this Python."""
-    every: list[Requirement] = []
-    for name, text in files.items():
-        found, wrong = pins(text)
-        report.findings += [f"{name}: {what}." for what in wrong]
-        every += [each for each in found if each.marker is None or each.marker.evaluate()]
-    versions: dict[str, set[str]] = {}
-    for each in every:
-        versions.setdefault(canonicalize_name(each.name), set()).add(str(each.specifier))
-    report.findings += [
-        f"{name} is pinned to {' and '.join(sorted(pinned))}."
-        for name, pinned in sorted(versions.items())
-        if len(pinned) > 1
-    ]
-    report.notes.append(f"Python: {len(versions)} pins in {', '.join(files)}.")
-    return every
-
-
-def audit_installed(pinned: Iterable[Requirement], report: Report) -> None:
-    """Hold what is installed here against the pins, and list licenses. What is not installed is passed over."""
-    known = {canonicalize_name(each.name): each for each in pinned}
+def note_licenses(lock: str, report: Report) -> None:
+    """List the licenses of the Python packages that a lock file names. What is not installed here is passed over."""
     licenses: dict[str, str] = {}
-    for name, requirement in sorted(known.items()):
+    for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE):
         try:
-            found = metadata.distribution(requirement.name)
+            licenses[name] = license_of(metadata.metadata(name))
         except metadata.PackageNotFoundError:
             continue
-        if not requirement.specifier.contains(found.version, prereleases=True):
-            report.findings.append(f"{name} {found.version} is installed, and {requirement.specifier} is pinned.")
-        for line in found.requires or ():
-            brought = Requirement(line)
-            if brought.marker and not any(
-                brought.marker.evaluate({"extra": extra}) for extra in ("", *requirement.extras)
-            ):
-                continue
-            if canonicalize_name(brought.name) not in known:
-                report.findings.append(f"{name} brings {brought.name}, which is not pinned.")
-        licenses[name] = license_of(found.metadata)
     _note_licenses("Python", licenses, report)
 
 
@@ -200,20 +150,42 @@ def read_npm_audit(output: str, report: Report) -> None:
             report.findings.append(f"{name} (npm, {entry['severity']}): {'; '.join(titles)}.")
 
 
+def _ask_bicep(report: Report) -> None:
+    """Which interfaces of Azure the templates use in a version of more than two years ago: it works, and grows old."""
+    if bicep.compiler() is None:
+        report.unasked.append("The versions of Azure's interfaces: the Bicep compiler is not here.")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "bicepconfig.json"
+        rule = {"use-recent-api-versions": {"level": "warning"}}
+        config.write_text(json.dumps({"analyzers": {"core": {"enabled": True, "rules": rule}}}), encoding="utf-8")
+        said = bicep.run("lint", bicep.INFRA / "main.bicep", "--config", config).stderr
+    read_bicep(said, report)
+
+
+def read_bicep(said: str, report: Report) -> None:
+    """Take in what the compiler says of old versions."""
+    old = re.findall(
+        r"use-recent-api-versions: .*? for '([\w./]+)'\. '([\w-]+)' .*? Acceptable versions: ([^\[]+)", said
+    )
+    found = sorted({f"{kind} {version}, now {newer.split(', ')[-1].strip()}" for kind, version, newer in old})
+    report.notes.append(f"Azure's interfaces older than two years: {'; '.join(found) or 'none'}.")
+
+
 def _ask_pip(report: Report) -> None:
     python = AUDITOR / "bin" / "python"
-    pinned = ROOT / PINS[-1]
+    pinned = ROOT / LOCKS[-1]
     mark = AUDITOR / "installed.txt"
     if not (mark.exists() and mark.read_bytes() == pinned.read_bytes()):
         print(f"Installing pip-audit into {AUDITOR.relative_to(ROOT)}", flush=True)
         venv.create(AUDITOR, with_pip=True, clear=True)
-        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]
-        if subprocess.run([*command, str(pinned)], check=False, timeout=SECONDS).returncode:
+        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        if subprocess.run([*command, "--require-hashes", "-r", str(pinned)], check=False, timeout=SECONDS).returncode:
             report.unasked.append("PyPI's advisories: pip-audit could not be installed; pip's reason stands above.")
             return
         mark.write_bytes(pinned.read_bytes())
     command = [str(python), "-m", "pip_audit", "--disable-pip", "--no-deps", "--progress-spinner=off", "--format=json"]
-    for name in PINS:
+    for name in LOCKS:
         command += ["-r", str(ROOT / name)]
     read_pip_audit(_output(command), report)
 
@@ -237,10 +209,7 @@ def _output(command: list[str]) -> str:
 def offline(root: Path = ROOT) -> Report:
     """The part that needs no network."""
     report = Report()
-    files = {name: (root / name).read_text(encoding="utf-8") for name in PINS}
-    pinned = audit_pins(files, report)
-    own = [each for name in PINS[:-1] for each in pins(files[name])[0]]
-    audit_installed([each for each in pinned if str(each) in set(map(str, own))], report)
+    note_licenses((root / LOCKS[0]).read_text(encoding="utf-8"), report)
     package, lock = ((root / "dev" / name).read_text("utf-8") for name in ("package.json", "package-lock.json"))
     audit_npm(json.loads(package), json.loads(lock), report)
     from dev import licences
@@ -252,6 +221,7 @@ def offline(root: Path = ROOT) -> Report:
 def main() -> int:
     """Audit, print the report and return the exit code."""
     report = offline()
+    _ask_bicep(report)
     _ask_pip(report)
     _ask_npm(report)
     print(report.text())

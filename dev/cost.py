@@ -23,6 +23,9 @@ LEAD_KB = 20
 YEAR = 12
 """Months that leads are kept (LEADS_RETENTION_DAYS)."""
 ALERT_RULES = 7
+"""Rules on logs."""
+SITE_RULES = 2
+"""Rules on the site's own counts, where leads come by HTTPS; one otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,11 @@ WATCH = Counts(runs=1, tables=6)
 """One run that finds nothing new, for one table."""
 SWEEP = Counts(runs=1, tables=20, blob_writes=2.5)
 """One run that finds nothing to do, with its share of the hourly and the daily work."""
-HOST = Counts(queue=MONTH / 2, blob_others=MONTH / 10)
-"""The host, as if it looked at a queue every two seconds all month and renewed its locks. An estimate: there are two
-queues, and they are looked at so often only while there is work."""
+HOST = Counts(queue=MONTH / 2, blob_writes=MONTH / 30, blob_others=MONTH / 10)
+"""One instance of the host all month, as if it looked at a queue every two seconds, and renewed its locks. An estimate:
+there are two queues, and they are looked at so often only while there is work; with a watch each minute there is hardly
+a time without an instance. Since April 2026 the host also lists containers every 30 seconds
+(Azure/azure-functions-host#11765)."""
 IDLE = WATCH * (MONTH / 60) + SWEEP * (MONTH / 300) + HOST
 
 
@@ -126,7 +131,7 @@ def by_volume(price: Mapping[str, float]) -> str:
 
 def with_options(price: Mapping[str, float]) -> str:
     """The table of whole bills, after free grants and with three destinations, next to the other ways."""
-    alerts = ALERT_RULES * price["alert-rule"]
+    alerts = ALERT_RULES * price["alert-rule"] + SITE_RULES * price["metric-rule"]
     ready = always_ready(price)
     lines = [
         "| leads a month | bare | with alerts | and always ready | Microsoft's table alone | Power Automate Premium |",
@@ -153,8 +158,9 @@ def watch(price: Mapping[str, float], seconds: float) -> float:
 def options(price: Mapping[str, float]) -> str:
     """The table of what can be chosen."""
     rows = {
-        f"Alert rules (`alertEmail`): {ALERT_RULES} of them, each looking every 15 minutes": ALERT_RULES
-        * price["alert-rule"],
+        f"Alert rules (`alertEmail`): {ALERT_RULES} on logs, every 15 minutes, and {SITE_RULES} on the site": (
+            ALERT_RULES * price["alert-rule"] + SITE_RULES * price["metric-rule"]
+        ),
         "One HTTPS instance that is always ready (`alwaysReadyHttp = 1`), 512 MB": always_ready(price),
         "The watch each 15 seconds instead of each minute, before free grants": watch(price, 15) - watch(price, 60),
         "The watch each 5 minutes instead of each minute, before free grants": watch(price, 300) - watch(price, 60),

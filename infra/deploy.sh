@@ -29,7 +29,7 @@ fail() {
 }
 
 # Everything that changes or asks Azure is shown before it runs. No secret is ever an argument.
-run() {
+show() {
   local word
   printf '+' >&2
   for word; do
@@ -39,8 +39,8 @@ run() {
     esac
   done
   printf '\n' >&2
-  "$@"
 }
+run() { show "$@"; "$@"; }
 
 # Asks a person, who is not there with --yes.
 agreed() {
@@ -76,6 +76,17 @@ except (ValueError, KeyError, TypeError):
     sys.exit(1)
 print(found)' "$@"; }
 
+# NAME: that key out of a list of keys, empty where the list has none of that name. What is no list is no answer.
+key_named() { python3 -c 'import json, sys
+try:
+    keys = json.load(sys.stdin)
+except ValueError:
+    sys.exit(1)
+if not isinstance(keys, dict):
+    sys.exit(1)
+keys = keys["properties"] if isinstance(keys.get("properties"), dict) else keys
+print(keys.get(sys.argv[1]) or "")' "$1"; }
+
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 parameters=
 dynamics=
@@ -108,12 +119,13 @@ fi
 [ -f "$parameters" ] || fail "There is no file $parameters." 2
 
 step_name='Before anything is done'
-package=$(mktemp -d)/app.zip
+work=$(mktemp -d)
+package=$work/app.zip
 finish() {
   local status=$?
-  rm -rf "$(dirname "$package")"
-  if ((status == 1)); then
-    printf '\nStopped at: %s\nWhat was done stays. When the cause is mended, run the same command again.\n' "$step_name" >&2
+  rm -rf "$work"
+  if ((status != 0 && status != 2)); then
+    printf '\nStopped at: %s\nWhat was done stays. Remove the cause, then run the same command again.\n' "$step_name" >&2
   fi
 }
 trap finish EXIT
@@ -125,6 +137,13 @@ done
 if [ -n "$dynamics" ]; then
   command -v pac >/dev/null || fail 'pac was not found. The Power Platform CLI: https://aka.ms/PowerPlatformCLI' 2
 fi
+
+# 2.87 hides the keys of a function, and those before it wait for ever when a new app is not healthy at once.
+step 'Azure CLI'
+version=$(run az version --output json | json azure-cli) || fail 'az does not tell its version. Update it: az upgrade' 2
+python3 -c 'import re, sys
+sys.exit([int(part) for part in re.findall(r"\d+", sys.argv[1])[:2]] < [2, 88])' "$version" ||
+  fail "The Azure CLI is $version, and this needs 2.88.0 or later. Update it: az upgrade" 2
 
 step 'Account'
 run az account show --query '{subscription: name, user: user.name}' --output table ||
@@ -145,17 +164,31 @@ if [ -z "$yes" ]; then
 
 Into the resource group $group of this subscription go: a function app on a Flex Consumption plan, two storage
 accounts, a Key Vault, Application Insights with its workspace, and, with an alertEmail, alert rules. docs/cost.md says
-what a month costs: under a dollar for most publishers, plus about half a dollar an alert rule, plus about five if
-alwaysReadyHttp is 1.
+what a month costs: a little more than a dollar for most publishers, plus about four with an alertEmail, plus about five
+if alwaysReadyHttp is 1.
 TEXT
   agreed || fail 'Nothing was created.' 2
 fi
+step 'Package'
+build=$(run python3 "$here/package.py" "$package") || fail 'There is no package, and nothing was changed. Why stands above.'
+
 if [ "$exists" != true ]; then
+  step 'A new resource group'
   run az group create --name "$group" --location "$location" --output none
 fi
 
+# Those that have a value: Azure adds empty ones by itself.
 setting_names() {
-  run az functionapp config appsettings list --resource-group "$group" --name "$1" --query '[].name' --output tsv | LC_ALL=C sort
+  run az functionapp config appsettings list --resource-group "$group" --name "$1" --query '[?value].name' --output tsv |
+    LC_ALL=C sort
+}
+# Whether a setting is one of this app's that this version of it does not read. Others are nobody's business here.
+unknown_to_the_app() {
+  local code=$here/../leads place
+  place=$(tr '[:upper:]' '[:lower:]' <<<"${1%%_*}")
+  case $1 in *__*) return 1 ;; esac
+  [ "$place" = leads ] || [ -e "$code/destinations/$place.py" ] || [ -d "$code/destinations/$place" ] || return 1
+  ! grep -rqw --include='*.py' "$1" "$code"
 }
 # A deployment sets exactly what the file says: a clone without the group's own file would undo a whole set-up.
 losses() {
@@ -186,54 +219,61 @@ lead_url=$(json leadUrl value <<<"$outputs")
 inbox=$(json inboxAccount value <<<"$outputs")
 client_id=$(json identityClientId value <<<"$outputs")
 alerted=$(json alerted value <<<"$outputs")
+inbox_suffix=$(json inboxEndpointSuffix value <<<"$outputs")
+site="/subscriptions/{subscriptionId}/resourceGroups/$group/providers/Microsoft.Web/sites/$app"
 names=$(setting_names "$app")
 unknown=
 for setting in $names; do
-  place=$(tr '[:upper:]' '[:lower:]' <<<"${setting%%_*}")
-  case $setting in *__*) continue ;; esac
-  if [ "$place" = leads ] || [ -f "$here/../leads/destinations/$place.py" ]; then
-    grep -rqw --include='*.py' "$setting" "$here/../leads" || unknown="$unknown $setting"
-  fi
+  if unknown_to_the_app "$setting"; then unknown="$unknown $setting"; fi
 done
 if [ -n "$unknown" ]; then
   printf '\nThese settings mean nothing to this version of the app; see CHANGELOG.md:%s\n' "$unknown" >&2
 fi
 
 step 'Code (some minutes)'
-run python3 "$here/package.py" "$package"
-publish() {
-  run az functionapp deployment source config-zip --resource-group "$group" --name "$app" --src "$package" \
-    --build-remote true --output none
-}
-patiently 5 60 publish || fail 'The code could not be published. What Azure said stands above.'
+# `false` has to be said: left out means that Azure installs the dependencies anew, for a Python of its own choice.
+publish=(az functionapp deployment source config-zip --resource-group "$group" --name "$app" --src "$package"
+  --build-remote false --output none)
+for ((try = 1; ; try++)); do
+  show "${publish[@]}"
+  if said=$("${publish[@]}" 2>&1); then break; fi
+  printf '%s\n' "$said" >&2
+  # The code is there, and az does not like how it starts: the next step looks whether its functions are there.
+  if grep -qiE 'unhealthy|partially successful' <<<"$said"; then break; fi
+  # Roles that are not known yet, another deployment, a service that is not there yet: all of these pass.
+  if ((try == 5)) || ! grep -qwE '403|409|503|Forbidden|Conflict|Service ?Unavailable' <<<"$said"; then
+    fail 'The code could not be published. What Azure said stands above.'
+  fi
+  printf 'Not yet. Trying again (%s of 5).\n' "$try" >&2
+  sleep "${DEPLOY_PAUSE:-60}"
+done
 
 # Without this a changed secret is taken up within 24 hours, and so is a first one whose role was not known in time.
-refresh() {
-  run az rest --method post --output none --url "/subscriptions/{subscriptionId}/resourceGroups/$group/providers/\
-Microsoft.Web/sites/$app/config/configreferences/appsettings/refresh?api-version=2022-03-01"
-}
-refresh || printf 'The secrets could not be read anew. Changed ones are taken up within 24 hours.\n' >&2
+run az rest --method post --output none --url "$site/config/configreferences/appsettings/refresh?api-version=2022-03-01" ||
+  printf 'The secrets could not be read anew. Changed ones are taken up within 24 hours.\n' >&2
 
 step "receive_lead's own key"
 is_there() {
   run az functionapp function show --resource-group "$group" --name "$app" --function-name receive_lead --output none
 }
 patiently 10 30 is_there || fail "The code is there, but its functions are not. See in the portal: the function app > Diagnose and solve problems."
+# FUNCTION NAME: one of its keys. The host answers for its keys some time after Azure knows its functions.
 key_of() {
-  run az functionapp function keys list --resource-group "$group" --name "$app" --function-name "$1" \
-    --query "$2" --output tsv
+  run az rest --method post --url "$site/functions/$1/listkeys?api-version=2024-11-01" --output json | key_named "$2"
 }
-# The host answers for its keys some time after Azure knows its functions, and only while it runs.
-own_key() {
-  key=$(key_of receive_lead marketplace) || return 1
-  if [ -z "$key" ]; then
-    run az functionapp function keys set --resource-group "$group" --name "$app" --function-name receive_lead \
-      --key-name marketplace --output none || return 1
-    key=$(key_of receive_lead marketplace) || return 1
-  fi
-  [ -n "$key" ]
-}
-patiently 6 20 own_key || fail 'Azure gave no key for receive_lead. What it said stands above.'
+own_key() { key=$(key_of receive_lead marketplace); }
+# Partner Center has this key: it is set only where a whole list has none, only once, and shown as Azure has it then.
+patiently 6 20 own_key ||
+  fail "Azure did not tell the keys of receive_lead, so none was set. What it said stands above."
+if [ -z "$key" ]; then
+  (umask 077 && python3 -c 'import json, secrets
+print(json.dumps({"properties": {"name": "marketplace", "value": secrets.token_urlsafe(42)}}))' >"$work/key.json")
+  run az rest --method put --url "$site/functions/receive_lead/keys/marketplace?api-version=2024-11-01" \
+    --body "@$work/key.json" --output none ||
+    printf 'Whether the key was set is not clear. Looking.\n' >&2
+  own_key_is_there() { own_key && [ -n "$key" ]; }
+  patiently 6 20 own_key_is_there || fail 'Azure has no key for receive_lead yet. What it said stands above.'
+fi
 
 application_user="2. Leads into Dynamics without any secret: register the app's identity as application user of the environment, with
    --dynamics URL, or by hand:
@@ -256,6 +296,16 @@ call() {
   curl --config - --silent --max-time 60 --write-out '\n%{http_code}' "$@" <<<"$config" || true
 }
 
+# Without this key the test lead is only not shown arriving, and the build not compared.
+ops_key=$(key_of ops default) || ops_key=
+# NAME BODY: the app's answer to an operator's question.
+ask() {
+  answer=$(call "url = \"${lead_url%/leads}/ops/api/$1\"
+header = \"x-functions-key: $ops_key\"" --request POST --header 'content-type: application/json' \
+    --header 'x-leads-request: 1' --data "$2")
+  [ "${answer##*$'\n'}" = 200 ]
+}
+
 if [ -n "$test_lead" ]; then
   step 'A test lead'
   body=$(python3 -c 'import json, time
@@ -274,13 +324,8 @@ print(json.dumps({"userDetails": user, "leadSource": "AzureMarketplace", "action
   id=$(json id <<<"${answer%$'\n'*}")
   printf 'It was answered with 202: it is kept, as %s.\n' "$id"
 
-  # The lead is safe by now: without this key it is only not shown arriving.
-  ops_key=$(key_of ops default) || ops_key=
   follow() {
-    answer=$(call "url = \"${lead_url%/leads}/ops/api/show\"
-header = \"x-functions-key: $ops_key\"" --request POST --header 'content-type: application/json' \
-      --header 'x-leads-request: 1' --data "{\"id\": \"$id\"}")
-    [ "${answer##*$'\n'}" = 200 ] || return 1
+    ask show "{\"id\": \"$id\"}" || return 1
     states=$(printf '%s' "${answer%$'\n'*}" | python3 -c 'import json, sys
 for delivery in json.load(sys.stdin)["deliveries"]:
     print("  %-12s %s" % (delivery["destination"], delivery["state"]))' 2>/dev/null)
@@ -298,6 +343,17 @@ for delivery in json.load(sys.stdin)["deliveries"]:
   printf 'Its whole story: .venv/bin/python -m leads show %s --url %s\n' "$id" "${lead_url%/api/leads}"
 fi
 
+step 'What runs now'
+same_build() { ask health '{}' && running=$(json build <<<"${answer%$'\n'*}") && [ "$running" = "$build" ]; }
+running=
+if patiently 6 10 same_build; then
+  printf 'Build %s, on Python %s.\n' "$build" "$(json python <<<"${answer%$'\n'*}")"
+elif [ -n "$running" ]; then
+  fail "Build $build was published, and the app still runs $running. Wait some minutes, then run this again."
+else
+  printf 'The app did not tell which build it runs; %s was published.\n' "$build" >&2
+fi
+
 step_name='The end'
 cat <<TEXT
 
@@ -305,7 +361,7 @@ cat <<TEXT
 
 1. Tell Partner Center where leads go (docs/which-way-in.md says which way suits you, and what to click).
    Azure Table, the default. The connection string to paste, a credential, is shown by:
-     az storage account show-connection-string --resource-group $group --name $inbox --query connectionString --output tsv
+     az storage account keys list --resource-group $group --account-name $inbox --output tsv --query "join('', ['DefaultEndpointsProtocol=https;AccountName=$inbox;AccountKey=', [0].value, ';EndpointSuffix=$inbox_suffix'])"
    HTTPS endpoint. The URL to paste; it is a credential too, whoever has it can send leads:
      $lead_url?code=$key
 $application_user
@@ -314,4 +370,6 @@ $application_user
 TEXT
 if [ "$alerted" != True ]; then
   printf '\nNobody is told when leads are in trouble: set alertEmail in %s and run this again.\n' "$parameters"
+elif [ "$exists" != true ]; then
+  printf '\nAzure Monitor may mail once that the watch is silent and that a lead is open too long, since its rules were\nthere before the code. It mails again when they see the app.\n'
 fi

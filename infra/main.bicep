@@ -1,5 +1,5 @@
 // Everything that the app needs, in one resource group. Inline resources only: nothing is fetched to compile it.
-// Checked for syntax, names and properties; never compiled or deployed by its authors. See README.md beside this file.
+// Compiled to main.json beside this file, and never deployed by its authors: README.md says what was checked by what.
 targetScope = 'resourceGroup'
 
 @description('Where everything is created. Flex Consumption must exist there: az functionapp list-flexconsumption-locations.')
@@ -11,17 +11,17 @@ param location string = resourceGroup().location
 param name string = 'leads'
 
 @description('Tags of every resource.')
-param tags object = {}
+param tags { *: string } = {}
 
 @description('Settings of the app by name, as docs/settings.md lists them; all values are text, an empty one counts as not set. Secrets do not belong here. What Azure itself dictates (storage, telemetry, inbox) is set by the template.')
-param settings object = {}
+param settings { *: string } = {}
 
 @description('Names of the settings that are secrets and that the app shall have. Each becomes a Key Vault reference.')
 param secretSettings string[] = []
 
 @description('Values of secret settings by name. One that is empty or missing leaves the secret in the vault as it is, so values are needed once, and again when they change.')
 @secure()
-param secrets object = {}
+param secrets { *: string } = {}
 
 @description('The tables that Microsoft writes leads to. Partner Center asks for a connection string only: the name is Microsoft\'s.')
 @minLength(1)
@@ -36,7 +36,7 @@ param retentionDays int = 365
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
 param storageSku string = 'Standard_LRS'
 
-@description('Most instances that may run at once: the upper bound of cost under a flood. Each makes one delivery at a time, and Dynamics takes 52 requests of one user at a time: keep it under 52 with Dynamics.')
+@description('Instances that each group of functions may have at once. Azure counts per group and does not hold HTTP to it, so it is no limit of cost: monthlyBudget tells of cost. An instance makes one delivery at a time, and Dynamics takes 52 requests of one user at a time: keep it under 52 with Dynamics.')
 @minValue(40)
 @maxValue(1000)
 param maximumInstances int = 40
@@ -52,6 +52,13 @@ param alwaysReadyHttp int = 0
 
 @description('Whom Azure Monitor tells when leads are in trouble. Empty: no alert rule is created.')
 param alertEmail string = ''
+
+@description('What a month may cost, in the currency of the subscription, before alertEmail hears of it: at 80 and at 100 percent, and when 100 are forecast. Nothing is stopped. 0: no budget is created.')
+@minValue(0)
+param monthlyBudget int = 0
+
+@description('The month that the budget begins with, as its first day: 2026-12-01. The current month when the budget is created, and the same text ever after, since Azure refuses to move it.')
+param monthlyBudgetFrom string = ''
 
 @description('How often the alert rules look. Azure charges less for looking less often.')
 @allowed(['PT5M', 'PT10M', 'PT15M'])
@@ -74,7 +81,61 @@ param logsRetentionDays int = 90
 @description('Purge protection of the Key Vault. It cannot be switched off again, and a removed vault then keeps its name for 90 days.')
 param vaultPurgeProtection bool = false
 
-var suffix = uniqueString(resourceGroup().id, name)
+@description('Whether every character of a text is one of the allowed ones, in lower or upper case.')
+func only(text string, allowed string) bool =>
+  empty(filter(range(0, length(text)), i => !contains(allowed, toLower(substring(text, i, 1)))))
+
+@description('Whether a table of a storage account can have this name.')
+func isTable(name string) bool =>
+  length(name) >= 3 && length(name) <= 63 && toLower(name) != 'tables' && only(
+    name,
+    'abcdefghijklmnopqrstuvwxyz0123456789'
+  ) && only(take(name, 1), 'abcdefghijklmnopqrstuvwxyz')
+
+@description('Whether a text looks like one e-mail address.')
+func isAddress(text string) bool =>
+  length(split(text, '@')) == 2 && !empty(first(split(text, '@'))) && only(
+    last(split(text, '@')),
+    'abcdefghijklmnopqrstuvwxyz0123456789-.'
+  ) && contains(last(split(text, '@')), '.') && empty(filter([' ', ',', ';', '<', '>'], c => contains(text, c)))
+
+// As the app names them: DYNAMICS_CLIENT_SECRET, and DYNAMICS_EMEA_CLIENT_SECRET for the instance dynamics:emea.
+var knownSecrets = flatten(map(
+  items(loadJsonContent('secrets.json')),
+  place => map(place.value, field => '${place.key}_|_${field}')
+))
+
+@description('Whether a setting is one of the known secrets, of a destination or of an instance of it.')
+func isSecret(name string, known string[]) bool =>
+  !empty(filter(known, each => startsWith(name, first(split(each, '|'))) && endsWith(name, last(split(each, '|')))))
+
+var problems = concat(
+  map(
+    filter(inboxTables, name => !isTable(name)),
+    name => 'inboxTables: no table can be called "${name}". Use 3 to 63 letters and digits, a letter first.'
+  ),
+  empty(alertEmail) || isAddress(alertEmail) ? [] : ['alertEmail: "${alertEmail}" is not an e-mail address.'],
+  map(
+    filter(secretSettings, name => !isSecret(name, knownSecrets)),
+    name =>
+      'secretSettings: the app has no secret setting ${name}. It has: ${replace(join(knownSecrets, ', '), '_|_', '_')}.'
+  ),
+  map(
+    filter(items(settings), setting => !empty(setting.value) && isSecret(setting.key, knownSecrets)),
+    setting =>
+      'settings: ${setting.key} is a secret. Delete it there, name it in secretSettings, and give its value in an environment variable.'
+  ),
+  monthlyBudget == 0 || !empty(alertEmail) ? [] : ['monthlyBudget: nobody would hear of it. Set alertEmail too.'],
+  monthlyBudget == 0 || (length(monthlyBudgetFrom) == 10 && only(monthlyBudgetFrom, '0123456789-') && endsWith(
+      monthlyBudgetFrom,
+      '-01'
+    ))
+    ? []
+    : ['monthlyBudgetFrom: say with which month the budget begins, such as 2026-12-01, and do not change it later.']
+)
+
+// Every name depends on it, so nothing is created while a parameter is wrong.
+var suffix = empty(problems) ? uniqueString(resourceGroup().id, name) : fail(join(problems, ' '))
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: '${name}-${suffix}'
@@ -83,7 +144,6 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' 
 }
 
 module state 'modules/state.bicep' = {
-  name: 'state'
   params: {
     location: location
     tags: tags
@@ -95,7 +155,6 @@ module state 'modules/state.bicep' = {
 }
 
 module inbox 'modules/inbox.bicep' = {
-  name: 'inbox'
   params: {
     location: location
     tags: tags
@@ -107,11 +166,11 @@ module inbox 'modules/inbox.bicep' = {
 }
 
 module vault 'modules/vault.bicep' = {
-  name: 'vault'
   params: {
     location: location
     tags: tags
     vaultName: '${name}-${suffix}'
+    secretSettings: secretSettings
     secrets: secrets
     purgeProtection: vaultPurgeProtection
     principalId: identity.properties.principalId
@@ -119,7 +178,6 @@ module vault 'modules/vault.bicep' = {
 }
 
 module monitoring 'modules/monitoring.bicep' = {
-  name: 'monitoring'
   params: {
     location: location
     tags: tags
@@ -131,7 +189,6 @@ module monitoring 'modules/monitoring.bicep' = {
 }
 
 module alerts 'modules/alerts.bicep' = if (!empty(alertEmail)) {
-  name: 'alerts'
   params: {
     location: location
     tags: tags
@@ -140,11 +197,47 @@ module alerts 'modules/alerts.bicep' = if (!empty(alertEmail)) {
     every: alertEvery
     watchSilence: watchSilence
     insightsId: monitoring.outputs.insightsId
+    appId: app.outputs.appId
+    httpsWay: alwaysReadyHttp > 0
+  }
+}
+
+resource budget 'Microsoft.Consumption/budgets@2024-08-01' = if (monthlyBudget > 0) {
+  name: name
+  properties: {
+    category: 'Cost'
+    amount: monthlyBudget
+    timeGrain: 'Monthly'
+    timePeriod: {
+      startDate: monthlyBudgetFrom
+    }
+    notifications: {
+      'most-of-it': {
+        enabled: true
+        thresholdType: 'Actual'
+        operator: 'GreaterThanOrEqualTo'
+        threshold: 80
+        contactEmails: [alertEmail]
+      }
+      'all-of-it': {
+        enabled: true
+        thresholdType: 'Actual'
+        operator: 'GreaterThanOrEqualTo'
+        threshold: 100
+        contactEmails: [alertEmail]
+      }
+      'more-is-expected': {
+        enabled: true
+        thresholdType: 'Forecasted'
+        operator: 'GreaterThan'
+        threshold: 100
+        contactEmails: [alertEmail]
+      }
+    }
   }
 }
 
 module app 'modules/app.bicep' = {
-  name: 'app'
   params: {
     location: location
     tags: tags
@@ -177,6 +270,9 @@ output inboxAccount string = inbox.outputs.accountName
 
 @description('Resource id of that storage account.')
 output inboxAccountId string = inbox.outputs.accountId
+
+@description('Last part of the connection string for Partner Center.')
+output inboxEndpointSuffix string = environment().suffixes.storage
 
 @description('The storage account that holds the leads.')
 output stateAccount string = state.outputs.accountName

@@ -17,6 +17,8 @@ param inboxTables = ['MarketplaceLeads']
 param settings = {
   LEADS_DESTINATIONS: 'console' // for example 'dynamics,email,teams'
   LEADS_TEST_LEADS: ''
+  LEADS_ROUTES: ''
+  LEADS_OWN_DOMAINS: ''
   LEADS_STAGES: ''
   LEADS_WATCH_SCHEDULE: ''
   LEADS_SWEEP_SCHEDULE: ''

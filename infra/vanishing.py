@@ -1,27 +1,28 @@
-"""Tell which settings of a running app a deployment would take away. Any Python 3.8 will do.
+"""Tell which settings of a running app a deployment would take away. Any Python 3.9 will do.
 
     az bicep build-params --file FILE --stdout | python3 infra/vanishing.py NAMES DESTINATIONS
 
-NAMES are the settings that the app has, apart by white space, DESTINATIONS is its LEADS_DESTINATIONS. Each loss is a
-line on standard output; none is no loss. Values of other settings are neither asked for nor shown. Exit code 1: what
-the file sets could not be read.
+NAMES are the settings of the app that have a value, apart by white space, DESTINATIONS is its LEADS_DESTINATIONS. Each
+loss is a line on standard output; none is no loss. Values of other settings are neither asked for nor shown. Exit code
+1: what the file sets could not be read.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 
-TEMPLATE = Path(__file__).resolve().parent / "modules" / "app.bicep"
+TEMPLATE = Path(__file__).resolve().parent / "main.json"
+OF_THE_PLATFORM = ("AzureWebJobsStorage", "DEPLOYMENT_STORAGE_CONNECTION_STRING", "WEBSITE_", "FUNCTIONS_", "SCM_")
+"""What Azure sets by itself begins like this, and comes back by itself."""
 
 
 def set_by_template() -> set[str]:
     """The names of the settings that the template gives every app."""
-    source = TEMPLATE.read_text(encoding="utf-8")
-    blocks = re.findall(r"^var (?:identity|platform)Settings = \{\n(.*?)^\}", source, re.DOTALL | re.MULTILINE)
-    return {name for block in blocks for name in re.findall(r"^  (\w+):", block, re.MULTILINE)}
+    template = json.loads(TEMPLATE.read_text(encoding="utf-8"))
+    variables = template["resources"]["app"]["properties"]["template"]["variables"]
+    return {*variables["identitySettings"], *variables["platformSettings"]}
 
 
 def set_by_file(built: str) -> dict[str, str]:
@@ -46,7 +47,8 @@ def destinations(value: str) -> list[str]:
 def lost(names: list[str], old: str, built: str) -> list[str]:
     """What the app has, and would not have any more, as lines for people."""
     given = set_by_file(built)
-    found = sorted(set(names) - given.keys() - set_by_template())
+    gone = set(names) - given.keys() - set_by_template()
+    found = sorted(name for name in gone if not name.startswith(OF_THE_PLATFORM))
     if "LEADS_DESTINATIONS" in given:
         kept = destinations(given["LEADS_DESTINATIONS"])
         found += [f"LEADS_DESTINATIONS without {name}" for name in destinations(old) if name not in kept]

@@ -56,17 +56,16 @@ class Worker:
         )
 
 
-def environment(name: str, *more: str) -> str:
-    """The Python of a virtual environment with what is deployed and with `more`, made once for each set of pins.
+def environment(name: str, *more: str, requirements: Path | None = ROOT / "requirements.txt") -> str:
+    """The Python of a virtual environment with `requirements` and with `more`, made once for each set of pins.
 
     Skips the test where there is no Python 3.13, which the worker code needs.
     """
-    base = _python313()
+    base = python313()
     if base is None:
         pytest.skip("Microsoft's worker code needs Python 3.13, and there is none on this machine")
     home = ROOT / ".local" / name
-    deployed = ROOT / "requirements.txt"
-    pins = "\n".join([deployed.read_text(), RUNTIME, *more, ""])
+    pins = "\n".join([requirements.read_text() if requirements else "", RUNTIME, *more, ""])
     stamp = home / "pins.txt"
     home.parent.mkdir(exist_ok=True)
     with home.with_suffix(".lock").open("w") as lock:
@@ -74,15 +73,16 @@ def environment(name: str, *more: str) -> str:
         if not stamp.exists() or stamp.read_text() != pins:
             subprocess.run([base, "-m", "venv", "--clear", str(home)], check=True)
             pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*pip, "-r", str(deployed)], check=True)
+            if requirements:
+                subprocess.run([*pip, "-r", str(requirements)], check=True)
             subprocess.run([*pip, RUNTIME, *more], check=True)
             stamp.write_text(pins)
     return str(home / "bin" / "python")
 
 
 @contextmanager
-def started(python: str, storage: str, **environ: str) -> Iterator[Worker]:
-    """A worker with these settings, and its end in good order."""
+def started(python: str, storage: str, app: Path = ROOT, /, **environ: str) -> Iterator[Worker]:
+    """A worker of the app in a folder, with these settings, and its end in good order."""
     settings = {
         "PATH": os.environ["PATH"],
         "AzureWebJobsStorage": storage,
@@ -95,7 +95,7 @@ def started(python: str, storage: str, **environ: str) -> Iterator[Worker]:
         # A file and no pipe: nobody reads it while the app logs.
         tempfile.TemporaryFile("w+") as log,
         subprocess.Popen(
-            [python, str(DRIVER), str(ROOT)],
+            [python, str(DRIVER), str(app)],
             env=settings | environ,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -122,7 +122,7 @@ def started(python: str, storage: str, **environ: str) -> Iterator[Worker]:
         assert process.wait(30) == 0
 
 
-def _python313() -> str | None:
+def python313() -> str | None:
     """A Python 3.13 that starts, on the path or among pyenv's."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     candidates = [shutil.which("python3.13"), shutil.which("python3")]

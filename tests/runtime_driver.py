@@ -9,14 +9,17 @@ JSON object on one line: `{"capabilities": …, "functions": …}`, the function
 in the package; as there (azure-functions-python-worker, `AsyncLoggingHandler`) it sits at the root logger and sends the
 formatted message. The root logger keeps Python's level, a stricter one than the worker's, so nothing leans on it.
 
-The package's modules are internal to it, so its version is pinned. The host is not in it: what the host would have
-done (routes, keys, cron, queues) is up to `dev.host`.
+Asked for the function `modules`, it tells which modules were loaded from where.
+
+The modules of Microsoft's package are internal to it, so its version is pinned. The host is not in it: what the host
+would have done (routes, keys, cron, queues) is up to `dev.host`.
 """
 
 import asyncio
 import importlib
 import json
 import logging
+import os
 import sys
 import types
 import uuid
@@ -79,8 +82,22 @@ def say(answer: dict[str, Any]) -> None:
     print(json.dumps(answer), file=OUT, flush=True)
 
 
+def modules() -> dict[str, Any]:
+    """Where the modules that are no part of Python were loaded from, and which bytecode was taken."""
+    found = {name: getattr(module, "__spec__", None) for name, module in sys.modules.items()}
+    outside = {
+        name: spec
+        for name, spec in found.items()
+        if spec and spec.origin and spec.has_location and not spec.origin.startswith((sys.base_prefix, __file__))
+    }
+    compiled = {name: spec.cached for name, spec in outside.items() if spec.cached and os.path.exists(spec.cached)}
+    return {"ok": True, "error": "", "modules": {n: s.origin for n, s in outside.items()}, "compiled": compiled}
+
+
 async def main() -> None:
-    sys.path.insert(0, APP_DIR)
+    # The order of Azure's worker: the package's dependencies, the worker's own, the app.
+    sys.path.insert(0, f"{APP_DIR}/.python_packages/lib/site-packages")
+    sys.path.append(APP_DIR)
     runtime: Any = importlib.import_module("azure_functions_runtime")
     invocation: Any = importlib.import_module("azure_functions_runtime.native_invocation")
     datum: Any = importlib.import_module("azure_functions_runtime.bindings.datumdef").Datum
@@ -112,6 +129,9 @@ async def main() -> None:
 
     for line in sys.stdin:
         name, value, metadata = json.loads(line)
+        if name == "modules":
+            say(modules())
+            continue
         trigger = next(
             binding
             for binding in map(json.loads, functions[name].raw_bindings)

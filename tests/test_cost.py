@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -66,7 +67,10 @@ def test_an_app_that_waits_stays_within_the_free_grants() -> None:
 
 
 def test_the_short_version_is_true() -> None:
-    assert cost.bill(500, 3, PRICE, grants=True).total < 1, "under a dollar"
+    assert 1 < cost.bill(500, 3, PRICE, grants=True).total < 1.3, "a little more than a dollar"
+    probe = cost.MONTH / 30 / 1e4 * PRICE["10k-blob-write"]
+    assert probe == pytest.approx(cost.bill(500, 3, PRICE, grants=True).total / 3, rel=0.15), "a third of it"
+    assert probe == pytest.approx(0.44, abs=0.005), "about 44 cents"
     assert cost.bill(500, 3, PRICE, grants=True).compute == 0
     attempts = cost.bill(1, 10, PRICE, grants=False).total - cost.bill(1, 0, PRICE, grants=False).total
     assert attempts < 0.005, "ten attempts of one delivery are far below a cent"
@@ -74,9 +78,13 @@ def test_the_short_version_is_true() -> None:
 
 
 def test_the_number_of_alert_rules_is_that_of_the_template() -> None:
-    source = (ROOT / "infra" / "modules" / "alerts.bicep").read_text(encoding="utf-8")
-    named = re.findall(r"^    name: '([\w-]+)'$", source, re.MULTILINE)
-    assert len(named) + source.count("resource refused ") == cost.ALERT_RULES
+    template = json.loads((ROOT / "infra" / "main.json").read_text(encoding="utf-8"))
+    alerts = template["resources"]["alerts"]["properties"]["template"]
+    variables = alerts["variables"]
+    on_logs = [r for r in alerts["resources"].values() if r["type"] == "Microsoft.Insights/scheduledQueryRules"]
+    assert len(on_logs) == 3, "one for each of `reports`, one for each of `watches`, and `refused`"
+    assert len(variables["reports"]) + len(variables["watches"]) + 1 == cost.ALERT_RULES
+    assert variables["statuses"].count("'metric'") == cost.SITE_RULES
 
 
 def test_the_schedules_are_those_that_are_counted() -> None:

@@ -9,6 +9,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from leads import settings
 from leads.transport import SEND_SECONDS
 
@@ -27,13 +29,18 @@ def seconds(span: str) -> int:
 
 
 def pinned(name: str) -> dict[str, list[str]]:
-    lines = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith(("#", "-r "))]
+    """The versions by package of a file that `make lock` wrote. Each has a hash, and nothing has an address."""
     found: dict[str, list[str]] = {}
-    for line in lines:
-        pin = re.fullmatch(r"([A-Za-z0-9._-]+)==([0-9a-z.]+)(; python_version (?:<|>=) \"3\.13\")?", line)
-        assert pin, f"{name}: {line} is not pinned"
-        found.setdefault(pin[1].lower(), []).append(pin[2])
+    text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", "")
+    for line in text.splitlines():
+        if line and not line.lstrip().startswith("#"):
+            pin = re.fullmatch(r"([a-z0-9.-]+)==([0-9a-z.]+)( ; [^#:]+?)?((?: +--hash=sha256:[0-9a-f]{64})+)", line)
+            assert pin, f"{name}: {line[:80]} is not a pin with a hash"
+            found.setdefault(pin[1], []).append(pin[2])
     return found
+
+
+LOCKS = ("requirements.txt", "requirements-dev.txt", "infra/requirements-package.txt", "dev/requirements-audit.txt")
 
 
 class TestHostJson:
@@ -92,9 +99,31 @@ class TestSample:
 
 
 class TestRequirements:
-    def test_all_are_pinned(self) -> None:
-        assert pinned("requirements-dev.txt")
+    @pytest.mark.parametrize("name", LOCKS)
+    def test_all_are_pinned_by_hash_and_name_no_address(self, name: str) -> None:
+        assert pinned(name)
+        assert not re.search(r"://|--(extra-)?index|--find-links|--trusted", (ROOT / name).read_text(encoding="utf-8"))
+
+    def test_each_python_has_its_worker_library(self) -> None:
         assert pinned("requirements.txt")["azure-functions"] == ["1.26.0", "2.3.0"]
+
+    def test_what_is_deployed_is_what_was_tested(self) -> None:
+        tested, deployed = pinned("requirements-dev.txt"), pinned("infra/requirements-package.txt")
+        assert {name: versions for name, versions in deployed.items() if versions[0] not in tested[name]} == {}
+        assert deployed["azure-functions"] == ["2.3.0"]
+        assert pinned("requirements.txt").items() <= tested.items()
+
+    def test_the_package_has_a_lock_without_markers(self) -> None:
+        """Pip evaluates markers for the machine that builds, not for the one that runs."""
+        assert ";" not in (ROOT / "infra" / "requirements-package.txt").read_text(encoding="utf-8")
+
+    @pytest.mark.parametrize("name", LOCKS)
+    def test_what_a_person_wrote_is_in_the_lock(self, name: str) -> None:
+        source = "requirements.in" if name.startswith("infra/") else name.replace(".txt", ".in")
+        lines = (ROOT / source).read_text(encoding="utf-8").splitlines()
+        wanted = {line for line in lines if line and not line.startswith(("#", "-"))}
+        assert wanted
+        assert wanted - pinned(name).keys() == set(), "run: make lock"
 
     def test_nothing_heavy_is_deployed(self) -> None:
         heavy = {"aiohttp", "azure-identity", "httpx", "pandas", "pydantic", "powerplatform-dataverse-client"}

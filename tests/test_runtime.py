@@ -1,24 +1,42 @@
-"""The app under Microsoft's own worker code, on Python 3.13: indexing, bindings, and a lead from call to record."""
+"""The package under Microsoft's own worker code, on Python 3.13: indexing, bindings, a lead from call to record.
+
+The Python that runs it has the worker and nothing else: what the app needs has to come out of the package.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
-from tests.runtime import LEAD, Worker, environment, started
+from tests.runtime import LEAD, ROOT, Worker, environment, started
 
 
 @pytest.fixture(scope="module")
-def worker(azurite: str) -> Iterator[Worker]:
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package, unzipped into an empty folder."""
+    folder = tmp_path_factory.mktemp("package")
+    maker = [sys.executable, str(ROOT / "infra" / "package.py"), "--python", environment("worker", requirements=None)]
+    subprocess.run([*maker, str(folder / "app.zip")], check=True)
+    with zipfile.ZipFile(folder / "app.zip") as archive:
+        archive.extractall(folder / "wwwroot")
+    return folder / "wwwroot"
+
+
+@pytest.fixture(scope="module")
+def worker(package: Path, azurite: str) -> Iterator[Worker]:
     """A worker with the settings of a fresh app."""
-    with started(environment("venv313"), azurite) as running:
+    with started(environment("worker", requirements=None), azurite, package) as running:
         yield running
 
 
@@ -103,3 +121,23 @@ def test_a_lead_goes_from_call_to_delivery(worker: Worker, azurite: str) -> None
 @pytest.mark.parametrize("name", ["watch_tables", "sweep_open_leads"])
 def test_timers_can_be_called_late(worker: Worker, name: str) -> None:
     worker.invoke(name, json.dumps({"IsPastDue": True, "ScheduleStatus": {}, "Schedule": {"AdjustForDST": True}}))
+
+
+def test_every_module_of_the_app_and_of_its_dependencies_comes_out_of_the_package(
+    worker: Worker, package: Path
+) -> None:
+    """The worker brings azure-functions and Werkzeug too; those of the package go first, as in Azure."""
+    answer = worker.invoke("modules", "")
+    outside = {name: file for name, file in answer["modules"].items() if not file.startswith(str(package))}
+    assert {name.partition(".")[0] for name in outside} <= {"azure_functions_runtime"}
+    assert {"leads", "azure.functions", "azure.data.tables", "requests"} <= answer["modules"].keys()
+    loaded = [file for name, file in answer["compiled"].items() if name.startswith("leads")]
+    assert loaded
+    assert all(file.endswith(".cpython-313.pyc") for file in loaded)
+
+
+def test_the_package_is_left_as_it_was(worker: Worker, package: Path) -> None:
+    """Azure mounts it read-only."""
+    with zipfile.ZipFile(package.parent / "app.zip") as archive:
+        there = {file.relative_to(package).as_posix() for file in package.rglob("*") if file.is_file()}
+        assert there == set(archive.namelist())

@@ -6,7 +6,7 @@
 param location string
 
 @description('Tags of every resource.')
-param tags object
+param tags { *: string }
 
 @description('Start of the names of the rules.')
 param prefix string
@@ -22,6 +22,12 @@ param watchSilence string
 
 @description('Resource id of Application Insights.')
 param insightsId string
+
+@description('Resource id of the function app.')
+param appId string
+
+@description('Whether leads come by HTTPS.')
+param httpsWay bool
 
 var events = '''
 traces
@@ -198,7 +204,8 @@ resource watchRules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
   }
 ]
 
-// A request that Microsoft does not send again: what was answered with 5xx may be lost.
+// A request that Microsoft does not send again: what was answered with 5xx may be lost. This one knows that it was a
+// lead, and sees only what reached the app; siteRules see what Azure answered in its place, and not what was asked.
 resource refused 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   name: '${prefix}-refused'
   location: location
@@ -206,7 +213,7 @@ resource refused 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   kind: 'LogAlert'
   properties: {
     displayName: 'Leads: a lead was answered with an error'
-    description: 'A lead could not be made durable and was answered with 5xx. It may have arrived all the same. Compare with Referrals in Partner Center, and import what is missing: docs/operations.md.'
+    description: 'A lead could not be made durable and was answered with 5xx. It may have arrived all the same. Compare with Referrals in Partner Center, and import what is missing: docs/operations.md. This rule sees what the app itself answered. What Azure answered in its place is told by the rules site-5xx and site-401.'
     severity: 0
     enabled: true
     scopes: [insightsId]
@@ -233,3 +240,61 @@ resource refused 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
     }
   }
 }
+
+// Where leads come by table, a stranger without a key is no news.
+var statuses = concat(
+  [
+    {
+      name: 'site-5xx'
+      metric: 'Http5xx'
+      severity: 1
+      text: 'The app, or Azure in its place, answered a call with 5xx. If it was a lead, Microsoft may not send it again. Compare with Referrals in Partner Center, and import what is missing: docs/operations.md.'
+    }
+  ],
+  httpsWay
+    ? [
+        {
+          name: 'site-401'
+          metric: 'Http401'
+          severity: 1
+          text: 'A call was turned away for its key. Somebody has a wrong one, or Azure answered before it had loaded the keys of an app that just started. If it was a lead, Microsoft may not send it again. Compare with Referrals in Partner Center, and import what is missing: docs/operations.md.'
+        }
+      ]
+    : []
+)
+
+resource siteRules 'Microsoft.Insights/metricAlerts@2018-03-01' = [
+  for status in statuses: {
+    name: '${prefix}-${status.name}'
+    location: 'global'
+    tags: tags
+    properties: {
+      description: status.text
+      severity: status.severity
+      enabled: true
+      scopes: [appId]
+      evaluationFrequency: 'PT5M'
+      windowSize: 'PT15M'
+      autoMitigate: true
+      criteria: {
+        'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+        allOf: [
+          {
+            criterionType: 'StaticThresholdCriterion'
+            name: status.name
+            metricNamespace: 'Microsoft.Web/sites'
+            metricName: status.metric
+            timeAggregation: 'Total'
+            operator: 'GreaterThan'
+            threshold: 0
+          }
+        ]
+      }
+      actions: [
+        {
+          actionGroupId: people.id
+        }
+      ]
+    }
+  }
+]

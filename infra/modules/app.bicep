@@ -1,10 +1,10 @@
-// The function app on a Flex Consumption plan: Python 3.13, no key and no secret among its settings.
+// The function app on a Flex Consumption plan: no key and no secret among its settings.
 
 @description('Where it is created.')
 param location string
 
 @description('Tags of every resource.')
-param tags object
+param tags { *: string }
 
 @description('Name of the function app and of its plan.')
 param appName string
@@ -37,7 +37,7 @@ param vaultName string
 param insightsConnectionString string
 
 @description('Settings of the app by name. An empty one is left out.')
-param settings object
+param settings { *: string }
 
 @description('Names of the settings whose values are in the vault.')
 param secretSettings string[]
@@ -51,12 +51,7 @@ param instanceMemory int
 @description('Instances that are always ready to answer HTTPS.')
 param alwaysReadyHttp int
 
-// Somebody may write 7 for '7': what is no text becomes one.
-var givenSettings = toObject(
-  filter(items(settings), item => !empty(string(item.value))),
-  item => item.key,
-  item => string(item.value)
-)
+var givenSettings = toObject(filter(items(settings), item => !empty(item.value)), item => item.key, item => item.value)
 
 // Without a version: a new value of the secret is taken up within 24 hours, or at once after a change of settings.
 var secretReferences = toObject(
@@ -129,7 +124,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
       }
       runtime: {
         name: 'python'
-        version: '3.13'
+        version: loadJsonContent('../runtime.json').python
       }
       scaleAndConcurrency: {
         maximumInstanceCount: maximumInstances
@@ -166,6 +161,9 @@ resource scmPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2
 
 @description('Name of the function app.')
 output appName string = app.name
+
+@description('Resource id of the function app.')
+output appId string = app.id
 
 @description('Host name of the function app.')
 output hostName string = app.properties.defaultHostName

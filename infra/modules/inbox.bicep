@@ -6,7 +6,7 @@
 param location string
 
 @description('Tags of every resource.')
-param tags object
+param tags { *: string }
 
 @description('Name of the storage account.')
 @minLength(3)

@@ -4,16 +4,19 @@
 param location string
 
 @description('Tags of every resource.')
-param tags object
+param tags { *: string }
 
 @description('Name of the vault.')
 @minLength(3)
 @maxLength(24)
 param vaultName string
 
-@description('Values by name of the setting. An empty one changes nothing in the vault.')
+@description('Names of the settings that are secrets.')
+param secretSettings string[]
+
+@description('Values by name of the setting. One that is empty or missing changes nothing in the vault.')
 @secure()
-param secrets object
+param secrets { *: string }
 
 @description('Whether the vault and its secrets can be purged before 90 days have passed.')
 param purgeProtection bool
@@ -42,13 +45,13 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
   }
 }
 
-// Names of secrets may hold no underscore.
+// Names of secrets may hold no underscore. The loop counts names and not values: what-if cannot count what is secret.
 resource values 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = [
-  for secret in filter(items(secrets), item => !empty(item.value)): {
+  for setting in secretSettings: if (!empty(secrets[?setting])) {
     parent: vault
-    name: replace(secret.key, '_', '-')
+    name: replace(setting, '_', '-')
     properties: {
-      value: secret.value
+      value: secrets[?setting] ?? ''
     }
   }
 ]

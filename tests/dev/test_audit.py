@@ -18,46 +18,6 @@ def test_this_project_has_no_offline_finding() -> None:
     assert any("azure-core" in note for note in report.notes)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "requests",
-        "requests>=2",
-        "requests==2.*",
-        "requests==2.34.2,!=2.34.3",
-        "requests @ https://example.com/requests.whl",
-        "https://example.com/requests.whl",
-        "git+https://example.com/requests",
-        "-e .",
-        "--index-url https://example.com/simple",
-        "--extra-index-url=https://example.com/simple",
-    ],
-)
-def test_what_is_no_exact_pin_is_a_finding(line: str) -> None:
-    assert audit.pins(line)[1]
-
-
-def test_exact_pins_comments_and_markers_are_fine() -> None:
-    text = '# why\n-r requirements.txt\n\na==1.2.3\nb==2026.1.post1; python_version < "3"  # why\nc[x]==1!2.0+local\n'
-    found, wrong = audit.pins(text)
-    assert [each.name for each in found] == ["a", "b", "c"]
-    assert wrong == []
-
-
-def test_two_pins_of_one_package_are_a_finding() -> None:
-    report = Report()
-    audit.audit_pins({"one": "Some_Thing==1", "two": "some-thing==2"}, report)
-    assert report.findings == ["some-thing is pinned to ==1 and ==2."]
-
-
-def test_what_a_pin_brings_has_to_be_pinned_and_installed_as_pinned() -> None:
-    report = Report()
-    pinned, _ = audit.pins("pytest==0.1")
-    audit.audit_installed(pinned, report)
-    assert any("is installed, and ==0.1 is pinned" in finding for finding in report.findings)
-    assert "pytest brings pluggy, which is not pinned." in report.findings
-
-
 def test_an_address_a_missing_hash_and_a_range_in_the_npm_files_are_findings() -> None:
     report = Report()
     lock = {
@@ -135,9 +95,25 @@ def test_a_finding_counts_more_than_what_was_not_asked() -> None:
 
 
 def test_the_auditor_and_what_it_brings_is_pinned_and_no_part_of_the_app() -> None:
-    app = (audit.ROOT / "requirements.txt").read_text("utf-8")
-    own = (audit.ROOT / audit.PINS[-1]).read_text("utf-8")
-    assert "pip_audit==" in own
-    assert "pip_audit" not in app
+    app = (audit.ROOT / "requirements-dev.txt").read_text("utf-8")
+    own = (audit.ROOT / audit.LOCKS[-1]).read_text("utf-8")
+    assert "pip-audit==" in own
+    assert "pip-audit" not in app
     assert audit.AUDITOR.is_relative_to(audit.ROOT / ".local")
     assert Path(".local/") in {Path(line) for line in (audit.ROOT / ".gitignore").read_text("utf-8").split()}
+
+
+def test_old_versions_of_azures_interfaces_are_told_and_no_finding() -> None:
+    report = Report()
+    line = (
+        "infra/modules/app.bicep(89,42) : Warning use-recent-api-versions: Use more recent API version for "
+        "'Microsoft.Web/serverfarms'. '2024-11-01' is 758 days old, should be no more than 730 days old, or the most "
+        "recent. Acceptable versions: 2026-01-01, 2025-03-01 [https://aka.ms/bicep/linter-diagnostics]\n"
+    )
+    audit.read_bicep(line * 2, report)
+    assert report.notes == [
+        "Azure's interfaces older than two years: Microsoft.Web/serverfarms 2024-11-01, now 2025-03-01."
+    ]
+    assert report.code == 0
+    audit.read_bicep("", report)
+    assert report.notes[-1] == "Azure's interfaces older than two years: none."

@@ -1,0 +1,187 @@
+"""The templates under Microsoft's compiler: no finding, main.json is what they compile to, refusals in words."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev import bicep
+from tests.infra import deployment
+from tests.infra.deployment import INFRA, needs_compiler
+
+FILES = sorted([*INFRA.rglob("*.bicep"), *INFRA.glob("*.bicepparam")])
+ENTRIES = [INFRA / "main.bicep", INFRA / "azd.bicep"]
+
+pytestmark = needs_compiler
+
+
+@pytest.mark.parametrize("file", ENTRIES, ids=lambda file: file.name)
+def test_the_linter_finds_nothing(file: Path) -> None:
+    done = bicep.run("lint", file)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_it_is_formatted(file: Path) -> None:
+    done = bicep.run("format", file, "--stdout")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == file.read_text(encoding="utf-8"), f"run: bicep format {file}"
+
+
+def without_generator(template: Any) -> Any:
+    """The template without the note of who compiled it, which differs between versions of the compiler."""
+    if isinstance(template, dict):
+        return {key: without_generator(value) for key, value in template.items() if key != "_generator"}
+    return [without_generator(value) for value in template] if isinstance(template, list) else template
+
+
+def test_the_published_template_is_what_they_compile_to() -> None:
+    wrote = deployment.template()["metadata"]["_generator"]["version"]
+    done = bicep.run("build", INFRA / "main.bicep", "--stdout")
+    assert done.returncode == 0, done.stderr
+    compiled = json.loads(done.stdout)
+    here = compiled["metadata"]["_generator"]["version"]
+    if here != wrote:
+        pytest.skip(f"infra/main.json was written by Bicep {wrote}, and {here} is here: they were not compared")
+    assert without_generator(compiled) == without_generator(deployment.template()), "run: make templates"
+
+
+class TestRules:
+    SOURCE = (INFRA / "bicepconfig.json").read_text(encoding="utf-8")
+
+    def test_each_is_an_error_or_off_with_a_reason(self) -> None:
+        levels = dict(re.findall(r'^        "([\w-]+)": \{ "level": "(\w+)" \}', self.SOURCE, re.MULTILINE))
+        assert len(levels) > 50
+        assert set(levels.values()) == {"error", "off"}
+        reasoned = re.findall(
+            r'^        // .{20,}\n        "([\w-]+)": \{ "level": "off" \}', self.SOURCE, re.MULTILINE
+        )
+        assert [name for name, level in levels.items() if level == "off"] == reasoned
+
+    @pytest.mark.parametrize(
+        ("name", "old", "new", "finding"),
+        [
+            ("main.bicep", "param tags { *: string } = {}", "param tags object = {}", "use-user-defined-types"),
+            (
+                "main.bicep",
+                "module vault 'modules/vault.bicep' = {",
+                "module vault 'modules/vault.bicep' = {\n  name: 'x'",
+                "no-module-",
+            ),
+            ("main.bicep", "@secure()\nparam secrets", "param secrets", "secure-secrets-in-params"),
+            (
+                "main.bicep",
+                "output alerted bool = !empty(alertEmail)",
+                "output alerted bool = true",
+                "no-hardcoded-out",
+            ),
+            ("main.bicep", "    sku: storageSku\n", "    skuName: storageSku\n", "BCP035"),
+            ("modules/app.bicep", "httpsOnly: true", "httpOnly: true", "BCP089"),
+            ("modules/app.bicep", "reserved: true", "reserved: 'yes'", "BCP036"),
+            ("modules/state.bicep", "storageAccounts@2025-01-01", "storageAccounts@2025-01-02", "BCP081"),
+        ],
+    )
+    def test_the_check_can_fail(self, tmp_path: Path, name: str, old: str, new: str, finding: str) -> None:
+        shutil.copytree(INFRA, tmp_path, dirs_exist_ok=True)
+        file = tmp_path / name
+        source = file.read_text(encoding="utf-8")
+        assert old in source
+        file.write_text(source.replace(old, new, 1), encoding="utf-8")
+        done = bicep.run("lint", tmp_path / "main.bicep")
+        assert finding in done.stderr
+
+
+@pytest.mark.parametrize("file", [deployment.MAIN, deployment.FULL], ids=lambda file: file.name)
+def test_the_whole_deployment_can_be_predicted(file: Path) -> None:
+    """Else `az deployment group what-if` would leave things out."""
+    found = deployment.snapshot(file)
+    assert found["diagnostics"] == []
+    assert "[" not in json.dumps([each.get("copy") for each in found["predictedResources"]]).strip("[]")
+
+
+class TestWrongParameters:
+    """They are refused before anything is created, all at once and in words."""
+
+    def said(self, tmp_path: Path, old: str, new: str) -> str:
+        source = deployment.FULL.read_text(encoding="utf-8")
+        assert old in source
+        file = tmp_path / "wrong.bicepparam"
+        file.write_text(source.replace(old, new, 1), encoding="utf-8")
+        code, said, _ = deployment.predicted(file)
+        assert code == 1, "it was not refused"
+        assert deployment.HUSH not in said
+        return said
+
+    @pytest.mark.parametrize(
+        ("old", "new", "words"),
+        [
+            ("'OtherLeads'", "'Other-Leads'", 'inboxTables: no table can be called "Other-Leads".'),
+            ("'OtherLeads'", "'4Leads'", 'no table can be called "4Leads"'),
+            ("'OtherLeads'", "'ab'", 'no table can be called "ab"'),
+            ("'OtherLeads'", "'Tables'", 'no table can be called "Tables"'),
+            ("'OtherLeads'", "''", 'no table can be called ""'),
+            ("'operations@contoso.com'", "'operations'", 'alertEmail: "operations" is not an e-mail address.'),
+            ("'operations@contoso.com'", "'a@b.c, d@e.f'", "is not an e-mail address"),
+            ("'operations@contoso.com'", "'Ops <a@b.c>'", "is not an e-mail address"),
+            ("'operations@contoso.com'", "'a@localhost'", "is not an e-mail address"),
+            (
+                "'TEAMS_WEBHOOK_URL'",
+                "'TEAMS_WEBHOK_URL'",
+                "the app has no secret setting TEAMS_WEBHOK_URL. It has: DYN",
+            ),
+            ("LEADS_LANGUAGE: ''", "TEAMS_WEBHOOK_URL: 'https://x'", "settings: TEAMS_WEBHOOK_URL is a secret."),
+            ("LEADS_LANGUAGE: ''", "EMAIL_EMEA_SMTP_URL: 'x'", "settings: EMAIL_EMEA_SMTP_URL is a secret."),
+            ("'operations@contoso.com'", "''", "monthlyBudget: nobody would hear of it. Set alertEmail too."),
+            ("'2026-12-01'", "'2026-12-02'", "monthlyBudgetFrom: say with which month the budget begins"),
+            ("'2026-12-01'", "''", "monthlyBudgetFrom: say with which month the budget begins"),
+            ("LEADS_LANGUAGE: ''", "LEADS_BACKFILL_DAYS: 7", '"LEADS_BACKFILL_DAYS" expected a value of type "string"'),
+        ],
+    )
+    def test_it_says_what_is_wrong(self, tmp_path: Path, old: str, new: str, words: str) -> None:
+        assert words in self.said(tmp_path, old, new)
+
+    def test_all_are_told_at_once(self, tmp_path: Path) -> None:
+        said = self.said(
+            tmp_path, "param inboxTables = ['MarketplaceLeads', 'OtherLeads']", "param inboxTables = ['a', 'b-']"
+        )
+        assert '"a"' in said
+        assert '"b-"' in said
+
+    def test_an_empty_setting_is_no_secret_in_the_file(self, tmp_path: Path) -> None:
+        file = tmp_path / "fine.bicepparam"
+        source = deployment.FULL.read_text(encoding="utf-8")
+        file.write_text(source.replace("LEADS_LANGUAGE", "TEAMS_WEBHOOK_URL", 1), encoding="utf-8")
+        code, said, _ = deployment.predicted(file)
+        assert code == 0, said
+
+
+class TestAzd:
+    AZD = INFRA / "azd.bicepparam"
+
+    def test_it_passes_every_parameter_on(self) -> None:
+        source = (INFRA / "azd.bicep").read_text(encoding="utf-8")
+        passed = set(re.findall(r"^    (\w+): ", source, re.MULTILINE))
+        assert deployment.template()["parameters"].keys() <= passed
+
+    def test_it_gives_every_output(self) -> None:
+        source = (INFRA / "azd.bicep").read_text(encoding="utf-8")
+        assert set(re.findall(r"^output (\w+) ", source, re.MULTILINE)) == deployment.template()["outputs"].keys()
+
+    def test_it_makes_the_group_and_else_the_same_deployment(self) -> None:
+        def comparable(file: Path, group: str) -> dict[str, Any]:
+            """Resources by id; what only a running deployment can know is left out, since its expressions differ."""
+            found = deployment.snapshot(file, group)["predictedResources"]
+            return {each["id"]: re.sub(r'"\[.*?\]"', "", json.dumps(each, sort_keys=True)) for each in found}
+
+        there, here = comparable(self.AZD, ""), comparable(deployment.MAIN, deployment.GROUP)
+        group = f"/subscriptions/{deployment.SUBSCRIPTION}/resourceGroups/{deployment.GROUP}"
+        assert json.loads(there.pop(group))["tags"] == {"azd-env-name": deployment.GROUP}
+        assert there == here
+
+    def test_no_secret_is_among_the_plain_parameters(self) -> None:
+        assert deployment.HUSH not in json.dumps(deployment.snapshot(self.AZD, ""))
