@@ -7,14 +7,20 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
-from leads import log
+from leads import enabled, log
 from leads.errors import Misconfigured
+from leads.lead import Lead, Mark
+from leads.reader import Reader
 from leads.settings import Account, Settings, read
 from leads.store.doorbell import Doorbell, QueueDoorbell
 from leads.store.identity import Identity
 from leads.store.ledger import Ledger
 from leads.store.protocol import Inbox, Store
+
+if TYPE_CHECKING:
+    from leads.routes import Decision, Routes
 
 
 @dataclass
@@ -52,6 +58,40 @@ class App:
     def destinations(self) -> tuple[str, ...]:
         """The names of the destinations that leads go to."""
         return self.settings.destinations
+
+    @cached_property
+    def routes(self) -> Routes:
+        """The routes of LEADS_ROUTES. While one cannot be read, the last that could be, which the sweep keeps."""
+        from leads import routes
+
+        made = routes.parse(self.settings.routes, self.destinations)
+        if not made.problems:
+            return made
+        last = self.ledger.note("routes").values.get("text")
+        return routes.parse(str(last), None) if last else made
+
+    @cached_property
+    def own_domains(self) -> frozenset[str]:
+        """The publisher's own mail domains; what is wrong with them is told by `check`."""
+        from leads import marks
+
+        return marks.own_domains(Reader(self.environ, marks.SETTINGS))
+
+    def marks(self, lead: Lead) -> tuple[Mark, ...]:
+        """What the domain of a customer's address says about them."""
+        from leads import marks
+
+        return marks.marks(lead, self.own_domains)
+
+    def decide(self, lead: Lead) -> Decision:
+        """To which destinations a lead goes, and why. Without routes it is all of them, and nothing is looked at."""
+        from leads import routes
+
+        if not self.settings.routes:
+            return routes.Decision(self.destinations, None, ())
+        marks = self.marks(lead) if self.routes.asks_for_marks else ()
+        customers = [name for name in self.destinations if enabled.split(name)[0] in enabled.CUSTOMERS]
+        return routes.decide(self.routes, routes.facts(lead, marks), self.destinations, customers)
 
     @cached_property
     def ledger(self) -> Ledger:

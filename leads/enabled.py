@@ -13,6 +13,9 @@ from typing import Any, cast
 from leads.contract import Destination
 from leads.reader import Problem, Reader, Setting
 
+CUSTOMERS = frozenset({"follow_up"})
+"""The destinations of the kind `customer`, known without importing any: intake decides where a lead goes."""
+
 _FOLDER = Path(__file__).parent / "destinations"
 
 

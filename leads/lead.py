@@ -115,6 +115,8 @@ class Lead:
     """Fields that this app does not know, as they came (JSON values)."""
     issues: tuple[str, ...] = ()
     """What could not be understood or kept whole: `<field>: <what>`. Holds no personal data."""
+    route: str = ""
+    """The route that decided where the lead goes, as `2: country=DE > email:emea`; empty where none did."""
     raw: str = ""
     """Name of the blob with the bytes as they arrived."""
 

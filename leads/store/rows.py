@@ -52,6 +52,7 @@ def lead_row(lead: Lead) -> Row:
         "contact_withheld": lead.contact_withheld,
         "extra": _json(lead.extra),
         "issues": _json(lead.issues),
+        "route": lead.route,
         "raw": lead.raw,
     }
     values |= {name: str(value) for name, value in asdict(lead.contact).items()}
@@ -80,6 +81,7 @@ def read_lead(row: Row) -> Lead:
         contact_withheld=value.get("contact_withheld") is True,
         extra=json.loads(_text(value, "extra") or "{}"),
         issues=tuple(json.loads(_text(value, "issues") or "[]")),
+        route=_text(value, "route"),
         raw=_text(value, "raw"),
     )
 

@@ -1,0 +1,109 @@
+"""Where a lead goes and why: by the routes as they are, and what would change if they decided again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+from leads import delivery, enabled, log, routes
+from leads.app import App
+from leads.contract import RULES
+from leads.intake import normalize, payload
+from leads.lead import Delivery, Lead, State, Via
+from leads.store.ledger import LEADS, Case, Line
+from leads.store.protocol import Changed, Exists
+from leads.store.rows import delivery_row
+
+REASON = "the routes no longer choose this destination"
+
+
+class NotALead(Exception):
+    """The text is no lead. `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def explain(app: App, lead: Lead) -> dict[str, Any]:
+    """Where a lead would go now, route by route, and what is wrong with LEADS_ROUTES. Asks no destination anything."""
+    made = routes.parse(app.settings.routes, app.destinations)
+    decision = app.decide(lead)
+    told = asdict(decision)
+    return {
+        "destinations": list(decision.destinations),
+        "route": decision.route,
+        "routes": told["routes"],
+        "problems": [asdict(problem) for problem in made.problems],
+    }
+
+
+def read(app: App, text: bytes, now: datetime) -> Lead:
+    """The lead in a text: a body as Microsoft posts it, or a row of the table as JSON. Raises NotALead."""
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):
+        row = None
+    is_row = isinstance(row, dict) and {"PartitionKey", "RowKey"} <= row.keys()
+    try:
+        fields = payload.read_row(row) if is_row and isinstance(row, dict) else payload.read(text)
+    except payload.NotALead as error:
+        raise NotALead(error.reason) from None
+    via = Via.TABLE if is_row else Via.HTTPS
+    lead = normalize.normalize(fields, via=via, arrived_at=now, stages=app.settings.stages)
+    return replace(lead, id="0" * 16 + "-" + "0" * 16)
+
+
+def change(app: App, case: Case) -> tuple[list[str], list[str]]:
+    """What the routes as they are would change of a lead: destinations that are new, and open ones to be skipped."""
+    wanted = app.decide(case.lead).destinations
+    held = {one.destination for one in case.deliveries}
+    new = [name for name in wanted if name not in held and _gets(case.lead, name)]
+    dropped = [one.destination for one in case.deliveries if one.state == State.OPEN and one.destination not in wanted]
+    return new, dropped
+
+
+def _gets(lead: Lead, name: str) -> bool:
+    """Old and imported leads keep the rules of the destination's kind."""
+    try:
+        rules = RULES[enabled.load(name).KIND]
+    except (KeyError, ImportError):
+        return False
+    return lead.via != Via.IMPORT or rules.replayed_old
+
+
+def apply(app: App, case: Case, now: datetime) -> tuple[int, int]:
+    """Let the routes decide again about a lead; returns how many deliveries were added and how many skipped.
+
+    What is delivered is neither repeated nor touched. The open line comes first, for a crash between.
+    """
+    new, dropped = change(app, case)
+    if not new and not dropped:
+        return 0, 0
+    app.ledger.open(Line(case.lead.id, case.lead.raw, case.lead.arrived_at))
+    added = sum(_add(app, case.lead.id, name, now) for name in new)
+    skipped = sum(_skip(app, one, now) for one in case.deliveries if one.destination in dropped)
+    return added, skipped
+
+
+def _add(app: App, lead_id: str, name: str, now: datetime) -> bool:
+    try:
+        app.store.insert(LEADS, delivery_row(Delivery(lead_id, name, State.OPEN, next_at=now)))
+    except Exists:
+        return False
+    log.event("replayed", lead=lead_id, destination=name)
+    app.ring(lead_id, name)
+    return True
+
+
+def _skip(app: App, one: Delivery, now: datetime) -> bool:
+    if delivery.is_claimed(one, now):
+        return False
+    try:
+        app.ledger.save(replace(one, state=State.SKIPPED, reason=REASON, finished_at=now, claimed_until=None))
+    except Changed:
+        return False
+    log.event("skipped", lead=one.lead_id, destination=one.destination)
+    return True
