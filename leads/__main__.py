@@ -18,6 +18,7 @@ from typing import Any
 
 from leads import __version__
 from leads.errors import Failure, Misconfigured
+from leads.intake.times import Order
 from leads.operate import operations
 from leads.operate.cli import importing, look, order
 from leads.operate.cli.look import FINDING, WRONG_USE, Call
@@ -160,6 +161,9 @@ def parser() -> argparse.ArgumentParser:
 
     made = command("import", importing.import_leads, "bring leads in from a CSV file or from old rows of the table")
     made.add_argument("file", metavar="FILE.csv", nargs="?", type=Path)
+    made.add_argument(
+        "--dates", type=Order, choices=Order, help="how the file writes dates, where no day above 12 tells"
+    )
     made.add_argument(
         "--table", metavar="NAME", help="bring in the rows of this watched table that are older than the app"
     )

@@ -30,6 +30,8 @@ class App:
     settings: Settings
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Where destinations read their settings."""
+    logged: dict[str, tuple[str, int]] = field(default_factory=dict, repr=False)
+    """Of events that a stranger can cause at will: the hour, and how often this process logged them in it."""
 
     @cached_property
     def store(self) -> Store:

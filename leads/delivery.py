@@ -279,9 +279,8 @@ def _reason_to_skip(app: App, lead: Lead, kind: Kind, *, replayed: bool) -> str:
         return f"a test lead, and LEADS_TEST_LEADS is {tests}"
     if replayed and not rules.replayed:
         return "an operator replayed it, and this is made once only"
-    age = lead.arrived_at - lead.created_at
-    if age > timedelta(days=app.settings.backfill_days) and not (rules.replayed_old if replayed else rules.old):
-        return f"it was more than {app.settings.backfill_days} days old on arrival (LEADS_BACKFILL_DAYS)"
+    if lead.old and not (rules.replayed_old if replayed else rules.old):
+        return "it was brought in from the past (LEADS_BACKFILL_DAYS)"
     return ""
 
 
@@ -299,6 +298,7 @@ def step(app: App, history: History, destination: str, kind: Kind, now: datetime
         later=tuple(_earlier(case, destination) for case in others if _order(case.lead) > _order(lead)),
         remote_id=own.remote_id if own else "",
         replayed=own.replayed if own else False,
+        old=lead.old,
         records=tuple(_records(app, lead, history)) if kind == Kind.NOTIFICATION else (),
     )
 

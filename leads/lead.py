@@ -67,6 +67,12 @@ COUNTRIES = frozenset(_CODES.split())
 """The alpha-2 codes of ISO 3166-1."""
 
 
+def halves(lead_id: str) -> tuple[str, str]:
+    """The customer and the event that a lead id names; no event where `lead_id` is none."""
+    customer, _, event = lead_id.partition("-")
+    return customer, event
+
+
 @dataclass(frozen=True, slots=True)
 class Contact:
     """Who the customer is. A field that did not come is the empty string."""
@@ -111,6 +117,11 @@ class Lead:
     is_test: bool = False
     do_not_contact: bool = False
     contact_withheld: bool = False
+    old: bool = False
+    """Whether it was brought in on purpose from the past: an old record of an import, or a row older than the app.
+
+    Decided when it comes in. A lead that waited because its table could not be read is new, however long it took.
+    """
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Fields that this app does not know, as they came (JSON values)."""
     issues: tuple[str, ...] = ()
@@ -123,12 +134,12 @@ class Lead:
     @property
     def customer(self) -> str:
         """The customer's part of the lead id."""
-        return self.id.partition("-")[0]
+        return halves(self.id)[0]
 
     @property
     def event(self) -> str:
         """The event's part of the lead id."""
-        return self.id.partition("-")[2]
+        return halves(self.id)[1]
 
     @property
     def offer_name(self) -> str:

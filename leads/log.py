@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 
 EVENTS: dict[str, tuple[str, ...]] = {
@@ -52,6 +55,7 @@ _INFORMATION = frozenset(
         "forgotten",
     }
 )
+_held: ContextVar[list[Callable[[], None]] | None] = ContextVar("held", default=None)
 _logger = logging.getLogger("leads")
 # The root logger lets pass what the process around it chose; an exporter inside the worker chooses nothing.
 _logger.setLevel(logging.INFO)
@@ -66,4 +70,23 @@ def event(name: str, /, **fields: str | float | bool | datetime | None) -> None:
         key: value.isoformat() if isinstance(value, datetime) else value for key, value in fields.items()
     }
     level = logging.INFO if name in _INFORMATION else logging.WARNING
-    _logger.log(level, "%s", json.dumps(line, ensure_ascii=False))
+    held = _held.get()
+    if held is None:
+        _logger.log(level, "%s", json.dumps(line, ensure_ascii=False))
+    else:
+        held.append(lambda: _logger.log(level, "%s", json.dumps(line, ensure_ascii=False)))
+
+
+@contextmanager
+def held() -> Iterator[list[Callable[[], None]]]:
+    """Hold back what this thread logs; whoever gets the list calls each of it.
+
+    The host knows a function's lines by the thread that it called, and would not add those of another to its trace
+    (learn.microsoft.com/azure/azure-functions/functions-reference-python#log-from-created-threads).
+    """
+    lines: list[Callable[[], None]] = []
+    token = _held.set(lines)
+    try:
+        yield lines
+    finally:
+        _held.reset(token)

@@ -30,6 +30,9 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
 RETRY_SCHEDULE = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 """Seconds before each attempt; together 75 h 35 m, a weekend and more (Standard Webhooks 1.0.0)."""
 
+OWN_TABLES = frozenset({"events", "leads", "journal", "state"})
+"""The app's own tables, in lower case as Azure compares them. They are never watched."""
+
 TEST_LEADS = ("notify", "deliver", "ignore")
 
 DESTINATION = re.compile(r"[a-z][a-z0-9_]{0,39}(?::[a-z][a-z0-9]{0,19})?")
@@ -66,8 +69,8 @@ SETTINGS = (
     Setting(
         "LEADS_BACKFILL_DAYS",
         "Rows older than this at the first run become no lead, so that a new deployment does not shout about "
-        "the past (`python -m leads import --table` brings them in); and no notification is sent of a lead "
-        "that was older than this when it arrived",
+        "the past (`python -m leads import --table` brings them in); and no notification is sent of an imported "
+        "lead that is older than this",
         "7",
     ),
     Setting(
@@ -224,10 +227,11 @@ def read(environ: Mapping[str, str]) -> Settings:
     inbox = account(reader, "LEADS_INBOX")
     if inbox is None and len(reader.problems) == known:
         inbox = storage
+    is_shared = inbox is not None and storage is not None and inbox.name == storage.name
     settings = Settings(
         storage=storage,
         inbox=inbox,
-        inbox_tables=_tables(reader),
+        inbox_tables=_tables(reader, is_shared=is_shared),
         destinations=_enabled(reader),
         alerts=_destinations(reader, "LEADS_ALERTS", ""),
         url=_origin(reader),
@@ -250,11 +254,20 @@ def _quoted(item: str) -> str:
     return repr(item) if _QUOTABLE.fullmatch(item) else "What stands there"
 
 
-def _tables(reader: Reader) -> tuple[str, ...]:
-    """What cannot be a table is left out, since names of tables are logged: it may be a connection string."""
+def _tables(reader: Reader, *, is_shared: bool) -> tuple[str, ...]:
+    """What cannot be a table is left out, since names of tables are logged: it may be a connection string.
+
+    So are the app's own tables, where Microsoft's are in the same account: each lead would become the next one.
+    """
     tables = []
     for item in reader.items("LEADS_INBOX_TABLES", "MarketplaceLeads"):
-        if 3 <= len(item) <= 63 and item.isascii() and item.isalnum() and item[0].isalpha():
+        if is_shared and item.lower() in OWN_TABLES:
+            reader.problem(
+                "LEADS_INBOX_TABLES",
+                f"{item} is a table of this app.",
+                "Name the table that Microsoft writes to, which is MarketplaceLeads; this one is not read.",
+            )
+        elif 3 <= len(item) <= 63 and item.isascii() and item.isalnum() and item[0].isalpha():
             tables.append(item)
         else:
             reader.problem(

@@ -91,6 +91,17 @@ class FakeDestination:
         return f"remote-{lead.event}"
 
 
+class Noting:
+    """Stands before the store or the doorbell and notes the names of its calls."""
+
+    def __init__(self, inner: object, calls: list[str]) -> None:
+        self.inner, self.calls = inner, calls
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls.append(name)
+        return getattr(self.inner, name)
+
+
 @dataclass
 class World:
     """An app in memory and its clock."""
@@ -167,7 +178,8 @@ def world(
         environ or {}
     )
     made = settings.read(environ)
-    store, inbox, bell = MemoryStore(), MemoryInbox(), MemoryDoorbell(now)
+    store, bell = MemoryStore(), MemoryDoorbell(now)
+    inbox = MemoryInbox(clock=lambda: bell.now)
     load, names = enabled.load, enabled.names
     enabled.load = lambda name: places[name] if name in places else places.get(name.partition(":")[0]) or load(name)  # type: ignore[assignment,return-value]
     enabled.names = lambda: (*names(), *places)  # type: ignore[assignment]
@@ -182,4 +194,4 @@ def failing(kind: type[Failure], **details: Any) -> Failure:
     return kind("It did not work.", "Mend it.", **details)
 
 
-__all__ = ["NOON", "PERSON", "FakeDestination", "World", "failing", "post", "replace", "row", "world"]
+__all__ = ["NOON", "PERSON", "FakeDestination", "Noting", "World", "failing", "post", "replace", "row", "world"]

@@ -6,9 +6,10 @@ line; and whoever brings the same event again goes on where the crash was.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
@@ -16,10 +17,34 @@ from typing import Any
 
 from leads import log
 from leads.app import App
-from leads.intake import normalize, payload
+from leads.errors import Failure
+from leads.intake import normalize, payload, times
+from leads.intake.payload import Fields, NotALead
 from leads.lead import Lead, Via
 from leads.store.ledger import ACCEPTED, BACKFILLED, GONE, QUARANTINE, RAW, Line, Seen
+from leads.store.protocol import Blob
 from leads.store.rows import time_read, time_text
+
+__all__ = [
+    "BODY_LIMIT",
+    "LOGGED_AN_HOUR",
+    "REPEAT_WINDOW",
+    "NotALead",
+    "Receipt",
+    "TooLarge",
+    "accept",
+    "event_of_post",
+    "event_of_row",
+    "names_somebody",
+    "quarantine",
+    "quarantined_words",
+    "raw_name",
+    "receive",
+    "receive_row",
+    "redo",
+    "take_quarantined",
+    "take_waiting",
+]
 
 BODY_LIMIT = 256 * 1024
 """Bytes of a POST; real leads have one or two kilobytes."""
@@ -27,7 +52,20 @@ BODY_LIMIT = 256 * 1024
 REPEAT_WINDOW = timedelta(hours=2)
 """How long after midnight (UTC) an equal POST of the day before still counts as the same event."""
 
-_CODE = re.compile(r"[A-Za-z0-9_.-]{0,100}")
+SLOT = timedelta(minutes=10)
+"""How long equal POSTs that name nobody count as one event: two customers may send the very same bytes."""
+
+_OFFER = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}\.[a-z0-9][a-z0-9._-]{0,120}", re.IGNORECASE | re.ASCII)
+"""`publisher.offer` as Microsoft names it."""
+_TEST = re.compile(r"MSFT_TEST_\d{18}", re.ASCII)
+SHORT = 2
+"""Letters of a name that is found in an offer's id only as a word of its own."""
+LOGGED_AN_HOUR = 100
+"""Events of one name that a stranger can cause, and that one process logs in an hour."""
+SIZES_TOLD = 5
+"""Sizes of bodies that an alert names, the newest ones."""
+WAITS = "could not be stored when it came:"
+"""How the reason begins of bytes that are a lead and wait in quarantine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,44 +78,75 @@ class Receipt:
     quarantined: bool = False
 
 
-class NotALead(Exception):
-    """The bytes of a POST are no lead; they are in quarantine. `reason` says why, safely."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
 class TooLarge(NotALead):
     """The body is larger than any lead; only its size is kept."""
 
 
 def receive(app: App, body: bytes, now: datetime) -> Receipt:
-    """Accept the body of a POST. Raises NotALead after the bytes are safe in quarantine, and TooLarge."""
+    """Accept the body of a POST. Raises NotALead after the bytes are safe in quarantine, and TooLarge.
+
+    Any other exception means that the lead is not durable. Then the bytes are in quarantine or in raw, as far as
+    anything could be stored at all, and the sweep takes them in.
+    """
     if len(body) > BODY_LIMIT:
         quarantine(app, b"", Via.HTTPS, f"too large: {len(body)} bytes, not kept", now, size=len(body))
         raise TooLarge(f"The body has {len(body)} bytes; at most {BODY_LIMIT} are taken.")
     try:
-        payload.read(body)
-    except payload.NotALead as error:
+        fields = payload.read(body)
+    except NotALead as error:
         quarantine(app, body, Via.HTTPS, error.reason, now)
-        raise NotALead(error.reason) from None
-    return accept(app, _event_of_post(app, body, now), Via.HTTPS, body, now)
+        raise
+    except Exception:  # noqa: BLE001 - a bug of ours in reading: it comes up again behind raw, and is told there
+        fields = Fields()
+    try:
+        event, raw = _event_of_post(app, body, fields, now)
+        is_first = app.ledger.keep_raw(raw, body, Via.HTTPS, now)
+    except Exception as error:
+        why = error.cause if isinstance(error, Failure) else f"The storage failed ({type(error).__name__})."
+        with contextlib.suppress(Exception):
+            quarantine(app, body, Via.HTTPS, f"{WAITS} {why}", now, waits=True)
+        raise
+    # Nobody was asked before whether the event is known: nearly every POST is a new one, and says so by this write.
+    if is_first:
+        return _go_on(app, event, raw, Via.HTTPS, body, now, now)
+    seen = app.ledger.seen(event)
+    if seen is None:
+        return redo(app, raw, now) or _go_on(app, event, raw, Via.HTTPS, body, now, now)
+    return _again(app, event, seen, Via.HTTPS, now)
 
 
-def _event_of_post(app: App, body: bytes, now: datetime) -> tuple[str, str]:
-    """The event and the name of its raw. A retry that crosses midnight counts as the same event."""
-    content = payload.canonical(body)
-    earlier = now - REPEAT_WINDOW
-    if earlier.date() != now.date():
-        event = app.identity.of_post(content, earlier.strftime("%Y-%m-%d"))
+def _event_of_post(app: App, body: bytes, fields: Fields, now: datetime) -> tuple[str, str]:
+    """The event and the name of its raw. A retry that crosses midnight, or the end of a slot, is the same event."""
+    is_named = names_somebody(fields)
+    earlier = now - (REPEAT_WINDOW if is_named else SLOT)
+    if _span(fields, earlier) != _span(fields, now):
+        event = event_of_post(app, body, fields, earlier)
         name = raw_name(event, earlier)
         raw = app.store.get_blob(RAW, name)
         arrived_at = time_read(raw.metadata.get("arrived_at")) if raw else None
-        if arrived_at and arrived_at > earlier:
+        if arrived_at and (arrived_at > earlier or not is_named):
             return event, name
-    event = app.identity.of_post(content, now.strftime("%Y-%m-%d"))
+    event = event_of_post(app, body, fields, now)
     return event, raw_name(event, now)
+
+
+def event_of_post(app: App, body: bytes, fields: Fields, at: datetime) -> str:
+    """The event that a POST at this time is: its canonical content in the span of time that makes equal ones one."""
+    return app.identity.of_post(payload.canonical(body), _span(fields, at))
+
+
+def _span(fields: Fields, at: datetime) -> str:
+    """The UTC day; the ten minutes for a POST that names nobody, since a double costs less than a loss."""
+    return f"{at:%Y-%m-%d}" if names_somebody(fields) else _slot(at)
+
+
+def _slot(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H}:{at.minute // 10}0"
+
+
+def names_somebody(fields: Fields) -> bool:
+    """Whether a name, an address or a phone number came, so that equal content means the same customer."""
+    return bool(fields.first_name or fields.last_name or fields.email or fields.phone)
 
 
 def receive_row(app: App, table: str, row: Mapping[str, Any], now: datetime) -> Receipt:
@@ -97,19 +166,32 @@ def raw_name(event: str, day: datetime) -> str:
 
 
 def accept(
-    app: App, arrival: tuple[str, str], via: Via, body: bytes, now: datetime, *, bring_in: bool = False
+    app: App,
+    arrival: tuple[str, str],
+    via: Via,
+    body: bytes,
+    now: datetime,
+    *,
+    bring_in: bool = False,
+    old: bool = False,
 ) -> Receipt:
     """Take one arrival all the way: `arrival` is its event and the name of its raw.
 
     A known event is a no-op, except that what a crash left undone is completed. With `bring_in` an event that was
-    only noted as older than the app becomes a lead after all.
+    only noted as older than the app becomes a lead after all. `old` says that the lead is from the past: no news.
     """
     event, raw = arrival
     seen = app.ledger.seen(event)
-    if seen is None or (bring_in and seen.fate == BACKFILLED):
-        app.ledger.keep_raw(raw, body, via, now)
-        return _go_on(app, event, raw, via, body, now, now)
-    if via != Via.TABLE:
+    if seen is not None and not (bring_in and seen.fate == BACKFILLED):
+        return _again(app, event, seen, via, now)
+    if app.ledger.keep_raw(raw, body, via, now, old=old):
+        return _go_on(app, event, raw, via, body, now, now, old=old)
+    return redo(app, raw, now) or _go_on(app, event, raw, via, body, now, now, old=old)
+
+
+def _again(app: App, event: str, seen: Seen, via: Via, now: datetime) -> Receipt:
+    """An event that is known: complete what a crash left undone."""
+    if via != Via.TABLE and _may_log(app, "lead_repeated", now):
         log.event("lead_repeated", lead=seen.lead_id or event, via=via)
     if seen.fate == ACCEPTED and _is_unfinished(app, seen.lead_id):
         redo(app, seen.raw, now)
@@ -130,16 +212,27 @@ def redo(app: App, raw: str, now: datetime) -> Receipt | None:
         return None
     via = Via(blob.metadata.get("via", Via.HTTPS))
     arrived_at = time_read(blob.metadata.get("arrived_at")) or now
-    return _go_on(app, PurePosixPath(raw).stem, raw, via, blob.data, arrived_at, now)
+    old = blob.metadata.get("old") == "true"
+    return _go_on(app, PurePosixPath(raw).stem, raw, via, blob.data, arrived_at, now, old=old)
 
 
-def _go_on(app: App, event: str, raw: str, via: Via, body: bytes, arrived_at: datetime, now: datetime) -> Receipt:
+def _go_on(
+    app: App,
+    event: str,
+    raw: str,
+    via: Via,
+    body: bytes,
+    arrived_at: datetime,
+    now: datetime,
+    *,
+    old: bool = False,
+) -> Receipt:
     # Read before: a storage that fails or a lost id key is no fault of these bytes.
     _ = app.identity
     try:
-        lead = _lead(app, event, raw, via, body, arrived_at)
+        lead = replace(_lead(app, event, raw, via, body, arrived_at), old=old)
     except Exception as error:  # noqa: BLE001 - a bug of ours in reading must not cost the lead: its bytes are kept
-        quarantine(app, body, via, f"could not be read: {type(error).__name__}", now, event=event)
+        quarantine(app, body, via, f"could not be read: {type(error).__name__}", arrived_at, event=event)
         return Receipt(event, quarantined=True)
     line = Line(lead.id, raw, arrived_at)
     app.ledger.open(line)
@@ -147,7 +240,7 @@ def _go_on(app: App, event: str, raw: str, via: Via, body: bytes, arrived_at: da
     if seen.fate == BACKFILLED:
         # Only what is brought in on purpose has its bytes in raw.
         seen = app.ledger.rewrite(event, replace(seen, lead_id=lead.id, raw=raw, fate=ACCEPTED), now)
-    if seen.raw != raw:
+    if seen.raw != raw or seen.fate == GONE:
         app.store.delete_blob(RAW, raw)
     if seen.fate == GONE:
         app.ledger.drop_open_line(lead.id)
@@ -156,14 +249,21 @@ def _go_on(app: App, event: str, raw: str, via: Via, body: bytes, arrived_at: da
         app.ledger.open(replace(line, lead_id=seen.lead_id, raw=seen.raw))
         app.ledger.drop_open_line(lead.id)
     lead = replace(lead, id=seen.lead_id, raw=seen.raw)
-    if not app.ledger.add(lead, app.settings.destinations, now):
+    destinations = _destinations(app, lead)
+    if not app.ledger.add(lead, destinations, now):
         return Receipt(lead.id, repeated=True)
     if _is_gone(app, event):
         # Its customer was forgotten between the event and the lead, and nobody else would find this lead.
         app.ledger.erase(lead.id, f"{arrived_at:%Y-%m-%d}", lead.raw, now)
         return Receipt(event, repeated=True)
-    _tell(app, lead)
+    _tell(app, lead, destinations)
     return Receipt(lead.id)
+
+
+def _destinations(app: App, lead: Lead) -> tuple[str, ...]:
+    """Where a new lead goes."""
+    del lead
+    return app.settings.destinations
 
 
 def _is_gone(app: App, event: str) -> bool:
@@ -178,41 +278,146 @@ def _lead(app: App, event: str, raw: str, via: Via, body: bytes, arrived_at: dat
     return replace(lead, id=f"{customer}-{event}", raw=raw)
 
 
-def _tell(app: App, lead: Lead) -> None:
+def _tell(app: App, lead: Lead, destinations: Sequence[str]) -> None:
     """Log the new lead and ring for its deliveries."""
     log.event(
         "lead_accepted",
         lead=lead.id,
         via=lead.via,
-        source=_code(lead.source),
-        action=_code(lead.action),
-        offer=_code(lead.offer),
+        source=_known(lead.source, normalize.SOURCES),
+        action=_known(lead.action, (*normalize.ACTIONS, *app.settings.stages)),
+        offer=_offer(lead),
         stage=lead.stage,
         is_test=lead.is_test,
-        destinations=",".join(app.settings.destinations),
+        destinations=",".join(destinations),
     )
-    for destination in app.settings.destinations:
+    for destination in destinations:
         app.ring(lead.id, destination)
 
 
-def _code(text: str) -> str:
-    """A code that came from outside, as far as it may be logged: what does not look like one could be personal."""
-    return text if _CODE.fullmatch(text) else "other"
+def _known(code: str, known: Iterable[str]) -> str:
+    """A code that came from outside, as far as it may be logged: any other may be the name of a person."""
+    is_known = code.casefold() in {"", *(one.casefold() for one in known)} or _TEST.fullmatch(code)
+    return code if is_known else "other"
+
+
+def _offer(lead: Lead) -> str:
+    """The offer, as far as it may be logged: what looks like an offer's id, and holds nothing of the customer."""
+    if not lead.offer:
+        return ""
+    offer, contact = lead.offer.casefold(), lead.contact
+    told = re.split(r"[\W_]+", f"{contact.name} {contact.email.rpartition('@')[0]} {contact.phone}".casefold())
+    is_personal = any(part in offer for part in told if len(part) > SHORT) or bool(
+        set(told) & set(re.split(r"[\W_]+", offer)) - {""}
+    )
+    return lead.offer if _OFFER.fullmatch(lead.offer) and not is_personal else "other"
+
+
+def take_waiting(app: App, now: datetime) -> int:
+    """Accept what waits in quarantine because it could not be stored when it came; returns how much was taken.
+
+    Looks at what came in this month and in the one before. Raises Misconfigured while the id key is still lost.
+    """
+    taken = 0
+    this_month = now.replace(day=1)
+    for month in (this_month - timedelta(days=1), this_month):
+        waiting = [name for name, note in app.store.blobs(QUARANTINE, f"{month:%Y/%m}/") if note.get("waits")]
+        for name in waiting:
+            blob = app.store.get_blob(QUARANTINE, name)
+            if blob is not None:
+                with contextlib.suppress(NotALead):
+                    take_quarantined(app, blob, now)
+                    taken += 1
+    return taken
+
+
+def take_quarantined(app: App, blob: Blob, now: datetime) -> Receipt:
+    """Accept bytes in quarantine as the lead that they are after all, which arrived when they did.
+
+    Raises NotALead where they still are none, and leaves them where they are.
+    """
+    note = blob.metadata
+    via = Via(note.get("via") or Via.HTTPS)
+    at = times.moment(note.get("at") or "") or now
+    # A listing of blobs gives what is empty as None.
+    event = note.get("event") or event_of_post(app, blob.data, payload.read(blob.data), at)
+    seen = app.ledger.seen(event)
+    raw = seen.raw if seen and seen.raw else raw_name(event, at)
+    app.ledger.keep_raw(raw, blob.data, via, at)
+    receipt = redo(app, raw, now)
+    if receipt is None or receipt.quarantined:
+        raise NotALead("The bytes still cannot be read.")
+    app.store.delete_blob(QUARANTINE, blob.name)
+    return receipt
 
 
 def quarantine(
-    app: App, body: bytes, via: Via, reason: str, now: datetime, *, event: str = "", size: int | None = None
+    app: App,
+    body: bytes,
+    via: Via,
+    reason: str,
+    at: datetime,
+    *,
+    event: str = "",
+    size: int | None = None,
+    waits: bool = False,
 ) -> None:
-    """Keep bytes that are no lead, once, with the reason; the sweep alerts."""
-    digest = hashlib.sha256(body or reason.encode()).hexdigest()
-    name = f"{now:%Y/%m/%d}/{digest}.bin"
-    size = len(body) if size is None else size
+    """Keep bytes that are no lead, with the reason; the sweep alerts.
+
+    Equal ones are kept once for their event, else once in ten minutes. `waits` says that they are a lead, which the
+    sweep takes in. `size` is that of bytes that are not kept.
+    """
+    span = event or _slot(at)
+    digest = hashlib.sha256(span.encode() + b"\0" + (body or reason.encode())).hexdigest()
+    name = f"{at:%Y/%m/%d}/{digest}.bin"
+    kept = len(body)
+    size = kept if size is None else size
     note = {
         "reason": reason.encode("ascii", "replace").decode()[:200],
         "via": via.value,
-        "at": time_text(now),
+        "at": time_text(at),
         "size": str(size),
+        "kept": str(kept),
         "event": event,
-    }
-    if app.store.put_blob(QUARANTINE, name, body, note):
+    } | ({"waits": "true"} if waits else {})
+    if app.store.put_blob(QUARANTINE, name, body, note) and _may_log(app, "quarantined", at):
         log.event("quarantined", blob=name, via=via, reason=note["reason"], size=size)
+
+
+def quarantined_words(notes: Sequence[Mapping[str, str]]) -> tuple[str, str]:
+    """What an alert says of entries in quarantine, by what was noted of each: a cause and a remedy."""
+    waiting = [note for note in notes if note.get("waits")]
+    large = [int(note["size"]) for note in notes if note.get("kept") == "0" and note.get("size", "0") != "0"]
+    others = len(notes) - len(waiting) - len(large)
+    causes, remedies = [], []
+    if waiting:
+        why = (waiting[-1].get("reason") or "").removeprefix(WAITS).strip()
+        causes.append(f"Leads that could not be stored when they came: {len(waiting)}. {why}")
+        remedies.append("They are kept and come in by themselves once that works again; see `python -m leads check`.")
+    if large:
+        sizes = ", ".join(f"{size:,}" for size in large[-SIZES_TOLD:])
+        causes.append(f"Bodies too large for a lead, over {BODY_LIMIT // 1024} KiB: {len(large)}, of {sizes} bytes.")
+        remedies.append(
+            "They were refused and are not kept. Leads are far smaller: see who else has the address of the function "
+            "receive_lead, and give Partner Center a new key if need be."
+        )
+    if others:
+        causes.append(f"Bodies or rows that could not be read as a lead: {others}.")
+        remedies.append(
+            "They are kept. Look at them with `python -m leads list --quarantined`; what is a lead after all can be "
+            "replayed."
+        )
+    return " ".join(causes), " ".join(remedies)
+
+
+def _may_log(app: App, name: str, now: datetime) -> bool:
+    """Whether there is room in the log for another event that a stranger with the address can cause at will.
+
+    The log has a daily cap, which must not be filled before real trouble is logged. What is stored, and what is told
+    of it, does not depend on the log.
+    """
+    hour = f"{now:%Y-%m-%dT%H}"
+    last, count = app.logged.get(name, (hour, 0))
+    count = count + 1 if last == hour else 1
+    app.logged[name] = (hour, count)
+    return count <= LOGGED_AN_HOUR

@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +15,7 @@ from leads.intake.contact import email_key
 from leads.intake.payload import Fields
 from leads.lead import Contact, Lead, Stage, Via
 
-__all__ = ["email_key", "normalize"]
+__all__ = ["ACTIONS", "SOURCES", "email_key", "normalize"]
 
 FIELD_LIMIT = 8_000
 """Characters of a field. Azure Table takes 32,768 UTF-16 units, and a character has at most two of them."""
@@ -23,6 +23,8 @@ EXTRA_LIMIT = 16_000
 """Characters of `extra` as JSON text."""
 ISSUE_LIMIT = 50
 MARK_LIMIT = 30
+CONFIRMED = timedelta(days=2)
+"""A date that is this near to when the lead came, read as Microsoft writes it, leaves no doubt."""
 FIRST_YEAR = 2010
 """The marketplace is younger than this; an earlier time is an empty one or a mistake."""
 
@@ -33,7 +35,7 @@ _ENDS_OF_LINES = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 _OFFER_ID = re.compile(r"[^\s|]+")
 _CAMPAIGNS = re.compile(r"campaigns:(.*)", re.IGNORECASE)
 
-_SOURCES = {
+SOURCES = {
     "azuremarketplace": "AzureMarketplace",
     "azureportal": "AzurePortal",
     "spza": "SPZA",
@@ -41,7 +43,7 @@ _SOURCES = {
     "appsource (spza)": "SPZA",
     "testdrive": "TestDrive",
 }
-_ACTIONS = {code.lower(): code for code in ("INS", "PLT", "DNC", "Create", "StartTestDrive")}
+ACTIONS = {code.lower(): code for code in ("INS", "PLT", "DNC", "Create", "StartTestDrive")}
 
 
 def normalize(fields: Fields, *, via: Via, arrived_at: datetime, stages: Mapping[str, Stage]) -> Lead:
@@ -144,7 +146,7 @@ class _Reading:
         title = self.line("offer_title")
         left, bar, right = (part.strip() for part in combined.partition("|"))
         source, _, code = (part.strip() for part in left.partition("-"))
-        if not bar and source.lower() not in _SOURCES and not _TEST.match(source):
+        if not bar and source.lower() not in SOURCES and not _TEST.match(source):
             source, code = left, ""  # free text with a dash in it is no pair of codes
         action = self.one_of("action", action, code)
         if _OFFER_ID.fullmatch(right):
@@ -152,10 +154,10 @@ class _Reading:
             offer = right if right.lower().endswith(f".{offer.lower()}") else self.one_of("offer", offer, right)
         else:
             title = self.one_of("offer_title", title, right)
-        source = _SOURCES.get(source.lower(), source)
-        if source and source not in _SOURCES.values() and not self.is_test:
+        source = SOURCES.get(source.lower(), source)
+        if source and source not in SOURCES.values() and not self.is_test:
             self.note("source", "is not known; kept as it came")
-        return source, _ACTIONS.get(action.lower(), action), offer, title
+        return source, ACTIONS.get(action.lower(), action), offer, title
 
     def one_of(self, name: str, own: str, combined: str) -> str:
         """The field of its own, else the part of `LeadSource`, which is kept whole where the two differ."""
@@ -195,14 +197,35 @@ class _Reading:
 
     def created_at(self, arrived_at: datetime) -> datetime:
         """`CreatedTime`, else the row's `Timestamp`, else arrival."""
-        for name in ("created_time", "timestamp"):
-            text = self.line(name)
-            moment = times.moment(text) if text else None
-            if moment and FIRST_YEAR <= moment.year <= arrived_at.year + 1:
-                return moment
-            if text:
-                self.note(name, "is no plausible time; the next best is used")
-        return arrived_at.astimezone(UTC)
+        arrived_at = arrived_at.astimezone(UTC)
+
+        def plausible(moment: datetime | None) -> datetime | None:
+            return moment if moment and FIRST_YEAR <= moment.year <= arrived_at.year + 1 else None
+
+        written = self.line("timestamp")
+        written_at = plausible(times.moment(written))
+        created = self.line("created_time")
+        if created:
+            created_at = plausible(self.moment("created_time", created, written_at or arrived_at))
+            if created_at:
+                return created_at
+            self.note("created_time", "is no plausible time; the next best is used")
+        if written and written_at is None:
+            self.note("timestamp", "is no plausible time; the next best is used")
+        return written_at or arrived_at
+
+    def moment(self, name: str, text: str, near: datetime) -> datetime | None:
+        """The time that a text means; of a date that can be read in two ways the one that is nearer to `near`."""
+        if len(times.orders(text)) < 2:
+            return times.moment(text)
+        usual, other = (times.moment(text, order) for order in (times.Order.MONTH_FIRST, times.Order.DAY_FIRST))
+        if usual is None or other is None:
+            return usual or other
+        found = min(usual, other, key=lambda moment: abs(moment - near))
+        if found is other or abs(found - near) > CONFIRMED:
+            order = "day" if found is other else "month"
+            self.note(name, f"could be read day first or month first; {order} first is nearer to when the lead came")
+        return found
 
     def fitting(self, name: str, values: Mapping[str, Any], limit: int) -> dict[str, Any]:
         """The values made safe, as many of them as fit into `limit` characters of JSON text."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+from leads.store.rows import time_read
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_ONE = datetime(1, 1, 1, tzinfo=UTC)
@@ -33,18 +36,45 @@ _NAMED = (
 )
 
 
-def moment(text: str) -> datetime | None:
+class Order(StrEnum):
+    """Which of the two numbers of a date like `3/5/2026` comes first."""
+
+    DAY_FIRST = "day-first"
+    MONTH_FIRST = "month-first"
+
+
+def orders(text: str) -> frozenset[Order]:
+    """The orders in which a date with slashes or dashes can be read: both for `3/5/2026`, one for `23/5/2026`.
+
+    None for a time in any other form, and where day and month are the same number.
+    """
+    found = _SLASHES.fullmatch(" ".join(text[:100].split()))
+    if not found or found[2] == ".":
+        return frozenset()
+    first, second = int(found[1]), int(found[3])
+    if first == second:
+        return frozenset()
+    candidates = {Order.MONTH_FIRST: first, Order.DAY_FIRST: second}
+    return frozenset(order for order, month in candidates.items() if month <= 12)
+
+
+def moment(text: str, order: Order = Order.MONTH_FIRST) -> datetime | None:
     """The moment in UTC, to the microsecond, or None. A text without an offset is taken for UTC.
 
-    Reads ISO 8601 (also with seven digits of a second), US dates with AM and PM, .NET ticks, `/Date(ms)/`, epochs in
-    seconds, milliseconds and microseconds, RFC 5322, and month names in English.
+    Reads ISO 8601 (also with seven digits of a second), dates with slashes and AM and PM, .NET ticks, `/Date(ms)/`,
+    epochs in seconds, milliseconds and microseconds, RFC 5322, and month names in English. `order` settles a date that
+    `orders` finds ambiguous; Microsoft writes the month first.
     """
     text = " ".join(text[:100].split())
+    if order is Order.DAY_FIRST and len(orders(text)) == 2:
+        first, _, rest = re.split(r"([/-])", text, maxsplit=1)
+        second, mark, year = re.split(r"([/.-])", rest, maxsplit=1)
+        text = f"{second}/{first}{mark}{year}"
     for read in (_number, _dot_net, _iso, _slashes, _mail, _named):
         try:
             found = read(text)
             if found is not None:
-                return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+                return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
         except (ValueError, OverflowError, TypeError, IndexError):
             continue
     return None
@@ -72,7 +102,7 @@ def _iso(text: str) -> datetime | None:
     text = text.upper()
     if not re.match(r"\d{4}-?\d{2}-?\d{2}(?:[T ]|$)", text, re.ASCII):
         return None
-    return datetime.fromisoformat(re.sub(r" (?=[+-]\d{2}:?\d{2}$)| ?(?:UTC|GMT)$", "", text))
+    return time_read(re.sub(r" (?=[+-]\d{2}:?\d{2}$)| ?(?:UTC|GMT)$", "", text))
 
 
 def _slashes(text: str) -> datetime | None:

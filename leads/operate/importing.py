@@ -2,7 +2,8 @@
 
 Neither CSV's columns are documented, so headers are matched without regard to case, spaces and punctuation, and what is
 not known is kept as an extra field. A record becomes JSON in the shape of the HTTPS call: that is its raw, and its
-content is its event, so the same record imported twice is one lead.
+content is its event, so the same record imported twice is one lead. Equal records of a file that name nobody are
+numbered from the second on, since they may be of two customers.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import csv
 import io
 import json
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from leads.app import App
-from leads.intake import accept, normalize, payload
+from leads.intake import accept, normalize, payload, times, watch
+from leads.intake.times import Order
 from leads.lead import Lead, Via
 from leads.redact import mask_email, mask_name
 from leads.store.ledger import BACKFILLED, GONE
@@ -52,6 +55,10 @@ _NAME = frozenset(
 )
 
 
+EQUAL = "equal record"
+"""The extra field with the number of a record that names nobody and has equal ones before it in its file."""
+
+
 class NotATable(Exception):
     """The file is no CSV with a header, or the table is none to read. The text says why, and quotes nothing of it."""
 
@@ -64,8 +71,12 @@ _PERSON_BY = {alias: name for name, aliases in _PERSON.items() for alias in alia
 _LEAD_BY = {alias: name for name, aliases in _LEAD.items() for alias in aliases.split()}
 
 
-def read(data: bytes) -> tuple[list[dict[str, Any]], list[str]]:
-    """The records of a CSV file in the shape of the HTTPS call, and headers that are not known. Raises NotATable."""
+def read(data: bytes, order: Order | None = None) -> tuple[list[dict[str, Any]], list[str]]:
+    """The records of a CSV file in the shape of the HTTPS call, and headers that are not known.
+
+    One date with a day above 12 says for the whole file how its dates are written; else `order` does. Dates that can
+    be read in two ways are then written in ISO 8601. Raises NotATable, also where nothing says it.
+    """
     if len(data) > FILE_LIMIT:
         raise NotATable(f"The file is larger than {FILE_LIMIT // 2**20} MB. Split it.")
     text = _text(data)
@@ -88,7 +99,42 @@ def read(data: bytes) -> tuple[list[dict[str, Any]], list[str]]:
             "No column of the first line is known. It has to hold headers such as Email, Company and Offer."
         )
     unknown = [name for name in headers if name and _fold(name) not in known]
-    return [_record(headers, row) for row in rows[1:]], unknown
+    records = [_record(headers, row) for row in rows[1:]]
+    _settle_dates(records, order)
+    _number_equal(records)
+    return records, unknown
+
+
+def _settle_dates(records: Sequence[dict[str, Any]], order: Order | None) -> None:
+    found = [(record, times.orders(record["createdTime"])) for record in records if "createdTime" in record]
+    ambiguous = [record for record, orders in found if len(orders) == 2]
+    settled = {one for _, orders in found if len(orders) == 1 for one in orders}
+    if len(settled) == 1:
+        (order,) = settled
+    elif ambiguous and order is None:
+        raise NotATable(
+            "The dates of the file can be read day first or month first, and no day above 12 says which. "
+            "Add --dates day-first or --dates month-first."
+        )
+    for record in ambiguous:
+        moment = times.moment(record["createdTime"], order) if order else None
+        if moment is not None:
+            record["createdTime"] = moment.isoformat()
+
+
+def _number_equal(records: Sequence[dict[str, Any]]) -> None:
+    counts: Counter[bytes] = Counter()
+    for record in records:
+        body = _body(record)
+        if len(body) > accept.BODY_LIMIT or accept.names_somebody(payload.read(body)):
+            continue
+        counts[body] += 1
+        if counts[body] > 1:
+            record[EQUAL] = str(counts[body])
+
+
+def _body(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
 
 
 def _text(data: bytes) -> str:
@@ -150,7 +196,7 @@ def take(
     events: set[str] = set()
     results = []
     for record in records:
-        body = json.dumps(record, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
+        body = _body(record)
         result, lead = _look(app, record, body, earlier, now, force=force)
         event = app.identity.of_import(payload.canonical(body))
         if result["fate"] == "new" and event in events:
@@ -159,7 +205,8 @@ def take(
             events.add(event)
             earlier.setdefault(lead.customer, []).append(lead)
             if yes:
-                receipt = accept.accept(app, (event, accept.raw_name(event, now)), Via.IMPORT, body, now)
+                old = now - lead.created_at > timedelta(days=app.settings.backfill_days)
+                receipt = accept.accept(app, (event, accept.raw_name(event, now)), Via.IMPORT, body, now, old=old)
                 fate = "unreadable" if receipt.quarantined else "repeated" if receipt.repeated else "taken"
                 result |= {"fate": fate, "lead": receipt.id}
         results.append(result)
@@ -255,5 +302,6 @@ def _row_fate(app: App, table: str, row: Mapping[str, Any], now: datetime, *, ye
     if not yes:
         return seen.fate if seen else "new"
     arrival = (event, accept.raw_name(event, now))
-    receipt = accept.accept(app, arrival, Via.TABLE, payload.row_bytes(row), now, bring_in=True)
+    old = seen is not None or watch.is_older_than_the_app(app, table, row, now)
+    receipt = accept.accept(app, arrival, Via.TABLE, payload.row_bytes(row), now, bring_in=True, old=old)
     return "unreadable" if receipt.quarantined else "accepted" if receipt.repeated else "taken"

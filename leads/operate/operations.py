@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from leads.app import App
@@ -15,6 +15,7 @@ from leads.intake import accept
 from leads.lead import State
 from leads.operate import as_json, health, listing, quarantine, replay, stories
 from leads.operate.listing import Chosen, Summary
+from leads.store.rows import time_read
 
 LIST_LIMIT = 200
 """Leads that one answer lists; it has to stay below the megabyte that `leads.transport` reads."""
@@ -65,8 +66,7 @@ def since(arguments: Arguments) -> datetime | None:
     if not value:
         return None
     try:
-        moment = datetime.fromisoformat(value)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return time_read(value)
     except (ValueError, OverflowError):
         raise WrongUse("since has to be a time in ISO 8601, such as 2026-11-21 or 2026-11-21T12:00:00Z.") from None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from leads.app import App
-from leads.intake import accept, payload, times
+from leads.intake import accept, times
 from leads.lead import Via
 from leads.store.ledger import QUARANTINE
 
@@ -26,7 +26,9 @@ class Entry:
     via: Via
     reason: str
     size: int
-    """Bytes as they arrived. What was too large for a lead was not kept."""
+    """Bytes as they arrived."""
+    kept: int
+    """Bytes that are kept: none of what was empty, or larger than any lead."""
     event: str = ""
     """The event that they are, where that was known."""
 
@@ -46,13 +48,14 @@ def quarantined(app: App, since: datetime | None, now: datetime) -> list[Entry]:
 def entry(name: str, note: Mapping[str, str]) -> Entry:
     """The entry of that name, out of what was noted beside its bytes."""
     day = datetime.strptime(name[:10], "%Y/%m/%d").replace(tzinfo=UTC)
-    via, size = note.get("via", ""), note.get("size", "")
+    via, size, kept = note.get("via", ""), note.get("size", ""), note.get("kept", "")
     return Entry(
         name,
-        at=times.moment(note.get("at", "")) or day,
+        at=times.moment(note.get("at") or "") or day,
         via=Via(via) if via in set(Via) else Via.HTTPS,
         reason=note.get("reason") or "",
         size=int(size) if size.isdecimal() else 0,
+        kept=int(kept) if kept.isdecimal() else 0,
         # A listing of blobs gives what is empty as None.
         event=note.get("event") or "",
     )
@@ -61,26 +64,11 @@ def entry(name: str, note: Mapping[str, str]) -> Entry:
 def replay_quarantined(app: App, name: str, now: datetime) -> str:
     """Read bytes in quarantine again, since a newer version may understand them, and return the lead id.
 
-    The lead counts as arrived when the bytes did. Raises `leads.intake.accept.NotALead` where they still are none.
+    The lead counts as arrived when the bytes did. Raises `accept.NotALead` where they still are none.
     """
     blob = app.store.get_blob(QUARANTINE, name) if NAME.fullmatch(name) else None
     if blob is None:
         raise accept.NotALead("There is nothing of that name in quarantine.")
-    found = entry(name, blob.metadata)
     if not blob.data:
         raise accept.NotALead("Only the size of this was kept: it was empty, or larger than any lead.")
-    event = found.event
-    try:
-        if not event:
-            event = app.identity.of_post(payload.canonical(blob.data), f"{found.at:%Y-%m-%d}")
-            payload.read(blob.data)
-    except payload.NotALead as error:
-        raise accept.NotALead(error.reason) from None
-    seen = app.ledger.seen(event)
-    raw = seen.raw if seen and seen.raw else accept.raw_name(event, found.at)
-    app.ledger.keep_raw(raw, blob.data, found.via, found.at)
-    receipt = accept.redo(app, raw, now)
-    if receipt is None or receipt.quarantined:
-        raise accept.NotALead("The bytes still cannot be read.")
-    app.store.delete_blob(QUARANTINE, name)
-    return receipt.id
+    return accept.take_quarantined(app, blob, now).id

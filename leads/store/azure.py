@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leads.settings import Account
@@ -33,6 +34,18 @@ class Clients:
 
     def __init__(self, account: Account) -> None:
         self._account = account
+        # Threads that need the first client at once share it, with its connections and its TLS context.
+        self._lock = Lock()
+
+    @property
+    def tables(self) -> TableServiceClient:
+        with self._lock:
+            return self._tables
+
+    @property
+    def blobs(self) -> BlobServiceClient:
+        with self._lock:
+            return self._blobs
 
     @cached_property
     def _credential(self) -> Any:
@@ -41,7 +54,7 @@ class Clients:
         return ManagedIdentityCredential(self._account.client_id)
 
     @cached_property
-    def tables(self) -> TableServiceClient:
+    def _tables(self) -> TableServiceClient:
         from azure.data.tables import TableServiceClient
 
         options = {**_TIMEOUTS, "raw_request_hook": _count}
@@ -50,7 +63,7 @@ class Clients:
         return TableServiceClient(self._account.endpoints["table"], credential=self._credential, **options)
 
     @cached_property
-    def blobs(self) -> BlobServiceClient:
+    def _blobs(self) -> BlobServiceClient:
         from azure.storage.blob import BlobServiceClient
 
         if self._account.connection_string:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from leads.settings import Account
@@ -24,13 +25,19 @@ class AzureInbox:
 
         client = self._clients.tables.get_table_client(table)
         start = json.loads(token) if token else None
-        pages = client.query_entities(condition, results_per_page=PAGE).by_page(start)
+        dates: list[str] = []
+
+        def note(answer: Any) -> None:
+            dates.append(answer.http_response.headers.get("Date", ""))
+
+        pages = client.query_entities(condition, results_per_page=PAGE, raw_response_hook=note).by_page(start)
         try:
             for page in pages:
                 token = ""
                 rows = [_inbox_row(entity) for entity in page]
                 following = getattr(pages, "continuation_token", None)
-                yield Page(rows, json.dumps(following) if following else "")
+                served_at = parsedate_to_datetime(dates[-1]) if dates and dates[-1] else None
+                yield Page(rows, json.dumps(following) if following else "", served_at)
         except ResourceNotFoundError:
             return
         except HttpResponseError as error:

@@ -11,6 +11,7 @@ import json
 import math
 import re
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from leads.settings import DESTINATION, Account
@@ -38,6 +39,8 @@ class QueueDoorbell:
 
     def __init__(self, account: Account) -> None:
         self._account = account
+        # One client for all threads, which keeps its connection: a ring costs one round trip and no handshake.
+        self._lock = Lock()
 
     @cached_property
     def _queue(self) -> QueueClient:
@@ -64,14 +67,16 @@ class QueueDoorbell:
     def ring(self, lead_id: str, destination: str, delay: float = 0.0) -> None:
         from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
+        with self._lock:
+            queue = self._queue
         text = message(lead_id, destination)
         visibility = math.ceil(min(max(delay, 0.0), LONGEST_DELAY))
         try:
-            self._queue.send_message(text, visibility_timeout=visibility, time_to_live=-1)
+            queue.send_message(text, visibility_timeout=visibility, time_to_live=-1)
         except ResourceNotFoundError:
             with contextlib.suppress(ResourceExistsError):
-                self._queue.create_queue()
-            self._queue.send_message(text, visibility_timeout=visibility, time_to_live=-1)
+                queue.create_queue()
+            queue.send_message(text, visibility_timeout=visibility, time_to_live=-1)
 
 
 def message(lead_id: str, destination: str) -> str:

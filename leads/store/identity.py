@@ -27,9 +27,9 @@ class Identity:
         parts = (account.lower(), table.lower(), partition_key, row_key)
         return self._hash("row", *(part.encode("utf-8", "surrogatepass") for part in parts))
 
-    def of_post(self, content: bytes, day: str) -> str:
-        """The event of a POST: its canonical content on one UTC day (`2026-11-21`)."""
-        return self._hash("post", day.encode(), content)
+    def of_post(self, content: bytes, span: str) -> str:
+        """The event of a POST: its canonical content in one span of time, such as a UTC day (`2026-11-21`)."""
+        return self._hash("post", span.encode(), content)
 
     def of_import(self, content: bytes) -> str:
         """The event of an imported record: its canonical content, whenever it is imported."""

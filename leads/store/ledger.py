@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from leads.errors import Misconfigured
-from leads.lead import Delivery, Lead, State, Via
+from leads.lead import Delivery, Lead, State, Via, halves
 from leads.store.identity import Identity
 from leads.store.protocol import Changed, Exists, Row, Store, Value
 from leads.store.rows import delivery_row, is_delivery, lead_row, read_delivery, read_lead, time_read, time_text
@@ -88,7 +88,8 @@ class Ledger:
             if key is None:
                 raise Misconfigured(
                     "The row id-key of the table state is missing, although there are leads.",
-                    "Restore that row from a backup of the table state; leads are refused until then.",
+                    "Restore that row from a backup of the table state. Until then leads that are posted are kept in "
+                    "quarantine and come in once the row is back; rows wait in their table.",
                 )
         if key is None:
             with contextlib.suppress(Exists):
@@ -137,7 +138,7 @@ class Ledger:
 
     def case(self, lead_id: str) -> Case | None:
         """A lead and its deliveries."""
-        customer, _, event = lead_id.partition("-")
+        customer, event = halves(lead_id)
         lead, deliveries = None, []
         # The colon parts an event from its destinations, and the semicolon follows it in ASCII.
         for row in self.store.rows(LEADS, customer, event, f"{event};"):
@@ -153,7 +154,7 @@ class Ledger:
         One page of rows has them for all but a few customers. Of one with more, the newest `OTHERS_READ` are read with
         what `LIGHT` names, so that a thousand large leads of one address cost no more than that.
         """
-        customer = lead_id.partition("-")[0]
+        customer, _ = halves(lead_id)
         rows, whole = self.store.page(LEADS, customer, HISTORY_PAGE)
         cases = _cases(rows)
         if whole:
@@ -173,7 +174,7 @@ class Ledger:
 
     def delivery(self, lead_id: str, destination: str) -> Delivery | None:
         """One delivery."""
-        customer, _, event = lead_id.partition("-")
+        customer, event = halves(lead_id)
         row = self.store.get(LEADS, customer, f"{event}:{destination}")
         return read_delivery(row) if row else None
 
@@ -254,9 +255,13 @@ class Ledger:
             return True
         return False
 
-    def keep_raw(self, name: str, data: bytes, via: Via, arrived_at: datetime) -> None:
-        """Write the bytes of an event once, as they arrived."""
-        self.store.put_blob(RAW, name, data, {"via": via.value, "arrived_at": time_text(arrived_at)})
+    def keep_raw(self, name: str, data: bytes, via: Via, arrived_at: datetime, *, old: bool = False) -> bool:
+        """Write the bytes of an event once, as they arrived; False when there are some of that name.
+
+        `old` is what the lead will be, for whoever makes it after a crash.
+        """
+        note = {"via": via.value, "arrived_at": time_text(arrived_at)} | ({"old": "true"} if old else {})
+        return self.store.put_blob(RAW, name, data, note)
 
     def erase(self, lead_id: str, day: str, raw: str, now: datetime) -> None:
         """Erase a lead's bytes, rows and journal lines.
@@ -265,7 +270,7 @@ class Ledger:
         would still tell whether an address was here. It is marked first and the journal comes last, so that whatever a
         crash leaves is erased the next time.
         """
-        customer, _, event = lead_id.partition("-")
+        customer, event = halves(lead_id)
         seen = self.seen(event)
         if seen is not None and seen.fate != GONE:
             with contextlib.suppress(Changed):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 Value = str | int | bool
@@ -45,6 +46,8 @@ class Page:
 
     rows: Sequence[Mapping[str, Any]]
     token: str
+    served_at: datetime | None = None
+    """When the storage answered, by its own clock and to the second."""
 
 
 class Store(Protocol):

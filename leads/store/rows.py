@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from leads.lead import Attempt, Contact, Delivery, Lead, Outcome, Stage, State, Via
+from leads.lead import Attempt, Contact, Delivery, Lead, Outcome, Stage, State, Via, halves
 from leads.store.protocol import Row, Value
 
 _Word = TypeVar("_Word", bound=StrEnum)
@@ -28,10 +28,14 @@ def time_text(moment: datetime) -> str:
 
 
 def time_read(text: object) -> datetime | None:
-    """A time out of a row; None where there is none."""
+    """A time in ISO 8601, out of a row or from outside, in UTC; without an offset it is taken for UTC.
+
+    None where there is none. Raises ValueError for what is no time, OverflowError for one at the end of time.
+    """
     if not isinstance(text, str) or not text:
         return None
-    return datetime.fromisoformat(text)
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def lead_row(lead: Lead) -> Row:
@@ -50,6 +54,7 @@ def lead_row(lead: Lead) -> Row:
         "is_test": lead.is_test,
         "do_not_contact": lead.do_not_contact,
         "contact_withheld": lead.contact_withheld,
+        "old": lead.old,
         "extra": _json(lead.extra),
         "issues": _json(lead.issues),
         "route": lead.route,
@@ -79,6 +84,7 @@ def read_lead(row: Row) -> Lead:
         is_test=value.get("is_test") is True,
         do_not_contact=value.get("do_not_contact") is True,
         contact_withheld=value.get("contact_withheld") is True,
+        old=value.get("old") is True,
         extra=json.loads(_text(value, "extra") or "{}"),
         issues=tuple(json.loads(_text(value, "issues") or "[]")),
         route=_text(value, "route"),
@@ -88,7 +94,7 @@ def read_lead(row: Row) -> Lead:
 
 def delivery_row(delivery: Delivery) -> Row:
     """The row of a delivery: partition the customer, key `event:destination`."""
-    customer, _, event = delivery.lead_id.partition("-")
+    customer, event = halves(delivery.lead_id)
     values: dict[str, Value] = {
         "state": delivery.state,
         "next_at": time_text(delivery.next_at),
@@ -154,7 +160,7 @@ def _attempts(attempts: tuple[Attempt, ...]) -> str:
 
 def _attempt(item: Mapping[str, Any]) -> Attempt:
     return Attempt(
-        at=datetime.fromisoformat(item["at"]),
+        at=time_read(item["at"]) or datetime.fromtimestamp(0, UTC),
         outcome=_known(Outcome, item["outcome"], Outcome.TRANSIENT),
         cause=item.get("cause", ""),
         remedy=item.get("remedy", ""),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from threading import RLock
 from typing import Any
 
 from leads.store.protocol import Blob, Changed, Exists, Page, Row, Value
@@ -15,9 +16,10 @@ PROPERTY_UNITS = 32_768
 
 
 class MemoryStore:
-    """The `Store` in a dictionary."""
+    """The `Store` in a dictionary. Threads may share it: each operation happens as a whole."""
 
     def __init__(self) -> None:
+        self._lock = RLock()
         self.containers: dict[str, dict[str, Blob]] = {}
         self._partitions: dict[str, dict[str, dict[str, Row]]] = {}
         self._etags = itertools.count(1)
@@ -41,40 +43,47 @@ class MemoryStore:
         return self._partitions.get(table, {}).get(partition, {})
 
     def insert(self, table: str, row: Row) -> str:
-        if self.get(table, row.partition, row.key):
-            raise Exists
-        return self._write(table, row)
+        with self._lock:
+            if self.get(table, row.partition, row.key):
+                raise Exists
+            return self._write(table, row)
 
     def insert_all(self, table: str, rows: Sequence[Row]) -> None:
         if len(rows) > 100 or len({row.partition for row in rows}) != 1:
             raise ValueError("A transaction has at most 100 rows, all of one partition.")
-        if any(self.get(table, row.partition, row.key) for row in rows):
-            raise Exists
         for row in rows:
             _check(row)
-        for row in rows:
-            self._write(table, row)
+        with self._lock:
+            if any(self.get(table, row.partition, row.key) for row in rows):
+                raise Exists
+            for row in rows:
+                self._write(table, row)
 
     def upsert(self, table: str, row: Row) -> None:
-        self._write(table, row)
+        with self._lock:
+            self._write(table, row)
 
     def replace(self, table: str, row: Row) -> str:
-        there = self.get(table, row.partition, row.key)
-        if there is None or there.etag != row.etag:
-            raise Changed
-        return self._write(table, row)
+        with self._lock:
+            there = self.get(table, row.partition, row.key)
+            if there is None or there.etag != row.etag:
+                raise Changed
+            return self._write(table, row)
 
     def get(self, table: str, partition: str, key: str) -> Row | None:
         return self._partition(table, partition).get(key)
 
     def delete(self, table: str, partition: str, key: str, etag: str = "") -> None:
-        there = self.get(table, partition, key)
-        if etag and there is not None and there.etag != etag:
-            raise Changed
-        self._partition(table, partition).pop(key, None)
+        with self._lock:
+            there = self.get(table, partition, key)
+            if etag and there is not None and there.etag != etag:
+                raise Changed
+            self._partition(table, partition).pop(key, None)
 
     def rows(self, table: str, partition: str, start: str = "", end: str = "") -> Iterator[Row]:
-        for key, row in sorted(self._partition(table, partition).items()):
+        with self._lock:
+            rows = sorted(self._partition(table, partition).items())
+        for key, row in rows:
             if key >= start and (not end or key < end):
                 yield row
 
@@ -99,11 +108,12 @@ class MemoryStore:
         for key, value in metadata.items():
             if not (key.isidentifier() and value.isascii() and value.isprintable()):
                 raise ValueError("Metadata of a blob has identifiers as names and printable ASCII as values.")
-        blobs = self.containers.setdefault(container, {})
-        if name in blobs:
-            return False
-        blobs[name] = Blob(name, bytes(data), dict(metadata))
-        return True
+        with self._lock:
+            blobs = self.containers.setdefault(container, {})
+            if name in blobs:
+                return False
+            blobs[name] = Blob(name, bytes(data), dict(metadata))
+            return True
 
     def get_blob(self, container: str, name: str) -> Blob | None:
         return self.containers.get(container, {}).get(name)
@@ -112,7 +122,9 @@ class MemoryStore:
         self.containers.get(container, {}).pop(name, None)
 
     def blobs(self, container: str, prefix: str) -> Iterator[tuple[str, Mapping[str, str]]]:
-        for name, blob in sorted(self.containers.get(container, {}).items()):
+        with self._lock:
+            blobs = sorted(self.containers.get(container, {}).items())
+        for name, blob in blobs:
             if name.startswith(prefix):
                 yield name, blob.metadata
 
@@ -139,6 +151,8 @@ class MemoryInbox:
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     account: str = "inbox"
     page: int = 1000
+    clock: Callable[[], datetime] | None = None
+    """The storage's own clock; without it answers do not tell the time."""
 
     def pages(self, table: str, condition: str, token: str = "") -> Iterator[Page]:
         if table not in self.tables:
@@ -150,7 +164,8 @@ class MemoryInbox:
         start = int(token or 0)
         while True:
             end = start + self.page
-            yield Page(rows[start:end], str(end) if end < len(rows) else "")
+            served_at = self.clock().replace(microsecond=0) if self.clock else None
+            yield Page(rows[start:end], str(end) if end < len(rows) else "", served_at)
             if end >= len(rows):
                 return
             start = end

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from leads import log
 from leads.app import App
 from leads.delivery import is_claimed
+from leads.intake import accept
 from leads.lead import Delivery, Outcome, State
 from leads.messages.alert import Alert
 from leads.store.ledger import QUARANTINE
@@ -80,19 +81,22 @@ def tell_quarantine(app: App, since: datetime, now: datetime) -> None:
     note = app.ledger.note("quarantine")
     since = min(time_read(note.values.get("waits_since")) or since, since)
     days = [f"{day:%Y/%m/%d}" for day in days_since(since, now)]
-    counts = {day: sum(1 for _ in app.store.blobs(QUARANTINE, f"{day}/")) for day in days}
+    entries = {day: [note for _, note in app.store.blobs(QUARANTINE, f"{day}/")] for day in days}
+    counts = {day: len(notes) for day, notes in entries.items()}
     # What was replayed or forgotten no longer counts as told, so that what comes in its place is.
     known = {day: min(int(note.values.get(_day(day), 0)), counts[day]) for day in days}
     fresh = sum(counts.values()) - sum(known.values())
     taken = False
     if fresh and due(app, "quarantine", "intake", now):
+        newest = sorted((note for notes in entries.values() for note in notes), key=lambda note: note.get("at", ""))
+        cause, remedy = accept.quarantined_words(newest[-fresh:])
         alert = Alert(
             kind="quarantine",
             subject="intake",
             count=fresh,
             since=since,
-            cause="Bytes arrived that could not be read as a lead.",
-            remedy="Look at them with `python -m leads list --quarantined`; what is a lead after all can be replayed.",
+            cause=cause,
+            remedy=remedy,
             command="python -m leads list --quarantined",
         )
         taken = send(app, alert)

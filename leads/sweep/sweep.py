@@ -18,7 +18,7 @@ from leads.app import App
 from leads.delivery import is_claimed
 from leads.errors import Failure
 from leads.intake import accept
-from leads.lead import Delivery, State
+from leads.lead import Delivery, State, halves
 from leads.store.ledger import BACKFILLED, GONE, RAW, Case, Line
 from leads.store.protocol import Changed, Value
 from leads.store.rows import time_read, time_text
@@ -72,6 +72,7 @@ def sweep(app: App, now: datetime) -> None:
         for name, work in (
             ("lines", lambda: _look_at_lines(app, values, now, tally, looked_at)),
             ("raw", lambda: _list_raw(app, values, now, tally)),
+            ("waiting", lambda: _take_waiting(app, values, now, tally)),
             ("deliveries", lambda: concerns.tell_deliveries(app, tally.trouble, now)),
             ("quarantine", lambda: concerns.tell_quarantine(app, time_read(values.get("ran_at")) or now, now)),
             ("watch", lambda: concerns.tell_watch(app, time_read(values.get("first_ran_at")) or now, now)),
@@ -209,7 +210,7 @@ def _look(app: App, line: Line, now: datetime, tally: _Tally) -> None:
 
 def _redo(app: App, line: Line, now: datetime, tally: _Tally) -> None:
     """Finish an intake that stopped behind its open line, or drop a line that leads nowhere."""
-    seen = app.ledger.seen(line.lead_id.partition("-")[2])
+    seen = app.ledger.seen(halves(line.lead_id)[1])
     if seen is not None and (seen.fate == GONE or (seen.fate != BACKFILLED and seen.lead_id != line.lead_id)):
         app.ledger.drop_open_line(line.lead_id)
         tally.closed += 1
@@ -263,6 +264,13 @@ def _list_raw(app: App, values: dict[str, Value], now: datetime, tally: _Tally) 
                 return
     values["raw_cursor"] = ""
     values["raw_listed_at"] = str(values.get("raw_began_at", "")) or time_text(now)
+
+
+def _take_waiting(app: App, values: dict[str, Value], now: datetime, tally: _Tally) -> None:
+    """Accept, once an hour, the leads that could not be stored when they came."""
+    if _due(values, "waiting_at", now, LIST_RAW):
+        tally.redone += accept.take_waiting(app, now)
+        values["waiting_at"] = time_text(now)
 
 
 def _look_up(app: App, name: str, now: datetime) -> bool:

@@ -18,6 +18,7 @@ from leads.transport import Response
 from tests.faults.harness import WRITES, Crash, FaultWorld, fault_world
 from tests.world import PERSON, post, row
 
+NOBODY = post(userDetails={"country": "US"})
 Scenario = Callable[[FaultWorld], None]
 accepted: dict[str, bytes] = {}
 
@@ -95,9 +96,42 @@ def lost_messages(w: FaultWorld) -> None:
     w.sweep()
 
 
+def nobody_twice(w: FaultWorld) -> None:
+    """Two customers whose contact data is withheld, with the very same bytes, a day apart."""
+    for _ in range(2):
+        known = len(accepted)
+        while len(accepted) == known:
+            receive(w, NOBODY)
+        w.deliver_visible()
+        w.now += timedelta(hours=24)
+
+
+def a_lost_key(w: FaultWorld) -> None:
+    """A POST that was refused because the id key was lost, and the key that an operator restored."""
+    while not accepted:
+        receive(w, post())
+    key = w.store.get("state", "state", "id-key")
+    assert key
+    while not w.store.containers.get("quarantine"):
+        w.store.delete("state", "state", "id-key")
+        w.app = w.process()
+        receive(w, post(userDetails=PERSON | {"email": "another@contoso.com"}))
+        w.store.upsert("state", key)
+        w.app = w.process()
+
+
 SCENARIOS = {
     scenario.__name__: scenario
-    for scenario in (one_post, two_steps, two_rows, a_retry, a_dead_one_replayed, lost_messages)
+    for scenario in (
+        one_post,
+        two_steps,
+        two_rows,
+        a_retry,
+        a_dead_one_replayed,
+        lost_messages,
+        nobody_twice,
+        a_lost_key,
+    )
 }
 
 
@@ -131,7 +165,7 @@ def play(scenario: Scenario, at: tuple[int, ...] = (), *, only_writes: bool = Fa
         assert len(delivered) == len(w.deliveries()) / 2, "every lead reached the CRM in the end"
         customers = {d.lead_id[:16] for d in delivered}
         w.check_crm(records=len(customers))
-        if scenario is two_rows:
+        if scenario in (two_rows, nobody_twice, a_lost_key):
             assert len(customers) == 2
     return calls
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from leads.errors import Misconfigured
-from leads.intake import accept, normalize
+from leads.intake import accept, normalize, payload
 from leads.lead import Lead, Via
 from leads.store.ledger import Seen
 from leads.store.protocol import Row
-from tests.world import PERSON, FakeDestination, World, post, row, world
+from tests.world import PERSON, FakeDestination, Noting, World, post, row, world
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_two_first_instances_agree_on_one_id_key(w: World, monkeypatch: pytest.M
 
 
 def test_the_first_lead_id_of_an_event_stands(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    event, raw = accept._event_of_post(w.app, post(), w.now)
+    event, raw = accept._event_of_post(w.app, post(), payload.read(post()), w.now)
     w.app.ledger.remember(event, Seen(f"{'0' * 16}-{event}", raw), w.now)
     w.store.put_blob("raw", raw, post(), {"via": "https", "arrived_at": "2026-11-21T12:00:00.000000Z"})
     accept.redo(w.app, raw, w.now)
@@ -184,7 +184,7 @@ def test_the_way_in_is_kept(w: World) -> None:
 
 def test_a_lost_id_key_puts_no_lead_into_quarantine(w: World) -> None:
     accept.receive(w.app, post(), w.now)
-    _, raw = accept._event_of_post(w.app, post(offerTitle="b"), w.now)
+    _, raw = accept._event_of_post(w.app, post(offerTitle="b"), payload.read(post()), w.now)
     w.app.ledger.keep_raw(raw, post(offerTitle="b"), Via.HTTPS, w.now)
     w.store.delete("state", "state", "id-key")
     w.restart()
@@ -208,3 +208,243 @@ def test_a_customer_forgotten_between_the_event_and_the_lead_stays_forgotten(
     assert w.store.containers["raw"] == {}
     assert receipt.id, "the caller is told an id all the same"
     assert accept.receive(w.app, post(), w.now).id == receipt.id
+
+
+NOBODY = post(userDetails={"country": "US"}, description="")
+"""A customer whose contact data is withheld."""
+
+
+class TestTwoCustomersWhoLookTheSame:
+    """A POST that names nobody says nothing by which a second customer could be told from a repeat."""
+
+    def test_nine_hours_apart_they_are_two_leads(self, w: World) -> None:
+        first = accept.receive(w.app, NOBODY, w.now)
+        w.forward(hours=9)
+        second = accept.receive(w.app, NOBODY, w.now)
+        assert sorted([first.id, second.id]) == w.ids()
+        assert not second.repeated
+        assert len(w.bell.waiting) == 4
+
+    @pytest.mark.parametrize(("minutes", "leads"), [(0, 1), (9, 1), (10, 1), (21, 2)])
+    def test_a_retry_within_minutes_is_one_lead(self, w: World, minutes: int, leads: int) -> None:
+        w.forward(minutes=5)
+        accept.receive(w.app, NOBODY, w.now)
+        w.forward(minutes=minutes)
+        accept.receive(w.app, NOBODY, w.now)
+        assert len(w.ids()) == leads
+
+    def test_a_retry_across_midnight_is_one_lead(self, w: World) -> None:
+        w.forward(hours=11, minutes=59)
+        first = accept.receive(w.app, NOBODY, w.now)
+        w.forward(minutes=3)
+        assert accept.receive(w.app, NOBODY, w.now).id == first.id
+
+    @pytest.mark.parametrize("known", ["firstName", "lastName", "email", "phone"])
+    def test_who_is_named_by_anything_is_one_lead_a_day(self, w: World, known: str) -> None:
+        body = post(userDetails={known: "x1"})
+        first = accept.receive(w.app, body, w.now)
+        w.forward(hours=9)
+        assert accept.receive(w.app, body, w.now).id == first.id
+
+    def test_equal_bytes_that_are_no_lead_are_kept_twice(self, w: World) -> None:
+        for _ in range(2):
+            for _ in range(2):
+                with pytest.raises(accept.NotALead):
+                    accept.receive(w.app, b"{", w.now)
+            w.forward(hours=9)
+        assert len(w.store.containers["quarantine"]) == 2
+
+
+def test_bytes_that_cannot_be_read_are_kept_once_however_often_they_are_looked_at(
+    w: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(normalize, "normalize", lambda *_, **__: 1 / 0)
+    accept.receive(w.app, post(), w.now)
+    w.live(hours=50)
+    assert len(w.store.containers["quarantine"]) == 1
+
+
+def test_a_bug_before_anything_is_known_of_the_bytes_costs_no_lead(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(payload, "read", lambda _: 1 / 0)
+        assert accept.receive(w.app, post(), w.now).quarantined
+    w.sweep()
+    assert len(w.ids()) == 1
+
+
+class TestTheIdKeyIsLost:
+    """Each POST is refused; none of them is lost, and somebody is told."""
+
+    @pytest.fixture
+    def lost(self, w: World) -> Row:
+        accept.receive(w.app, post(), w.now)
+        w.drain()
+        key = w.store.get("state", "state", "id-key")
+        assert key
+        w.store.delete("state", "state", "id-key")
+        w.restart()
+        return key
+
+    def test_its_bytes_are_kept_and_come_in_once_the_key_is_back(self, w: World, lost: Row) -> None:
+        for _ in range(3):  # it is sent again
+            with pytest.raises(Misconfigured):
+                accept.receive(w.app, post(offerTitle="b"), w.now)
+            w.forward(minutes=11)
+        with pytest.raises(Misconfigured):
+            accept.receive(w.app, NOBODY, w.now)
+        assert {blob.data for blob in w.store.containers["quarantine"].values()} == {post(offerTitle="b"), NOBODY}
+        with pytest.raises(RuntimeError, match="waiting"):
+            w.sweep()
+        w.store.insert("state", replace(lost, etag=""))
+        w.restart()
+        w.forward(hours=1)
+        w.live(minutes=10)
+        assert len(w.ids()) == 3
+        assert set(w.states().values()) == {"delivered"}
+        assert w.store.containers["quarantine"] == {}
+
+    def test_the_operators_are_told_what_is_wrong(self, w: World, lost: Row, caplog: pytest.LogCaptureFixture) -> None:
+        del lost
+        with pytest.raises(Misconfigured):
+            accept.receive(w.app, post(offerTitle="b"), w.now)
+        with pytest.raises(RuntimeError):
+            w.sweep()
+        (alert,) = [json.loads(r.message) for r in caplog.records if '"event": "alert"' in r.message]
+        assert "could not be stored when they came: 1. The row id-key of the table state is missing" in alert["cause"]
+        assert "come in by themselves" in alert["remedy"]
+        assert "contoso" not in caplog.text
+
+    def test_a_table_that_fails_before_anything_is_kept_costs_no_lead(
+        self, w: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        accept.receive(w.app, post(), w.now)
+        w.restart()
+        with monkeypatch.context() as patch:
+            patch.setattr(w.store, "get", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                accept.receive(w.app, post(offerTitle="b"), w.now)
+        w.live(hours=2)
+        assert len(w.ids()) == 2
+
+
+def test_a_body_that_is_too_large_is_told_with_its_size_and_not_as_kept(
+    w: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(accept.TooLarge):
+        accept.receive(w.app, b" " * 300_000, w.now)
+    w.sweep()
+    (alert,) = [json.loads(r.message) for r in caplog.records if '"event": "alert"' in r.message]
+    assert "300,000 bytes" in alert["cause"]
+    assert "not kept" in alert["remedy"]
+    with pytest.raises(accept.NotALead):
+        accept.receive(w.app, b"{", w.now)
+    cause, remedy = accept.quarantined_words([blob.metadata for blob in w.store.containers["quarantine"].values()])
+    assert ("could not be read as a lead: 1." in cause, "They are kept." in remedy) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("offer", "logged"),
+    [
+        ("contoso.planner", "contoso.planner"),
+        ("docusign.3701c77e-1cfa-4c56-91e6-3ed0b622145a", "docusign.3701c77e-1cfa-4c56-91e6-3ed0b622145a"),
+        ("some.one", "other"),
+        ("Mr-Someone.planner", "other"),
+        ("16175555555", "other"),
+        ("someone@contoso.com", "other"),
+        ("", ""),
+    ],
+)
+def test_an_offer_is_logged_where_it_is_one_and_names_nobody(
+    w: World, caplog: pytest.LogCaptureFixture, offer: str, logged: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    accept.receive(w.app, post(productId=offer, leadSource="Lovelace", actionCode="Ada"), w.now)
+    (event,) = [json.loads(r.message) for r in caplog.records if "lead_accepted" in r.message]
+    assert (event["offer"], event["source"], event["action"]) == (logged, "other", "other")
+
+
+def test_whoever_has_the_address_cannot_fill_the_log(w: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    for number in range(300):
+        with pytest.raises(accept.NotALead):
+            accept.receive(w.app, b"noise %d" % number, w.now)
+        accept.receive(w.app, post(), w.now)
+    for name in ("quarantined", "lead_repeated"):
+        assert sum(f'"event": "{name}"' in r.message for r in caplog.records) == accept.LOGGED_AN_HOUR
+    assert len(w.store.containers["quarantine"]) == 300
+    w.forward(hours=1)
+    with pytest.raises(accept.NotALead):
+        accept.receive(w.app, b"noise", w.now)
+    assert '"event": "quarantined"' in caplog.records[-1].message
+
+
+def test_only_who_inserted_the_lead_rings(w: World) -> None:
+    """Another instance is given the same POST and gets as far as the first one in between."""
+    add = w.app.ledger.add
+    others: list[accept.Receipt] = []
+
+    def overtaken(lead: Lead, *given: Any) -> bool:
+        if not others:
+            others.append(accept.Receipt(""))
+            others[0] = accept.receive(w.app, post(), w.now)
+        return add(lead, *given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(w.app.ledger, "add", overtaken)
+        receipt = accept.receive(w.app, post(), w.now)
+    assert (receipt.id, receipt.repeated, others[0].id) == (w.ids()[0], True, w.ids()[0])
+    assert len(w.bell.waiting) == 2
+
+
+class TestOperations:
+    """What a POST costs until its 202."""
+
+    @pytest.fixture
+    def calls(self, w: World) -> list[str]:
+        w.app.identity  # noqa: B018 - made once in the life of a deployment
+        calls: list[str] = []
+        w.restart()
+        w.app.store, w.app.doorbell = Noting(w.store, calls), Noting(w.bell, calls)
+        w.app.identity  # noqa: B018 - read once in a process
+        calls.clear()
+        return calls
+
+    def test_a_new_lead(self, w: World, calls: list[str]) -> None:
+        accept.receive(w.app, post(), w.now)
+        assert calls == ["put_blob", "upsert", "insert", "insert_all", "get", "ring", "ring"]
+
+    def test_a_new_lead_that_names_nobody_or_comes_after_midnight(self, w: World, calls: list[str]) -> None:
+        accept.receive(w.app, NOBODY, w.now)
+        assert calls.count("get_blob") == 1
+        assert len(calls) == 8
+        w.forward(hours=12, minutes=30)
+        calls.clear()
+        accept.receive(w.app, post(), w.now)
+        assert len(calls) == 8
+
+    def test_a_repeat(self, w: World, calls: list[str]) -> None:
+        accept.receive(w.app, post(), w.now)
+        calls.clear()
+        accept.receive(w.app, post(), w.now)
+        assert len(calls) <= 4
+        assert "ring" not in calls
+
+
+def test_a_post_that_comes_again_after_it_was_purged_leaves_nothing(w: World) -> None:
+    lead = accept.receive(w.app, post(), w.now)
+    case = w.app.ledger.case(lead.id)
+    assert case
+    w.app.ledger.erase(lead.id, "2026-11-21", case.lead.raw, w.now)
+    assert accept.receive(w.app, post(), w.now).repeated
+    assert (w.ids(), w.store.containers["raw"], w.store.tables["journal"]) == ([], {}, {})
+
+
+def test_a_lead_that_is_left_behind_raw_arrived_when_its_bytes_did(w: World) -> None:
+    _, raw = accept._event_of_post(w.app, post(), payload.read(post()), w.now)
+    w.app.ledger.keep_raw(raw, post(), Via.IMPORT, w.now, old=True)
+    w.forward(minutes=1)
+    lead = accept.receive(w.app, post(), w.now)
+    case = w.app.ledger.case(lead.id)
+    assert case
+    assert case.lead.arrived_at == w.now - timedelta(minutes=1)
+    assert case.lead.old, "what was decided when it came in stands"

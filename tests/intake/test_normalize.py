@@ -516,6 +516,40 @@ def test_created_at(created: str | None, stamp: str | None, expected: str, issue
     assert len(lead.issues) == issues
 
 
+@pytest.mark.parametrize(
+    ("created", "stamp", "expected", "noted"),
+    [
+        ("3/5/2026", "2026-05-03T09:00:00.1234567Z", "2026-05-03", "day first is nearer"),
+        ("3/5/2026 8:15:00 AM", "2026-03-05T08:15:04.1234567Z", "2026-03-05T08:15:00", ""),
+        ("03-05-2026 23:59", "2026-05-04T00:00:01Z", "2026-05-03T23:59:00", "day first is nearer"),
+        ("12/11/2026", None, "2026-11-12", "day first is nearer"),
+        ("11/12/2026", None, "2026-11-12", "month first is nearer"),
+        ("11/11/2026", None, "2026-11-11", ""),
+        ("13/5/2026", "2026-05-13T00:00:00Z", "2026-05-13", ""),
+        ("5/13/2026", "2026-05-13T00:00:00Z", "2026-05-13", ""),
+        ("3.5.2026", "2026-03-05T00:00:00Z", "2026-05-03", ""),
+        ("3/5/1999", "2026-05-03T00:00:00Z", "2026-05-03", "no plausible time"),
+    ],
+)
+def test_a_date_that_can_be_read_in_two_ways_is_the_one_nearer_to_when_the_lead_came(
+    created: str, stamp: str | None, expected: str, noted: str
+) -> None:
+    lead = lead_of(Fields(created_time=created, timestamp=stamp))
+    assert lead.created_at == datetime.fromisoformat(expected).replace(tzinfo=UTC)
+    assert bool(lead.issues) == bool(noted)
+    assert any(noted in issue for issue in lead.issues) or not noted
+
+
+@given(st.datetimes(datetime(2011, 1, 1), datetime(2026, 11, 20)), st.sampled_from(times.Order), st.booleans())
+def test_a_date_in_either_order_is_the_day_on_which_its_row_was_written(
+    written: datetime, order: times.Order, dashes: bool
+) -> None:
+    day_first = order is times.Order.DAY_FIRST
+    text = written.strftime("%d/%m/%Y %H:%M:%S" if day_first else "%m/%d/%Y %H:%M:%S")
+    lead = lead_of(Fields(created_time=text.replace("/", "-") if dashes else text, timestamp=f"{written.isoformat()}Z"))
+    assert lead.created_at == written.replace(microsecond=0, tzinfo=UTC)
+
+
 def test_times_are_in_utc() -> None:
     rome = datetime(2026, 11, 21, 13, 0, tzinfo=timezone(timedelta(hours=1)))
     for arrived_at in (rome, datetime(2026, 11, 21, 12, 0)):  # noqa: DTZ001
@@ -719,7 +753,10 @@ def made(created_at: datetime = NOW, **changes: Any) -> Lead:
                 offer_title="Contoso Planner",
                 stage=Stage.ACTIVE,
                 contact=SMITH,
-                issues=("phone: is no valid number; kept as it came",),
+                issues=(
+                    "phone: is no valid number; kept as it came",
+                    "created_time: could be read day first or month first; month first is nearer to when the lead came",
+                ),
             ),
         ),
         (

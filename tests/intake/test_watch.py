@@ -5,17 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from threading import Barrier, get_ident
 from typing import Any
 
 import pytest
 
 from leads import settings
-from leads.intake import watch
+from leads.contract import Kind
+from leads.intake import accept, watch
+from leads.operate import importing
+from leads.store.ledger import EVENTS, JOURNAL, LEADS, STATE
 from leads.store.protocol import Page
 from leads.store.testing import MemoryInbox
-from tests.world import NOON, World, row, world
+from tests.world import NOON, PERSON, FakeDestination, Noting, World, post, row, world
 
 TABLE = "MarketplaceLeads"
 
@@ -292,11 +297,31 @@ def test_a_clock_that_is_ten_minutes_wrong_loses_no_row(w: World, skew: timedelt
 
 
 @pytest.mark.parametrize(
-    ("key", "day"),
-    [("9:2F28:2F2018", True), ("12:2f1:2f2026", True), ("13:2F1:2F2026", False), ("2026-11-21", False), ("", False)],
+    ("key", "is_day"),
+    [
+        ("11:2F21:2F2026", True),
+        ("11:2F20:2F2026", True),
+        ("11:2F22:2F2026", True),
+        ("11:2F23:2F2026", False),
+        ("21:2F11:2F2026", False),
+        ("11:2f21:2f2026", False),
+        ("11:2F021:2F2026", False),
+        ("1:2F1:2F2026", False),
+        ("2026-11-21", False),
+        ("", False),
+    ],
 )
-def test_what_looks_like_a_day(key: str, day: bool) -> None:
-    assert watch.is_day_key(key) is day
+def test_a_key_is_a_day_only_as_microsoft_writes_the_day_of_the_row(key: str, is_day: bool) -> None:
+    assert watch.is_day_of(key, "2026-11-21T12:00:00.1234567Z") is is_day
+
+
+@pytest.mark.parametrize("partition", ["11:2F021:2F2026", "21:2F11:2F2026", "1:2F1:2F2026", "11:2f21:2f2026"])
+def test_a_key_that_only_looks_like_a_day_is_found_within_a_quarter_of_an_hour(w: World, partition: str) -> None:
+    put(w, row("a", w.now, partition=partition))
+    look(w, 5)
+    put(w, row("b", w.now, partition=partition))
+    look(w, 16)
+    assert keys(w) == {"a", "b"}
 
 
 def test_the_shared_shape_of_rows_is_what_microsoft_writes(w: World) -> None:
@@ -360,7 +385,13 @@ def test_a_storage_that_refuses_every_row_ends_the_run_early(w: World, monkeypat
     monkeypatch.setattr(w.store, "insert_all", fail)
     with pytest.raises(RuntimeError):
         look(w)
-    assert len(asked) == watch.FAILURES_PER_RUN
+    assert watch.FAILURES_PER_RUN <= len(asked) < 100
+    with monkeypatch.context() as patch:
+        patch.setattr(watch, "ROWS_AT_ONCE", 1)
+        asked.clear()
+        with pytest.raises(RuntimeError):
+            look(w)
+        assert len(asked) == watch.FAILURES_PER_RUN
 
 
 def test_a_run_without_time_still_goes_on_where_the_last_one_stopped(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -424,3 +455,137 @@ def test_an_inbox_that_is_wrong_is_not_taken_for_an_empty_one(w: World) -> None:
     with pytest.raises(RuntimeError, match="Misconfigured"):
         look(w)
     assert w.app.ledger.note("watch:marketplaceleads").values == before
+
+
+@pytest.mark.parametrize("table", ["Leads", "EVENTS", "journal", "State"])
+def test_a_table_of_the_app_itself_is_never_watched(table: str) -> None:
+    with world(environ={"LEADS_INBOX_TABLES": f"MarketplaceLeads,{table}"}) as w:
+        (problem,) = w.app.settings.problems
+        assert (problem.setting, table in problem.cause) == ("LEADS_INBOX_TABLES", True)
+        assert w.app.settings.inbox_tables == ("MarketplaceLeads",)
+        w.app.inbox = w.inbox = MemoryInbox(account="devstoreaccount1")
+        w.app.settings = replace(w.app.settings, inbox_tables=("MarketplaceLeads", table))
+        put(w, row("a", w.now))
+        w.inbox.tables[table] = [row("own", w.now)]
+        with pytest.raises(RuntimeError, match=table):
+            look(w)
+        assert keys(w) == {"a"}
+
+
+def test_a_table_of_microsofts_may_have_the_name_of_one_of_ours() -> None:
+    inbox = "DefaultEndpointsProtocol=https;AccountName=inbox;AccountKey=a2V5;EndpointSuffix=core.windows.net"
+    with world(environ={"LEADS_INBOX": inbox, "LEADS_INBOX_TABLES": "Leads"}) as w:
+        assert w.app.settings.problems == ()
+        w.inbox.tables["Leads"] = [row("a", w.now)]
+        look(w)
+        assert keys(w) == {"a"}
+
+
+def test_the_own_tables_are_those_of_the_ledger() -> None:
+    assert settings.OWN_TABLES == {EVENTS, LEADS, JOURNAL, STATE}
+
+
+def test_leads_that_waited_for_an_inbox_which_could_not_be_read_are_news() -> None:
+    with world(crm=FakeDestination(), mail=FakeDestination(Kind.NOTIFICATION)) as w:
+        look(w)
+        put(w, row("waited", w.now, CreatedTime=f"{w.now:%Y-%m-%dT%H:%M:%SZ}"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(w.inbox, "pages", lambda *_: 1 / 0)
+            with pytest.raises(RuntimeError):
+                look(w)
+            w.forward(days=9)
+        w.live(minutes=10)
+        assert w.states() == {"crm": "delivered", "mail": "delivered"}
+
+
+def test_rows_from_before_the_app_are_no_news_when_they_are_brought_in() -> None:
+    with world(crm=FakeDestination(), mail=FakeDestination(Kind.NOTIFICATION)) as w:
+        put(w, row("old", w.now - timedelta(days=30)))
+        look(w)
+        importing.take_rows(w.app, TABLE, w.now, token="", skip=0, yes=True)
+        w.live(minutes=10)
+        assert w.states() == {"crm": "delivered", "mail": "skipped"}
+
+
+def test_rows_that_wait_are_news_also_when_an_operator_is_faster_than_the_watch() -> None:
+    with world(crm=FakeDestination(), mail=FakeDestination(Kind.NOTIFICATION)) as w:
+        look(w)
+        put(w, row("waited", w.now))
+        w.forward(days=9)
+        importing.take_rows(w.app, TABLE, w.now, token="", skip=0, yes=True)
+        w.live(minutes=10)
+        assert w.states() == {"crm": "delivered", "mail": "delivered"}
+
+
+def test_a_full_table_of_old_rows_is_read_once(w: World) -> None:
+    start = w.now - timedelta(days=400)
+    put(w, *(row(f"{number:05}", start + timedelta(minutes=number)) for number in range(12_000)))
+    calls: list[str] = []
+    w.app.store = Noting(w.store, calls)
+    look(w, 60)
+    assert len(w.store.tables["events"]) == 12_000
+    assert len(calls) < 12_000 + 60 * 5
+    put(w, row("new", w.now, partition="strange"))
+    look(w, 26, hours=1)
+    assert keys(w) == {"new"}
+
+
+def test_a_scan_by_the_clock_of_the_storage_misses_nothing_that_is_written_behind_it(
+    w: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "ROWS_PER_RUN", 20)
+    w.inbox.page = 10
+    old = w.now - timedelta(days=400)
+    put(w, *(row(f"k{number:03}", old, partition=f"strange{number:03}") for number in range(100)))
+    look(w, 3)
+    put(w, row("behind", w.now, partition="strange000"))
+    look(w, 40)
+    assert keys(w) == {"behind"}
+
+
+class TestManyThreads:
+    """Rows are taken several at a time, and what they share is safe."""
+
+    def test_rows_of_one_page_are_taken_at_the_same_time(self, w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        together = Barrier(watch.ROWS_AT_ONCE, timeout=20)
+        put_blob = w.store.put_blob
+
+        def meeting(*given: Any) -> bool:
+            together.wait()
+            return put_blob(*given)
+
+        put(w, *(row(f"r{number}", w.now) for number in range(5 * watch.ROWS_AT_ONCE)))
+        monkeypatch.setattr(w.store, "put_blob", meeting)
+        look(w)
+        assert len(w.ids()) == 5 * watch.ROWS_AT_ONCE
+
+    def test_many_threads_lose_and_double_nothing(self, w: World, caplog: pytest.LogCaptureFixture) -> None:
+        """The same posts and rows from all sides; customers have several leads, so partitions are shared."""
+        caplog.set_level("INFO")
+        people = [
+            PERSON | {"email": f"p{number}@contoso.com", "country": c} for number in range(5) for c in ("IT", "F")
+        ]
+        bodies = [post(userDetails=person, offerTitle=str(n)) for n in range(6) for person in people]
+        put(w, *(row(f"r{number}", w.now) for number in range(100)))
+
+        def everything(_: int) -> None:
+            for body in bodies:
+                accept.receive(w.app, body, w.now)
+            watch.watch(w.app, w.now)
+
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(everything, range(16)))
+        assert len(w.ids()) == len(bodies) + 100
+        assert len(w.bell.waiting) == len(w.ids()), "each lead was rung for once, by whoever inserted it"
+        accepted = [r for r in caplog.records if '"lead_accepted"' in r.message]
+        assert len(accepted) == len(w.ids())
+
+    def test_what_is_logged_is_logged_by_the_thread_of_the_function(
+        self, w: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO")
+        put(w, *(row(f"r{number}", w.now) for number in range(50)))
+        look(w)
+        accepted = [r for r in caplog.records if '"lead_accepted"' in r.message]
+        assert {r.thread for r in accepted} == {get_ident()}
+        assert len(accepted) == 50

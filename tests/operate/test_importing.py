@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from leads.contract import Kind
 from leads.intake import accept
+from leads.intake.times import Order
 from leads.lead import Via
 from leads.operate import importing
 from tests.world import FakeDestination, World, post, row, world
@@ -23,7 +24,7 @@ REFERRALS = (
     "Referral ID,Referral name,Customer name,Contact first name,Contact last name,Contact e-mail,Contact Phone Number,"
     "Country/Region,Solution,Lead Source,Created Date,Notes\r\n"
     "R-1,Lead one,Analytical Engines,Ada,Lovelace,ada@example.com,+44 20 7946 0001,United Kingdom,Contoso Planner,"
-    "AzureMarketplace,11/03/2026,Please call.\r\n"
+    "AzureMarketplace,11/13/2026,Please call.\r\n"
     "R-2,Lead two,Compilers,Grace,Hopper,grace@example.com,,USA,Contoso Planner,SPZA-PLT|contoso.planner,"
     '2026-11-04T08:00:00Z,"Two\nlines, and a comma"\r\n'
 )
@@ -61,7 +62,7 @@ def test_an_export_of_partner_center_becomes_leads() -> None:
     assert ada.lead.contact.company == "Analytical Engines"
     assert ada.lead.offer_title == "Contoso Planner"
     assert ada.lead.message == "Please call."
-    assert f"{ada.lead.created_at:%Y-%m-%d}" == "2026-11-03"
+    assert f"{ada.lead.created_at:%Y-%m-%d}" == "2026-11-13"
     assert ada.lead.extra["Referral ID"] == "R-1"
     assert grace.lead.message == "Two\nlines, and a comma"
     assert (grace.lead.source, grace.lead.action, grace.lead.offer) == ("SPZA", "PLT", "contoso.planner")
@@ -117,6 +118,53 @@ def test_what_came_by_itself_is_shown_and_skipped_unless_forced() -> None:
         assert fates(take(w, no_day)) == ["same"]
         assert fates(take(w, same_day, force=True)) == ["taken"]
         assert len(w.ids()) == 2
+
+
+def csv_of(*dates: str) -> str:
+    rows = "".join(f"a{number}@example.com,X,{date}\n" for number, date in enumerate(dates))
+    return f"Email,Offer,Created\n{rows}"
+
+
+@pytest.mark.parametrize(
+    ("dates", "days"),
+    [
+        (("3/5/2026", "4/5/2026", "23/5/2026"), ["2026-05-03", "2026-05-04", "2026-05-23"]),
+        (("3/5/2026", "5/23/2026 8:00:00 AM"), ["2026-03-05", "2026-05-23"]),
+        (("3/5/2026 23:30", "23-5-2026"), ["2026-05-03", "2026-05-23"]),
+        (("2026-05-03", "5/5/2026", ""), ["2026-05-03", "2026-05-05", "2026-11-21"]),
+    ],
+)
+def test_one_day_above_twelve_says_how_the_whole_file_writes_dates(dates: tuple[str, ...], days: list[str]) -> None:
+    with world() as w:
+        results = take(w, csv_of(*dates), yes=False)
+        assert [result["day"] for result in results] == days
+        assert not any(result["issues"] for result in results)
+
+
+@pytest.mark.parametrize("dates", [("3/5/2026", "4/6/2026"), ("3/5/2026", "23/5/2026", "5/23/2026")])
+def test_dates_that_nothing_settles_are_asked_for(dates: tuple[str, ...]) -> None:
+    text = csv_of(*dates).encode()
+    with pytest.raises(importing.NotATable, match="--dates day-first or --dates month-first"):
+        importing.read(text)
+    assert importing.read(text, Order.DAY_FIRST)[0][0]["createdTime"].startswith("2026-05-03")
+    assert importing.read(text, Order.MONTH_FIRST)[0][0]["createdTime"].startswith("2026-03-05")
+
+
+def test_equal_records_that_name_nobody_are_as_many_leads() -> None:
+    text = "Company,Offer,Created\nContoso,X,2026-11-20\nContoso,X,2026-11-20\nContoso,Y,2026-11-20\n"
+    with world() as w:
+        assert fates(take(w, text, yes=False)) == ["new"] * 3
+        assert fates(take(w, text)) == ["taken"] * 3
+        assert len(w.ids()) == 3
+        assert fates(take(w, text)) == ["repeated"] * 3
+        assert len(w.ids()) == 3
+
+
+def test_a_lead_of_last_week_is_news_when_it_is_imported() -> None:
+    with world(crm=FakeDestination(), mail=FakeDestination(Kind.NOTIFICATION)) as w:
+        take(w, f"Email,Offer,Created\na@example.com,X,{w.now - timedelta(days=2):%Y-%m-%d}\n")
+        w.live(minutes=6)
+        assert w.states() == {"crm": "delivered", "mail": "delivered"}
 
 
 def test_an_old_lead_goes_to_crms_and_not_to_people() -> None:

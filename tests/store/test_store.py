@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -142,7 +143,7 @@ def test_two_first_instances_agree_on_the_id_key(azurite: str) -> None:
 def inbox(request: pytest.FixtureRequest, table: str) -> Iterator[tuple[Inbox, Callable[[list[Row]], None]]]:
     """An inbox, and a way to write rows into its table as Microsoft does."""
     if request.param == "memory":
-        memory = MemoryInbox()
+        memory = MemoryInbox(clock=lambda: datetime.now(UTC))
 
         def put(rows: list[Row]) -> None:
             stamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
@@ -176,6 +177,14 @@ def test_an_inbox_is_read_by_partition_and_time(inbox: tuple[Inbox, Callable[[li
     assert sum(len(page.rows) for page in box.pages(table, late)) == 0
 
 
+def test_an_inbox_tells_the_time(inbox: tuple[Inbox, Callable[[list[Row]], None]], table: str) -> None:
+    box, put = inbox
+    put([Row("p", "a")])
+    (page,) = box.pages(table, "")
+    assert page.served_at
+    assert abs((datetime.now(UTC) - page.served_at).total_seconds()) < 60
+
+
 def test_reading_an_inbox_goes_on_behind_a_token(azurite: str, table: str) -> None:
     account = Account("devstoreaccount1", azurite)
     writer = AzureStore(account)
@@ -204,6 +213,35 @@ def test_a_message_carries_ids_only_and_comes_when_it_is_time(azurite: str) -> N
     assert messages[0].expires_on
     assert messages[0].expires_on.year > 2100, "a message never expires"
     queue.clear_messages()
+
+
+def test_rings_go_over_one_kept_connection(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from urllib3.connection import HTTPConnection
+
+    opened: list[HTTPConnection] = []
+    connect = HTTPConnection.connect
+    monkeypatch.setattr(HTTPConnection, "connect", lambda connection: (opened.append(connection), connect(connection)))
+    bell = QueueDoorbell(Account("devstoreaccount1", azurite))
+    for number in range(10):
+        bell.ring(f"{'a' * 16}-{number:016x}", "console", 3600.0)
+    assert len(opened) == 1
+
+
+def test_many_threads_share_one_store_and_one_bell(azurite: str, table: str) -> None:
+    store, bell = AzureStore(Account("devstoreaccount1", azurite)), QueueDoorbell(Account("devstoreaccount1", azurite))
+
+    def work(number: int) -> bool:
+        store.put_blob(table, f"{number % 20}", b"bytes", {})
+        bell.ring(f"{'a' * 16}-{number:016x}", "console", 3600.0)
+        try:
+            store.insert(table, Row("p", f"{number % 20}", {"n": number % 20}))
+        except Exists:
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(work, range(80))) == 20
+    assert [row.values["n"] for row in store.rows(table, "p")] == sorted(range(20), key=str)
 
 
 def test_the_twin_of_the_doorbell_rings_when_it_is_time() -> None:

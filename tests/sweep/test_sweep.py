@@ -15,7 +15,7 @@ from leads import settings
 from leads.contract import Kind
 from leads.destinations import email
 from leads.errors import Failure, Misconfigured, Rejected, Transient
-from leads.intake import accept, watch
+from leads.intake import accept, payload, watch
 from leads.lead import Lead, Via
 from leads.messages.alert import Alert
 from leads.store.ledger import GONE, Line, Seen
@@ -83,7 +83,7 @@ def test_lost_messages_are_rung_again_once_an_hour(w: World) -> None:
 
 def test_raw_bytes_that_never_became_an_event_are_accepted_within_the_hour(w: World) -> None:
     w.sweep()
-    event, raw = accept._event_of_post(w.app, post(), w.now)
+    event, raw = accept._event_of_post(w.app, post(), payload.read(post()), w.now)
     w.app.ledger.keep_raw(raw, post(), Via.HTTPS, w.now)
     w.forward(minutes=61)
     w.sweep()
@@ -95,7 +95,7 @@ def test_raw_bytes_that_never_became_an_event_are_accepted_within_the_hour(w: Wo
 
 
 def test_an_open_line_without_its_event_is_finished_by_the_next_sweep(w: World) -> None:
-    event, raw = accept._event_of_post(w.app, post(), w.now)
+    event, raw = accept._event_of_post(w.app, post(), payload.read(post()), w.now)
     w.app.ledger.keep_raw(raw, post(), Via.HTTPS, w.now)
     lead = accept._lead(w.app, event, raw, Via.HTTPS, post(), w.now)
     w.app.ledger.open(Line(lead.id, raw, w.now))
@@ -373,7 +373,7 @@ def test_more_raw_than_one_run_looks_up_is_all_looked_up(w: World, monkeypatch: 
     monkeypatch.setattr("leads.sweep.sweep.RAWS_PER_RUN", 3)
     for number in range(10):
         body = post(offerTitle=str(number))
-        _, raw = accept._event_of_post(w.app, body, w.now - timedelta(days=number))
+        _, raw = accept._event_of_post(w.app, body, payload.read(body), w.now - timedelta(days=number))
         w.app.ledger.keep_raw(raw, body, Via.HTTPS, w.now)
     looked_up: list[str] = []
     seen = w.app.ledger.seen
@@ -414,7 +414,7 @@ def test_purge_goes_on_until_all_that_is_old_is_gone(w: World, monkeypatch: pyte
 
 
 def test_the_bytes_of_the_event_count_where_its_line_names_others(w: World) -> None:
-    event, raw = accept._event_of_post(w.app, post(), w.now)
+    event, raw = accept._event_of_post(w.app, post(), payload.read(post()), w.now)
     w.app.ledger.keep_raw(raw, post(), Via.HTTPS, w.now)
     lead = accept._lead(w.app, event, raw, Via.HTTPS, post(), w.now)
     w.app.ledger.open(Line(lead.id, f"2026/11/22/{event}.json", w.now))

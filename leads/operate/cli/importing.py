@@ -35,7 +35,7 @@ def _import_file(call: Call, options: Namespace, screen: Screen) -> int:
     from leads.operate import importing
 
     try:
-        records, unknown = importing.read(options.file.read_bytes())
+        records, unknown = importing.read(options.file.read_bytes(), options.dates)
     except OSError as error:
         screen.trouble(f"{options.file} cannot be read ({error.strerror}).")
         return WRONG_USE

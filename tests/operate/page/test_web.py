@@ -419,6 +419,9 @@ class TestQuarantine:
         with pytest.raises(accept.TooLarge):
             accept.receive(quiet.app, b"x" * 300_000, quiet.now)
         name = next(iter(quiet.store.containers[QUARANTINE]))
+        listed = visitor(quiet).open("quarantine").read
+        assert ("300000 bytes, not kept" in listed, "Replay" in listed) == (True, False)
+        assert "nothing is lost" not in listed
         read = visitor(quiet).open(f"quarantine/{name}").read
         assert "300000 bytes" in read
         assert "Only the size was kept" in read
