@@ -119,7 +119,10 @@ def parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         return made
 
-    command("check", look.check, "ask every part a harmless question and tell what to mend")
+    made = command("check", look.check, "ask every part a harmless question and say what to correct")
+    made.add_argument(
+        "--route", metavar="FILE|ID", help="ask nobody: say where the lead in a file, or with that id, goes and why"
+    )
     made = command("send-test", order.send_test, "send a test lead and follow it")
     made.add_argument(
         "--step", choices=STEPS, help="what the customer did; goes to CRMs as well (default: a test lead)"
@@ -142,6 +145,7 @@ def parser() -> argparse.ArgumentParser:
     _add_filters(made)
     made.add_argument("--destination", help="only to this one; also leads that were never on their way there")
     made.add_argument("--quarantined", action="store_true", help="read again what is in quarantine")
+    made.add_argument("--routes", action="store_true", help="let the routes as they are decide again")
     made.add_argument("--yes", action="store_true", help="do not ask")
 
     made = command("skip", order.skip, "end the open deliveries to a destination that is not wanted any more")

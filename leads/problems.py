@@ -40,6 +40,9 @@ def find(settings: Settings, environ: Mapping[str, str], destinations: Sequence[
         problems |= {str(problem): problem for problem in found.problems}
         warnings |= {str(problem): problem for problem in found.warnings}
         broken |= found.broken
+    routed = _of_routes(settings, destinations)
+    problems |= {str(problem): problem for problem in routed.problems}
+    warnings |= {str(problem): problem for problem in routed.warnings}
     problems |= {str(problem): problem for problem in _unread(environ, [*destinations, *settings.alerts])}
     mild = (problem for text, problem in warnings.items() if text not in problems)
     return Problems(tuple(problems.values()), tuple(mild), frozenset(broken))
@@ -51,6 +54,15 @@ def of_app() -> tuple[Setting, ...]:
     from leads.messages import languages
 
     return (*SETTINGS, *marks.SETTINGS, *languages.SETTINGS)
+
+
+def _of_routes(settings: Settings, destinations: Sequence[str]) -> Problems:
+    from leads import routes
+
+    made = routes.parse(settings.routes, destinations)
+    customers = [name for name in destinations if enabled.split(name)[0] in enabled.CUSTOMERS]
+    mild = routes.warnings(made, destinations, customers) if settings.routes and not made.problems else ()
+    return Problems(made.problems, tuple(mild), frozenset())
 
 
 def _of_destination(name: str, environ: Mapping[str, str], setting: str) -> Problems:

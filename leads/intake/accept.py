@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leads import log
 from leads.app import App
@@ -45,6 +45,9 @@ __all__ = [
     "take_quarantined",
     "take_waiting",
 ]
+
+if TYPE_CHECKING:
+    from leads.routes import Decision
 
 BODY_LIMIT = 256 * 1024
 """Bytes of a POST; real leads have one or two kilobytes."""
@@ -249,7 +252,9 @@ def _go_on(
         app.ledger.open(replace(line, lead_id=seen.lead_id, raw=seen.raw))
         app.ledger.drop_open_line(lead.id)
     lead = replace(lead, id=seen.lead_id, raw=seen.raw)
-    destinations = _destinations(app, lead)
+    decision = app.decide(lead)
+    destinations = decision.destinations
+    lead = replace(lead, route=_route(decision))
     if not app.ledger.add(lead, destinations, now):
         return Receipt(lead.id, repeated=True)
     if _is_gone(app, event):
@@ -260,10 +265,10 @@ def _go_on(
     return Receipt(lead.id)
 
 
-def _destinations(app: App, lead: Lead) -> tuple[str, ...]:
-    """Where a new lead goes."""
-    del lead
-    return app.settings.destinations
+def _route(decision: Decision) -> str:
+    """The route that decided, for people: its number and its text. What a `+` route added stands in the deliveries."""
+    last = decision.routes[-1] if decision.routes and decision.route is not None else None
+    return f"{last.route}: {last.text}"[:300] if last else ""
 
 
 def _is_gone(app: App, event: str) -> bool:

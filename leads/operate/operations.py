@@ -156,6 +156,36 @@ def _replay(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
     return {"id": lead_id, "known": known, "opened": opened}
 
 
+def _route(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    """Where a lead would go now: one that is here, by its id, or the one in a text."""
+    from leads.operate import routing
+
+    lead_id, body = text(arguments, "id"), text(arguments, "text")
+    if bool(lead_id) == bool(body):
+        raise WrongUse("Give either id or text.")
+    if lead_id:
+        case = app.ledger.case(lead_id) if stories.ID.fullmatch(lead_id) and "-" in lead_id else None
+        return routing.explain(app, case.lead) if case else {}
+    try:
+        return routing.explain(app, routing.read(app, body.encode("utf-8", "surrogatepass"), now))
+    except routing.NotALead as error:
+        raise WrongUse(f"The text is no lead: {error.reason}") from None
+
+
+def _reroute(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    """What the routes as they are would change of one lead; with `yes` they decide again."""
+    from leads.operate import routing
+
+    lead_id = text(arguments, "id", required=True)
+    case = app.ledger.case(lead_id) if stories.ID.fullmatch(lead_id) and "-" in lead_id else None
+    if case is None:
+        return {"id": lead_id, "known": False, "new": [], "dropped": []}
+    new, dropped = routing.change(app, case)
+    if flag(arguments, "yes"):
+        routing.apply(app, case, now)
+    return {"id": lead_id, "known": True, "new": new, "dropped": dropped}
+
+
 def _skip(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
     from leads.operate.skip import skip
 
@@ -251,6 +281,8 @@ OPERATIONS: Mapping[str, Callable[[App, Arguments, datetime], dict[str, Any]]] =
     "quarantine": _quarantine,
     "replay": _replay,
     "replay-quarantined": _replay_quarantined,
+    "reroute": _reroute,
+    "route": _route,
     "select": _select,
     "send-test": _send_test,
     "show": _show,

@@ -540,7 +540,11 @@ def test_a_date_that_can_be_read_in_two_ways_is_the_one_nearer_to_when_the_lead_
     assert any(noted in issue for issue in lead.issues) or not noted
 
 
-@given(st.datetimes(datetime(2011, 1, 1), datetime(2026, 11, 20)), st.sampled_from(times.Order), st.booleans())
+@given(
+    st.datetimes(datetime(2011, 1, 1), datetime(2026, 11, 20)),  # noqa: DTZ001 - hypothesis wants them so
+    st.sampled_from(times.Order),
+    st.booleans(),
+)
 def test_a_date_in_either_order_is_the_day_on_which_its_row_was_written(
     written: datetime, order: times.Order, dashes: bool
 ) -> None:

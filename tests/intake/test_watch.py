@@ -482,7 +482,7 @@ def test_a_table_of_microsofts_may_have_the_name_of_one_of_ours() -> None:
 
 
 def test_the_own_tables_are_those_of_the_ledger() -> None:
-    assert settings.OWN_TABLES == {EVENTS, LEADS, JOURNAL, STATE}
+    assert {EVENTS, LEADS, JOURNAL, STATE} == settings.OWN_TABLES
 
 
 def test_leads_that_waited_for_an_inbox_which_could_not_be_read_are_news() -> None:

@@ -220,7 +220,12 @@ def test_rings_go_over_one_kept_connection(azurite: str, monkeypatch: pytest.Mon
 
     opened: list[HTTPConnection] = []
     connect = HTTPConnection.connect
-    monkeypatch.setattr(HTTPConnection, "connect", lambda connection: (opened.append(connection), connect(connection)))
+
+    def noted(connection: HTTPConnection) -> None:
+        opened.append(connection)
+        connect(connection)
+
+    monkeypatch.setattr(HTTPConnection, "connect", noted)
     bell = QueueDoorbell(Account("devstoreaccount1", azurite))
     for number in range(10):
         bell.ring(f"{'a' * 16}-{number:016x}", "console", 3600.0)

@@ -9,6 +9,7 @@ import os
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from leads.operate.cli.screen import Screen, aligned, block, printable, some
@@ -218,8 +219,29 @@ def _show_raw(story: Mapping[str, Any], screen: Screen) -> None:
         screen.line("\nRaw is gone, or was never kept.")
 
 
+def _route(call: Call, options: Namespace, screen: Screen) -> int:
+    """Where a lead would go and why, without asking any destination."""
+    file = Path(options.route)
+    given = {"text": file.read_bytes().decode("utf-8", "replace")} if file.is_file() else {"id": options.route}
+    found = call("route", given)
+    screen.answer(found)
+    if not found:
+        screen.trouble("There is no such file, and no lead is known by this id.", "Give the path of a file, or an ID.")
+        return FINDING
+    for each in found["routes"]:
+        why = "matches" if each["matched"] else f"does not match: {each['condition']}"
+        screen.line(f"  {each['route']}  {printable(each['text'])}  {printable(why)}")
+    ended = f"route {found['route']}" if found["route"] else "no route ended the reading"
+    screen.line(f"goes to {', '.join(found['destinations']) or 'nobody'} ({ended})")
+    for problem in found["problems"]:
+        screen.trouble(f"{problem['setting']}: {problem['cause']}", problem["remedy"])
+    return FINDING if found["problems"] else FINE
+
+
 def check(call: Call, options: Namespace, screen: Screen) -> int:
     """Ask every part a harmless question, and tell each answer as it comes."""
+    if options.route:
+        return _route(call, options, screen)
     del options
     results = []
     for part in call("checks", {})["parts"]:

@@ -89,6 +89,8 @@ def replay(call: Call, options: Namespace, screen: Screen) -> int:
     """Open finished deliveries again: of the named leads, or of all that the filters find."""
     if options.quarantined:
         return _replay_quarantine(call, options, screen)
+    if options.routes:
+        return _reroute(call, options, screen)
     if options.ids:
         if filters(options).keys() - {"state"} or options.state not in (None, "open"):
             screen.trouble(
@@ -122,6 +124,37 @@ def replay(call: Call, options: Namespace, screen: Screen) -> int:
     for each in unknown:
         screen.trouble(f"No lead is known by the id {each}.")
     return FINDING if unknown or any(result["reason"] for result in results) else FINE
+
+
+def _reroute(call: Call, options: Namespace, screen: Screen) -> int:
+    """Let the routes as they are decide again, after showing what would change."""
+    if options.destination:
+        screen.trouble("--destination does not go with --routes.", "The routes say where leads go.")
+        return WRONG_USE
+    if options.ids:
+        ids = list(options.ids)
+    elif filters(options):
+        ids = [lead["id"] for lead in call("list", {**filters(options), "limit": 200})["leads"]]
+    else:
+        screen.trouble("Which leads?", "Give an ID, --since, --open, --dead, --offer or --customer.")
+        return WRONG_USE
+    found = [call("reroute", {"id": each}) for each in screen.progress(ids, "leads")]
+    changed = [each for each in found if each["new"] or each["dropped"]]
+    for each in changed:
+        told = [*(f"to {name}" for name in each["new"]), *(f"no longer to {name}" for name in each["dropped"])]
+        screen.line(f"  {each['id']}  {', '.join(told)}")
+    unknown = [each["id"] for each in found if not each["known"]]
+    for each in unknown:
+        screen.trouble(f"No lead is known by the id {each}.")
+    screen.line(f"The routes would change {some(len(changed), 'lead')} of {len(found)}.")
+    if not changed or not screen.confirmed("Change them?", yes=options.yes):
+        screen.answer({"would_change": changed})
+        return FINDING if unknown else FINE
+    for each in screen.progress(changed, "leads"):
+        call("reroute", {"id": each["id"], "yes": True})
+    screen.answer({"changed": changed})
+    screen.line(f"{some(len(changed), 'lead')} changed.")
+    return FINDING if unknown else FINE
 
 
 def skip(call: Call, options: Namespace, screen: Screen) -> int:
