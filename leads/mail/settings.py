@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 from leads import oauth
 from leads.messages import languages
 from leads.messages.languages import Language
-from leads.messages.notification import Voice
+from leads.messages.notification import Voice, plain_voice
 from leads.messages.plain import is_address
 from leads.oauth import Credentials
 from leads.reader import Reader, Setting
@@ -71,10 +71,6 @@ class Graph:
     credentials: Credentials = field(default_factory=lambda: Credentials(prefix="EMAIL_GRAPH"))
 
 
-def _voice() -> Voice:
-    return Voice(languages.load(languages.DEFAULT), UTC)
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """To whom, from whom, by which way, in which words."""
@@ -85,7 +81,7 @@ class Settings:
     graph: Graph | None = None
     digest: bool = False
     digest_zone: tzinfo = UTC
-    voice: Voice = field(default_factory=_voice)
+    voice: Voice = field(default_factory=plain_voice)
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ _ORDER = (Stage.ACTIVE, Stage.TRIAL, Stage.INITIAL_INTEREST, Stage.UNKNOWN, Stag
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Mention:
     """One lead of the day."""
 
     clock: str
@@ -35,7 +35,7 @@ class Group:
     offer: str
     stage: str
     total: int
-    rows: tuple[Row, ...]
+    rows: tuple[Mention, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ def _groups(found: Sequence[Lead], listed: Sequence[Lead], zone: tzinfo, languag
     return groups
 
 
-def _row(lead: Lead, zone: tzinfo, language: Language) -> Row:
+def _row(lead: Lead, zone: tzinfo, language: Language) -> Mention:
     local = lead.arrived_at.astimezone(zone)
     who = notification.who(lead, language)
     company = line(lead.contact.company, 80)
-    return Row(f"{local:%H:%M}", line(who, 80), "" if company == who else company, notification.did(lead, language))
+    return Mention(f"{local:%H:%M}", line(who, 80), "" if company == who else company, notification.did(lead, language))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from urllib.parse import quote
 
 from leads.contract import Link, Step
@@ -65,6 +65,11 @@ class Voice:
         """
         with reader.mildly():
             return cls(languages.read(reader), languages.read_zone(reader))
+
+
+def plain_voice() -> Voice:
+    """English, by the clocks of UTC: how messages speak where nothing is set."""
+    return Voice(languages.load(languages.DEFAULT), UTC)
 
 
 def deed(lead: Lead) -> str:

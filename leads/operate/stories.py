@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +15,13 @@ from leads.store.ledger import QUARANTINE, RAW
 
 LOOKED_BACK = timedelta(days=31)
 """How far back the quarantine is searched for an event."""
+
+FATES: Mapping[str, str] = {
+    "backfilled": "This row is older than the app, so it was noted and not delivered. "
+    "`python -m leads import --table` brings such rows in.",
+    "gone": "This lead was purged after its retention, or forgotten at the customer's wish.",
+}
+"""What became of an event that is no lead, in words for operators."""
 
 ID = re.compile(r"(?:[0-9a-f]{16}-)?[0-9a-f]{16}")
 """A lead id, or its second half."""

@@ -19,7 +19,7 @@ GUID = "c94d6ac0-3a8d-58cf-9731-b82175ef1cfe"
 TEXT = st.text(st.characters(), max_size=400)
 
 
-def record(one: Lead, **extra: mapping.Constant) -> mapping.Row:
+def record(one: Lead, **extra: mapping.Constant) -> mapping.Columns:
     return mapping.record(one, 8, "", extra)
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from leads import oauth, transport
 from leads.destinations.dynamics import errors
-from leads.destinations.dynamics.mapping import Row
+from leads.destinations.dynamics.mapping import Columns
 from leads.destinations.dynamics.settings import Settings
 from leads.errors import Failure, Transient
 from leads.transport import Deadline, Response
@@ -37,7 +37,7 @@ class Api:
         return oauth.token(self.settings.credentials, self.settings.url, deadline=self.deadline, fresh=fresh)
 
     def call(
-        self, method: str, path: str, *, row: Row | None = None, condition: Mapping[str, str] | None = None
+        self, method: str, path: str, *, row: Columns | None = None, condition: Mapping[str, str] | None = None
     ) -> Response:
         """Send one request and return its answer, whatever it says. A 401 is tried once more with a new token.
 
@@ -48,7 +48,7 @@ class Api:
             response = self._once(method, path, row, condition or {}, self.token(fresh=True))
         return response
 
-    def _once(self, method: str, path: str, row: Row | None, condition: Mapping[str, str], token: str) -> Response:
+    def _once(self, method: str, path: str, row: Columns | None, condition: Mapping[str, str], token: str) -> Response:
         headers = {**_HEADERS, "Authorization": f"Bearer {token}", **condition}
         url = f"{self.settings.url}/api/data/v9.2/{path}"
         try:

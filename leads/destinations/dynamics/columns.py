@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from leads import log
 from leads.destinations.dynamics import errors
-from leads.destinations.dynamics.mapping import Row, cut
+from leads.destinations.dynamics.mapping import Columns, cut
 from leads.transport import Response
 
 OWNER = "ownerid@odata.bind"
@@ -22,12 +22,12 @@ _refused: dict[tuple[str, str], datetime] = {}
 _OWNER_PRIVILEGES = ("prvassign", "prvreaduser", "prvreadteam")
 
 
-def accepted(row: Row, table: str, now: datetime) -> Row:
+def accepted(row: Columns, table: str, now: datetime) -> Columns:
     """The row without the columns that the table at this address refused within the last hour."""
     return {column: value for column, value in row.items() if _refused.get((table, column), now) <= now}
 
 
-def mended(row: Row, response: Response, extra: Collection[str], table: str, now: datetime) -> Row | None:
+def mended(row: Columns, response: Response, extra: Collection[str], table: str, now: datetime) -> Columns | None:
     """The row without what the answer complains about, or None where leaving columns out would not help.
 
     `extra` names the columns that come from DYNAMICS_FIELDS, `table` is the table's address.
@@ -44,7 +44,7 @@ def mended(row: Row, response: Response, extra: Collection[str], table: str, now
     return {column: value for column, value in row.items() if column not in columns}
 
 
-def _culprits(row: Row, response: Response, extra: Collection[str]) -> tuple[list[str], str, bool]:
+def _culprits(row: Columns, response: Response, extra: Collection[str]) -> tuple[list[str], str, bool]:
     """The columns to leave out, why, and whether the next lead would meet the same refusal."""
     code = errors.code(response)
     named = errors.named_columns(response, row)
@@ -64,7 +64,7 @@ def _culprits(row: Row, response: Response, extra: Collection[str]) -> tuple[lis
     return [], "", False
 
 
-def _is_about_owner(row: Row, response: Response) -> bool:
+def _is_about_owner(row: Columns, response: Response) -> bool:
     if OWNER not in row:
         return False
     code, words = errors.code(response), errors.message(response).lower()
@@ -73,7 +73,7 @@ def _is_about_owner(row: Row, response: Response) -> bool:
     return code == errors.NO_ACCESS or (code == errors.NO_SUCH_ROW and ("systemuser" in words or "team" in words))
 
 
-def _shortened(row: Row, response: Response) -> Row | None:
+def _shortened(row: Columns, response: Response) -> Columns | None:
     """The row with the named columns cut to the length that the answer allows, or without them."""
     limit = errors.allowed_length(response)
     named = [column for column in errors.named_columns(response, row) if isinstance(row[column], str)]

@@ -19,7 +19,7 @@ from leads.lead import Contact, Lead, Stage
 Constant = str | int | float | bool | None
 """What a column may be set to by DYNAMICS_FIELDS; None leaves the column out."""
 
-Row = dict[str, Any]
+Columns = dict[str, Any]
 
 HOT, WARM, COLD = 1, 2, 3
 RATING: Mapping[Stage, int] = {
@@ -96,7 +96,7 @@ def cut(text: str, limit: int) -> str:
     return (at_word if len(at_word) * 2 >= len(kept) else kept).rstrip() + MARK
 
 
-def record(lead: Lead, lead_source_code: int, owner: str, extra: Mapping[str, Constant]) -> Row:
+def record(lead: Lead, lead_source_code: int, owner: str, extra: Mapping[str, Constant]) -> Columns:
     """All columns of a new record."""
     contact = lead.contact
     title, _ = _words(lead)
@@ -112,7 +112,7 @@ def record(lead: Lead, lead_source_code: int, owner: str, extra: Mapping[str, Co
         "address1_country": country(contact.country),
         "websiteurl": _website(lead),
     }
-    row: Row = {column: fit(column, " ".join(clean(value).split())) for column, value in texts.items()}
+    row: Columns = {column: fit(column, " ".join(clean(value).split())) for column, value in texts.items()}
     names = (row["lastname"], row["companyname"], clean(contact.email).partition("@")[0].strip(), UNKNOWN_NAME)
     row["lastname"] = fit("lastname", next(name for name in names if name))
     row["description"] = fit("description", _description(lead))
@@ -132,7 +132,7 @@ def fit(column: str, value: str) -> str:
     return cut(value, LENGTHS[column])
 
 
-def note(lead: Lead, record_id: str) -> Row:
+def note(lead: Lead, record_id: str) -> Columns:
     """The note of one step: everything that is known of it, whole."""
     title, _ = _words(lead)
     contact = lead.contact
@@ -169,7 +169,7 @@ def note(lead: Lead, record_id: str) -> Row:
     }
 
 
-def task(lead: Lead, record_id: str, owner: str, now: datetime) -> Row:
+def task(lead: Lead, record_id: str, owner: str, now: datetime) -> Columns:
     """The task of calling the customer back, due in 24 hours."""
     contact = lead.contact
     ways = [way for way in (contact.phone, contact.email) if way]
@@ -178,7 +178,7 @@ def task(lead: Lead, record_id: str, owner: str, now: datetime) -> Row:
         f"Reach them at {' or '.join(ways)}." if ways else "No way to reach them came with the lead.",
         f"Their words: {lead.message}" if lead.message else "",
     ]
-    row: Row = {
+    row: Columns = {
         "subject": cut(clean(sentence(lead)), 200),
         "description": cut(clean("\n".join(line for line in lines if line)), 2000),
         "scheduledend": f"{now + TASK_DUE:%Y-%m-%dT%H:%M:%SZ}",

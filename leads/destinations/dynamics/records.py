@@ -228,7 +228,7 @@ class _Visit:
                 return found
         return ""
 
-    def _append(self, table: str, row: mapping.Row, guid: str, doing: str) -> bool:
+    def _append(self, table: str, row: mapping.Columns, guid: str, doing: str) -> bool:
         """Put a row of the lead's own next to the record, once. False where a person deleted the record."""
         key = uuid5(NAMESPACE, f"{table}:{self.lead.id}")
         try:
@@ -239,10 +239,10 @@ class _Visit:
             return False
         return True
 
-    def _created(self, path: str, row: mapping.Row, doing: str) -> bool:
+    def _created(self, path: str, row: mapping.Columns, doing: str) -> bool:
         """Create a row unless it is there (then False), without the columns that the organization does not take."""
         table = path.partition("(")[0]
-        left: mapping.Row | None = self._accepted(table, row)
+        left: mapping.Columns | None = self._accepted(table, row)
         while left is not None:
             response = self.api.call("PATCH", path, row=left, condition={"If-None-Match": "*"})
             if is_done(response):
@@ -252,10 +252,10 @@ class _Visit:
             left = self._mended(table, left, response)
         raise self.api.failure(response, doing)
 
-    def _accepted(self, table: str, row: mapping.Row) -> mapping.Row:
+    def _accepted(self, table: str, row: mapping.Columns) -> mapping.Columns:
         return columns.accepted(row, f"{self.settings.url}/{table}", self.step.now)
 
-    def _mended(self, table: str, row: mapping.Row, response: Response) -> mapping.Row | None:
+    def _mended(self, table: str, row: mapping.Columns, response: Response) -> mapping.Columns | None:
         extra = self.settings.fields.keys() if table == "leads" else ()
         return columns.mended(row, response, extra, f"{self.settings.url}/{table}", self.step.now)
 

@@ -21,7 +21,7 @@ from leads.messages import alert as alerts_text
 from leads.messages import languages, notification
 from leads.messages.alert import Alert
 from leads.messages.message import Message
-from leads.messages.notification import Voice
+from leads.messages.notification import Voice, plain_voice
 from leads.reader import Reader, Setting
 from leads.transport import Deadline, Response
 
@@ -41,16 +41,12 @@ _RENEW = (
 )
 
 
-def _voice() -> Voice:
-    return Voice(languages.load(languages.DEFAULT), UTC)
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Where to post, and in which words."""
 
     webhook_url: str = field(default="", repr=False)
-    voice: Voice = field(default_factory=_voice)
+    voice: Voice = field(default_factory=plain_voice)
 
     @classmethod
     def read(cls, reader: Reader) -> Settings:

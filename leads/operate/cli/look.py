@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from leads.operate.cli.screen import Screen, aligned, block, printable, some
+from leads.operate.stories import FATES
 
 Call = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 """Performs an operation of `leads.operate.operations`, here or at a deployed app."""
@@ -21,10 +22,6 @@ FINE, FINDING, WRONG_USE = 0, 1, 2
 """Exit codes."""
 
 _CONTACT = ("first_name", "last_name", "email", "phone", "country", "company", "title")
-_FATES = {
-    "backfilled": "This row is older than the app, so it was noted and not delivered. `import --table` brings it in.",
-    "gone": "This lead was purged after its retention, or forgotten at the customer's wish.",
-}
 
 
 def filters(options: Namespace) -> dict[str, Any]:
@@ -140,7 +137,7 @@ def show(call: Call, options: Namespace, screen: Screen) -> int:
         if entry["name"] != story["id"]:
             _fact(screen, "", entry["name"])
     else:
-        _fact(screen, "", _FATES.get(story["fate"], "It is still being taken in."))
+        _fact(screen, "", FATES.get(story["fate"], "It is still being taken in."))
     for delivery in story["deliveries"]:
         _show_delivery(delivery, screen)
     if story["others"]:

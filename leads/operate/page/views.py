@@ -18,7 +18,7 @@ from leads.operate import counts as ops_counts
 from leads.operate import health, listing, quarantine, replay, stories
 from leads.operate.page import chart as ops_chart
 from leads.operate.page import words
-from leads.operate.page.words import Row
+from leads.operate.page.words import ListedLead
 from leads.reader import Reader
 from leads.store.rows import time_read
 
@@ -144,7 +144,7 @@ def _overview(app: App, wish: Wish, now: datetime, clock: Clock) -> View:
             "day": day,
             "places": [_place(place) for place in counts.places],
             "unread": counts.unread,
-            "latest": [Row.of(summary, revealed=wish.posted) for summary in latest],
+            "latest": [ListedLead.of(summary, revealed=wish.posted) for summary in latest],
             "intake": f"{wish.root}leads",
             "local": wish.root.startswith("http://"),
         },
@@ -203,7 +203,7 @@ def _leads(app: App, wish: Wish, now: datetime) -> View:
             "filters": (("", "All"), *((each.value, each.value.capitalize()) for each in _SHOWN)),
             "filter": state,
             "query": f"?state={state}" if state else "",
-            "leads": [Row.of(summary, revealed=wish.posted) for summary in found],
+            "leads": [ListedLead.of(summary, revealed=wish.posted) for summary in found],
             "more": len(found) == LISTED,
             "revealed": wish.posted,
             "nothing": words.NOTHING.get(state, words.NOTHING[""]),
@@ -218,7 +218,7 @@ def _lead(app: App, lead_id: str, wish: Wish, now: datetime, clock: Clock) -> Vi
     if story.lead is None and story.quarantine:
         return Done(f"quarantine/{story.quarantine.name}")
     if story.lead is None:
-        raise NotFound(words.FATES.get(story.fate, "It is still being taken in. Look again in a minute."))
+        raise NotFound(stories.FATES.get(story.fate, "It is still being taken in. Look again in a minute."))
     shown = wish.posted
     return View(
         "lead",
@@ -228,7 +228,7 @@ def _lead(app: App, lead_id: str, wish: Wish, now: datetime, clock: Clock) -> Vi
             "notice": words.notice(wish.query),
             "revealed": shown,
             "lead": story.lead,
-            "row": Row.of(listing.Summary(story.lead, story.deliveries), revealed=shown),
+            "row": ListedLead.of(listing.Summary(story.lead, story.deliveries), revealed=shown),
             "via": words.VIA[story.lead.via],
             "deliveries": story.deliveries,
             "facts": words.facts(story.lead, clock.moment, revealed=shown),
@@ -236,7 +236,7 @@ def _lead(app: App, lead_id: str, wish: Wish, now: datetime, clock: Clock) -> Vi
             "message_length": len(story.lead.message),
             "issues": story.lead.issues,
             "raw": words.bytes_text(story.raw) if shown and story.raw else "",
-            "others": [Row.of(other, revealed=shown) for other in reversed(story.others)],
+            "others": [ListedLead.of(other, revealed=shown) for other in reversed(story.others)],
         },
     )
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from leads import redact
 from leads.lead import Lead, Stage, Via
 from leads.messages import languages, notification
+from leads.messages.message import Fact
 from leads.messages.plain import block, cut, line
 from leads.operate.listing import Summary
 
@@ -30,11 +31,6 @@ NOTHING: Mapping[str, str] = {
     "dead": "Nothing died. A delivery that is given up would wait here for your replay.",
     "delivered": "No lead stands as delivered everywhere yet.",
     "skipped": "No lead was skipped everywhere. Test leads and leads older than the app can be.",
-}
-FATES: Mapping[str, str] = {
-    "backfilled": "This row is older than the app, so it was noted and not delivered. "
-    "To bring such rows in, run python -m leads import --table.",
-    "gone": "This lead was purged after its retention, or forgotten at the customer's wish.",
 }
 
 
@@ -102,7 +98,7 @@ def headline(dead: int, reasons: int, *, any_lead: bool, ran: bool) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ListedLead:
     """A lead in a list."""
 
     id: str
@@ -117,7 +113,7 @@ class Row:
     """Destination and state."""
 
     @classmethod
-    def of(cls, summary: Summary, *, revealed: bool) -> Row:
+    def of(cls, summary: Summary, *, revealed: bool) -> ListedLead:
         """The row of a lead and its deliveries."""
         lead, contact = summary.lead, summary.lead.contact
         name = line(contact.name, 80)
@@ -144,15 +140,6 @@ def _nobody(lead: Lead) -> str:
     if lead.contact_withheld:
         return "Microsoft withheld the person"
     return "Nobody is named" if lead.source or lead.action or lead.offer_name else "Being taken in"
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One labelled value. `link` is empty or an address that was checked."""
-
-    label: str
-    value: str
-    link: str = ""
 
 
 def facts(lead: Lead, moment: Callable[[datetime], str], *, revealed: bool) -> list[Fact]:
