@@ -62,7 +62,7 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer: status, headers (keys in lower case) and at most 1 MiB of body."""
+    """An answer: status, headers (keys in lower case), and the body as far as it was read."""
 
     status: int
     headers: Mapping[str, str]
@@ -233,11 +233,12 @@ def request(
     headers: Mapping[str, str] | None = None,
     json: Any = None,
     data: bytes | Mapping[str, str] | None = None,
+    limit: int = BODY_LIMIT,
 ) -> Response:
     """Send one request and read its answer, whatever its status.
 
-    A body longer than 1 MiB is cut there. Raises Transient when no whole answer came. It is `unanswered` unless the
-    request cannot have left: a name that is not found, a connection or TLS that is refused.
+    A body longer than `limit` bytes is cut there. Raises Transient when no whole answer came. It is `unanswered` unless
+    the request cannot have left: a name that is not found, a connection or TLS that is refused.
     """
     import requests
     import urllib3
@@ -256,7 +257,7 @@ def request(
             allow_redirects=False,
             stream=True,
         ) as answer:
-            body = _read(answer, deadline)
+            body = _read(answer, deadline, limit)
             return Response(answer.status_code, {key.lower(): value for key, value in answer.headers.items()}, body)
     except Transient as late:
         late.unanswered = True
@@ -308,10 +309,10 @@ def refusal(answer: Response, who: str, now: datetime, told: str = "") -> Failur
     return None
 
 
-def _read(answer: requests.Response, deadline: Deadline) -> bytes:
+def _read(answer: requests.Response, deadline: Deadline, limit: int) -> bytes:
     body = bytearray()
     # A piece is what one read of the socket brings, so a server that dribbles cannot outlast the deadline unseen.
-    while len(body) < BODY_LIMIT and (piece := answer.raw.read1(16 * 1024, decode_content=True)):
+    while len(body) < limit and (piece := answer.raw.read1(16 * 1024, decode_content=True)):
         deadline.remaining()
         body += piece
-    return bytes(body[:BODY_LIMIT])
+    return bytes(body[:limit])
