@@ -123,7 +123,7 @@ def test_an_address_without_tls_or_with_a_key_is_refused(address: str) -> None:
 
 
 def test_contact_addresses_of_the_same_way_stay_and_another_way_goes() -> None:
-    people = {"contactEmail": ["sales@contoso.com"]}
+    people: dict[str, Any] = {"contactEmail": ["sales@contoso.com"]}
     rest = {
         "$schema": "…/customer-leads/2022-03-01-preview3",
         "id": "customer-leads/x",
