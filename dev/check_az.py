@@ -1,8 +1,8 @@
 """Check every documented `az` command with azure-cli's own parser: nothing is executed, nobody is signed in.
 
 Run it with the Python of a virtual environment that has azure-cli 2.91.0: `make check-docs` makes one. Commands are
-taken from the code blocks of README and docs and from infra/deploy.sh; `$NAMES` and `<placeholders>` stand for any
-word.
+taken from the code blocks of README and docs, from infra/deploy.sh and from `leads.operate.cli.azure`; `$NAMES` and
+`<placeholders>` stand for any word.
 The parser is reached by azure-cli's internals, hence the fixed version.
 """
 
@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from leads.operate.cli import azure  # noqa: E402 - azure-cli's own Python runs this file, and knows no package of ours
+
 SCRIPTS = ("infra/deploy.sh",)
 _OPERATOR = re.compile(r"[();|&<>]+")
 _BEFORE = {"run", "if", "!", "then", "do", "exec"}
@@ -82,14 +85,15 @@ def main() -> int:
         os.environ |= {"AZURE_CONFIG_DIR": folder, "AZURE_CORE_COLLECT_TELEMETRY": "0"}
         cli = importlib.import_module("azure.cli.core").get_default_cli()
         checked = wrong = 0
-        for file in documents():
-            for words in commands(code(file)):
-                checked += 1
-                try:
-                    parse(cli, words)
-                except SystemExit:
-                    wrong += 1
-                    print(f"{file.relative_to(ROOT)}: not valid: az {shlex.join(words)}", file=sys.stderr)
+        every = [(str(file.relative_to(ROOT)), words) for file in documents() for words in commands(code(file))]
+        every += [(azure.__name__, [*words, "--output", "tsv", "--only-show-errors"]) for words in azure.COMMANDS]
+        for place, words in every:
+            checked += 1
+            try:
+                parse(cli, words)
+            except SystemExit:
+                wrong += 1
+                print(f"{place}: not valid: az {shlex.join(words)}", file=sys.stderr)
         print(f"{checked} az commands, {wrong} not valid")
         return 1 if wrong or not checked else 0
 

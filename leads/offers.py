@@ -15,10 +15,10 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from leads.ledger import STATE
 from leads.partner_center import Product, Reading, Title, Way, Where
-from leads.rows import time_read, time_text
-from leads.store import Row, Value
+from leads.store.ledger import STATE
+from leads.store.protocol import Row, Value
+from leads.store.rows import time_read, time_text
 
 PATH = "/api/leads"
 """Where this app takes leads by HTTPS."""

@@ -21,8 +21,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from leads import oauth, transport
 from leads.errors import Failure, Misconfigured, Rejected, Throttled, Transient
 from leads.oauth import AUTHORITY, Credentials
-from leads.settings import Reader
-from leads.times import moment
+from leads.reader import Reader
 from leads.transport import Deadline, Response
 
 BASE = "https://graph.microsoft.com/rp/product-ingestion"
@@ -683,7 +682,7 @@ def read_submission(entry: Any) -> Submission:
         target=_word(target.get("targetType") if isinstance(target, dict) else None),
         status=_word(entry.get("status")),
         result=_word(entry.get("result")),
-        created=moment(str(entry.get("created", ""))),
+        created=_moment(entry.get("created")),
     )
 
 
@@ -742,6 +741,14 @@ def _document(answer: Response) -> dict[str, Any]:
 
 def _unreadable() -> Transient:
     return Transient("Partner Center gave an answer that cannot be read.", _AGAIN)
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(str(value))
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _word(value: Any) -> str:

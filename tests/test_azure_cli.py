@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from leads import azure_cli
+from leads.operate.cli import azure as azure_cli
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.partner_center import ADDRESS, BASE, CONNECTION, StandIn, dynamics, https, table
-from leads import connect, offers
-from leads.connect import Wanted, WrongValue
+from leads import offers
 from leads.errors import Failure, Misconfigured, Rejected, Throttled, Transient
 from leads.offers import Here, Mark, Offer
+from leads.operate import connect
+from leads.operate.connect import Wanted, WrongValue
 from leads.partner_center import PartnerCenter, Product, Settings, Way, Where
-from leads.settings import Reader
+from leads.reader import Reader
 from leads.transport import Deadline
 
 KEY = "bm90LWZvci1hbnlib2R5LWVsc2UtdG8tc2VlLW5vdC1ldmVuLW9uLXNjcmVlbg=="

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from leads import offers
 from leads.offers import END, PREFIX, Here, Offer, Verdict, judge
 from leads.partner_center import TYPES, Product, Reading, Submission, Title, Tree, Trouble, Where
-from leads.store import Row
+from leads.store.protocol import Row
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HERE = Here(("https://leads.contoso.com", "contoso-leads.azurewebsites.net"), "leadsinbox")

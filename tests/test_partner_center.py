@@ -36,7 +36,7 @@ from leads.partner_center import (
     read_tree,
     read_where,
 )
-from leads.settings import Reader
+from leads.reader import Reader
 from leads.transport import Deadline
 
 GUID = "99999999-9999-4999-8999-999999999999"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leads.silence import silence
+from leads.sweep.silence import silence
 
 TODAY = date(2026, 11, 21)
 LONG_AGO = TODAY - timedelta(days=400)

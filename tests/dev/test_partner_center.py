@@ -101,7 +101,7 @@ def test_every_body_fits_microsofts_schemas(center: StandIn, leads: dict[str, An
 
 
 def test_what_connect_sends_fits_microsofts_schemas() -> None:
-    from leads import connect
+    from leads.operate import connect
 
     resource = {"$schema": f"{SCHEMAS}/customer-leads/{VERSION}", "id": "customer-leads/1", "product": "product/1"}
     key = "a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2U="

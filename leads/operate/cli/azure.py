@@ -18,6 +18,8 @@ FUNCTION_KEY = (
 )
 """`infra/deploy.sh` makes a key of that name; without it there is the one that the host makes."""
 
+COMMANDS = (STORAGE_KEY, TABLE_ENDPOINT, APP, FUNCTION_KEY)
+
 Az = Callable[[Sequence[str]], str]
 """Runs `az` with some words and returns what it prints; empty where it fails or is not there."""
 
