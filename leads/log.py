@@ -37,6 +37,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "skipped": ("lead", "destination"),
     "forgotten": ("leads", "quarantined"),
     "digest_failed": ("cause", "remedy"),
+    "offers_failed": ("part", "error"),
     "alert_failed": ("kind", "destination", "cause"),
     "alert": ("kind", "subject", "count", "since", "cause", "remedy"),
 }

@@ -174,7 +174,6 @@ class Settings:
     credentials: Credentials = field(default_factory=Credentials)
     url: str = BASE
     version: str = VERSION
-    publisher: str = ""
     wanted: bool = False
     """Whether there are any settings of a sign-in: without them this app leaves Partner Center alone."""
 
@@ -201,7 +200,6 @@ class Settings:
             ),
             url=_web(reader, "PARTNER_CENTER_URL") or BASE,
             version=_version(reader),
-            publisher=_publisher(reader),
             wanted=wanted,
         )
 
@@ -236,18 +234,6 @@ def _version(reader: Reader) -> str:
         f"Remove it; {VERSION} is used until then.",
     )
     return VERSION
-
-
-def _publisher(reader: Reader) -> str:
-    value = reader.text("PARTNER_CENTER_PUBLISHER").lower()
-    if not value or re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,49}", value):
-        return value
-    reader.problem(
-        "PARTNER_CENTER_PUBLISHER",
-        "It is not a publisher id: letters, digits, - and _ only.",
-        "Copy it from Partner Center: Account settings > Organization profile > Identifiers.",
-    )
-    return ""
 
 
 def _check_sign_in(reader: Reader, secret: str, certificate: str, identity: str) -> None:

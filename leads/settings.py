@@ -210,6 +210,8 @@ class Settings:
     """Leads an hour to one notification destination above which they are summed up; 0 switches that off."""
     routes: str = ""
     """LEADS_ROUTES as it is set: `leads.routes` reads it."""
+    silence_days: int | None = None
+    """Days without a lead that are worth an alert; 0 for never, None for what is learned."""
     problems: tuple[Problem, ...] = ()
 
 
@@ -245,6 +247,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         flood=reader.integer("LEADS_FLOOD", 60, 0, 1_000_000),
         # As it stands, since problems name lines and columns.
         routes=environ.get("LEADS_ROUTES", "") if reader.text("LEADS_ROUTES") else "",
+        silence_days=_silence(reader),
     )
     return replace(settings, problems=tuple(reader.problems))
 
@@ -336,6 +339,20 @@ def _schedule(reader: Reader, name: str, default: str) -> str:
         f"Put the seconds first, as in '{default}', which is used until then.",
     )
     return default
+
+
+def _silence(reader: Reader) -> int | None:
+    value = reader.text("LEADS_SILENCE").lower()
+    if not value or value == "off":
+        return 0 if value else None
+    if value.isdecimal() and 1 <= int(value) <= 365:
+        return int(value)
+    reader.problem(
+        "LEADS_SILENCE",
+        "It is neither off nor a number of days from 1 to 365.",
+        "Use one of them; what is usual is learned until then.",
+    )
+    return None
 
 
 def _retry_schedule(reader: Reader) -> tuple[int, ...]:

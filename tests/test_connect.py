@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.partner_center import ADDRESS, BASE, CONNECTION, StandIn, dynamics, https, table
-from leads import offers
 from leads.errors import Failure, Misconfigured, Rejected, Throttled, Transient
-from leads.offers import Here, Mark, Offer
+from leads.offers import Offer
 from leads.operate import connect
-from leads.operate.connect import Wanted, WrongValue
+from leads.operate.connect import Mark, Wanted, WrongValue
 from leads.partner_center import PartnerCenter, Product, Settings, Way, Where
 from leads.reader import Reader
+from leads.sweep import verdict
+from leads.sweep.verdict import Here
 from leads.transport import Deadline
 
 KEY = "bm90LWZvci1hbnlib2R5LWVsc2UtdG8tc2VlLW5vdC1ldmVuLW9uLXNjcmVlbg=="
@@ -141,8 +142,8 @@ def test_connect_changes_the_draft_alone_and_shows_before_and_after_without_a_ke
     offer = center.account.add("planner", dynamics())
     made = client(center)
     planned = connect.plan(made, product(center), wanted(), soon())
-    assert offers.name(planned.before) == "Dynamics 365 (contoso.crm4.dynamics.com)"
-    assert offers.name(planned.after) == "Azure Table (leadsinbox)"
+    assert verdict.name(planned.before) == "Dynamics 365 (contoso.crm4.dynamics.com)"
+    assert verdict.name(planned.after) == "Azure Table (leadsinbox)"
     assert planned.stale == ("dynamicsLeadConfiguration",)
     assert KEY not in repr(planned)
     assert run(center, wanted()) == [Mark.BEGAN, Mark.DONE]
@@ -219,7 +220,7 @@ def crashing(center: StandIn, at: int) -> tuple[Offer, bool]:
     def mark(known: Mark) -> None:
         nonlocal kept
         now_and_then()
-        kept = offers.marked(kept, known, "Azure Table (leadsinbox)", NOW)
+        kept = connect.marked(kept, known, "Azure Table (leadsinbox)", NOW)
         now_and_then()
 
     def around(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -250,9 +251,9 @@ def test_a_crash_at_any_point_leaves_a_draft_that_offers_explains(center: StandI
         kept, through = crashing(center, at)
         changed = bool(center.account.jobs)
         reading = client(center).look(product(center), soon())
-        judged = offers.judge(reading, HERE)
-        seen = offers.seen(kept, reading, judged, NOW)
-        said = " ".join(offers.written(seen))
+        judged = verdict.judge(reading, HERE)
+        seen = verdict.seen(kept, reading, judged, NOW)
+        said = " ".join(verdict.written(seen))
         if changed:
             assert "Azure Table (leadsinbox)" in said
             assert ("did not learn how that ended" in said) == (seen.connected_at is None)
@@ -269,11 +270,13 @@ def test_a_crash_at_any_point_leaves_a_draft_that_offers_explains(center: StandI
 def test_a_refusal_takes_back_what_was_begun_and_leaves_what_was_done() -> None:
     before = Offer("x", "planner", connected_at=NOW, connected_to="HTTPS (leads.example)")
     later = NOW.replace(hour=13)
-    began = offers.marked(before, Mark.BEGAN, "Azure Table (leadsinbox)", later)
-    assert [said.split(" ")[1] for said in offers.written(began)] == ["wrote", "began"]
-    assert offers.marked(began, Mark.REFUSED, "", later) == before
-    done = offers.marked(began, Mark.DONE, "Azure Table (leadsinbox)", later)
-    assert offers.written(done) == ("`connect` wrote Azure Table (leadsinbox) into its draft on 2026-11-21 13:00 UTC.",)
+    began = connect.marked(before, Mark.BEGAN, "Azure Table (leadsinbox)", later)
+    assert [said.split(" ")[1] for said in verdict.written(began)] == ["wrote", "began"]
+    assert connect.marked(began, Mark.REFUSED, "", later) == before
+    done = connect.marked(began, Mark.DONE, "Azure Table (leadsinbox)", later)
+    assert verdict.written(done) == (
+        "`connect` wrote Azure Table (leadsinbox) into its draft on 2026-11-21 13:00 UTC.",
+    )
 
 
 # What --all leaves alone
@@ -301,11 +304,11 @@ def test_all_leaves_alone_what_is_right_or_was_set_on_purpose(
     offer = center.account.add("planner", live)
     offer.leads["draft"] = draft or offer.leads["draft"]
     reading = client(center).look(product(center), soon())
-    said = connect.left_alone(reading, HERE, replace=False)
+    said = connect.left_alone(reading, HERE, take_over=False)
     assert why in said
     assert bool(said) == bool(why)
     assert "SECRET" not in said
-    assert bool(connect.left_alone(reading, HERE, replace=True)) == (
+    assert bool(connect.left_alone(reading, HERE, take_over=True)) == (
         bool(why) and "--replace" not in why and "HTTPS" not in why
     )
 
@@ -314,17 +317,17 @@ def test_all_leaves_alone_what_runs_what_cannot_be_read_and_what_is_no_more(cent
     offer = center.account.add("planner")
     made = client(center)
     center.account.publish(offer, done=False)
-    assert "publication" in connect.left_alone(made.look(product(center), soon()), HERE, replace=True)
+    assert "publication" in connect.left_alone(made.look(product(center), soon()), HERE, take_over=True)
     center.account.publish(offer)
     reading = made.look(product(center), soon())
-    assert connect.left_alone(reading, HERE, replace=True) == ""
+    assert connect.left_alone(reading, HERE, take_over=True) == ""
     assert "taken off" in connect.left_alone(
-        replace(reading, product=replace(reading.product, deprecated=True)), HERE, replace=True
+        replace(reading, product=replace(reading.product, deprecated=True)), HERE, take_over=True
     )
     center.fail(503, path="resource-tree")
-    assert "could not be read" in connect.left_alone(made.look(product(center), soon()), HERE, replace=True)
+    assert "could not be read" in connect.left_alone(made.look(product(center), soon()), HERE, take_over=True)
     offer.leads["draft"] = None
-    assert "no Customer leads" in connect.left_alone(made.look(product(center), soon()), HERE, replace=True)
+    assert "no Customer leads" in connect.left_alone(made.look(product(center), soon()), HERE, take_over=True)
 
 
 def test_no_call_carries_a_key_in_its_address(center: StandIn) -> None:

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leads import offers
-from leads.offers import END, PREFIX, Here, Offer, Verdict, judge
+from leads.offers import END, PREFIX, Offer, Verdict
 from leads.partner_center import TYPES, Product, Reading, Submission, Title, Tree, Trouble, Where
 from leads.store.protocol import Row
+from leads.sweep import drift, silence, verdict
+from leads.sweep.verdict import Here, judge
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HERE = Here(("https://leads.contoso.com", "contoso-leads.azurewebsites.net"), "leadsinbox")
@@ -46,7 +48,7 @@ def published(at: datetime) -> Submission:
 
 
 @pytest.mark.parametrize(
-    ("live", "verdict"),
+    ("live", "expected"),
     [
         (TABLE, Verdict.THIS_APP),
         (URL, Verdict.THIS_APP),
@@ -65,11 +67,11 @@ def published(at: datetime) -> Submission:
         (Where(""), Verdict.UNREAD),
     ],
 )
-def test_the_verdict_is_about_where_live_leads_go(live: Where | None, verdict: Verdict) -> None:
+def test_the_verdict_is_about_where_live_leads_go(live: Where | None, expected: Verdict) -> None:
     found = judge(reading(live), HERE)
-    assert found.verdict == verdict
-    assert bool(found.cause) == (verdict != Verdict.THIS_APP)
-    assert bool(found.remedy) == (verdict in offers.FINDINGS)
+    assert found.verdict == expected
+    assert bool(found.cause) == (expected != Verdict.THIS_APP)
+    assert bool(found.remedy) == (expected in verdict.FINDINGS)
     assert not found.differs
 
 
@@ -133,7 +135,7 @@ def test_a_publication_and_a_missing_key_are_remarks() -> None:
 def test_no_path_and_no_query_is_ever_shown() -> None:
     where = Where("httpsEndpoint", "hooks.example", "/services/SECRET", keyed=True)
     found = judge(reading(where), HERE)
-    kept = offers.seen(Offer(PLANNER.id, "planner"), reading(where), found, NOW)
+    kept = verdict.seen(Offer(PLANNER.id, "planner"), reading(where), found, NOW)
     assert "SECRET" not in f"{found}{kept}{offers.row(kept)}"
     assert kept.place == "HTTPS (hooks.example)"
 
@@ -158,6 +160,9 @@ OFFERS = st.builds(
     publishing=st.booleans(),
     looked_at=st.none() | TIME,
     told=TEXT,
+    last_at=st.none() | TIME,
+    last_by_table_at=st.none() | TIME,
+    arrivals=TEXT,
     connected_at=st.none() | TIME,
     connected_to=TEXT,
     connecting_since=st.none() | TIME,
@@ -182,7 +187,7 @@ def test_rows_of_other_versions_are_read_and_titles_fit_a_property() -> None:
 
 
 def look(known: Offer, found: Reading, now: datetime = NOW) -> Offer:
-    return offers.seen(known, found, judge(found, HERE), now)
+    return verdict.seen(known, found, judge(found, HERE), now)
 
 
 def test_a_look_that_fails_leaves_what_was_known() -> None:
@@ -213,21 +218,23 @@ def test_what_connect_wrote_waits_until_a_later_publication_even_when_all_is_mas
 
 def test_evidence_is_the_last_lead_and_what_connect_wrote() -> None:
     offer = Offer("x", "planner", published_at=NOW, connected_at=NOW, connected_to="Azure Table (leadsinbox)")
-    assert "after its last publication" in offers.evidence(offer, NOW + timedelta(hours=1))[0]
-    assert "before its last publication" in offers.evidence(offer, NOW - timedelta(hours=1))[0]
-    assert "No lead of it ever" in offers.evidence(offer, None)[0]
-    assert offers.evidence(offer, None)[1] == (
+    after = replace(offer, last_by_table_at=NOW + timedelta(hours=1))
+    assert "after its last publication" in verdict.evidence(after)[0]
+    before = replace(offer, last_by_table_at=NOW - timedelta(hours=1))
+    assert "before its last publication" in verdict.evidence(before)[0]
+    assert "No lead of it ever" in verdict.evidence(offer)[0]
+    assert verdict.evidence(offer)[1] == (
         "`connect` wrote Azure Table (leadsinbox) into its draft on 2026-11-21 12:00 UTC."
     )
-    assert "did not learn how that ended" in offers.written(replace(offer, connecting_since=NOW))[1]
+    assert "did not learn how that ended" in verdict.written(replace(offer, connecting_since=NOW))[1]
 
 
 def test_an_offer_of_the_list_keeps_what_is_known_and_its_present_name() -> None:
     known = look(Offer(PLANNER.id, "planner"), reading(CRM))
-    assert offers.listed(replace(PLANNER, alias="New"), known) == replace(known, type=PLANNER.type, alias="New")
-    gone = offers.listed(replace(PLANNER, deprecated=True), known)
+    assert verdict.listed(replace(PLANNER, alias="New"), known) == replace(known, type=PLANNER.type, alias="New")
+    gone = verdict.listed(replace(PLANNER, deprecated=True), known)
     assert gone.verdict == Verdict.DEPRECATED
-    assert offers.listed(PLANNER, gone).verdict == ""
+    assert verdict.listed(PLANNER, gone).verdict == ""
 
 
 # Titles
@@ -261,12 +268,12 @@ def test_the_publisher_is_the_one_that_is_set_else_the_one_that_all_leads_named(
 
 
 def test_a_lead_of_the_table_names_the_publisher_of_its_own_offer_only() -> None:
-    known = offers.named(offer(1), "Fabrikam.Offer-1")
+    known = silence.named(offer(1), "Fabrikam.Offer-1")
     assert known.publishers == ("fabrikam",)
     for other in ("fabrikam.offer-1", "offer-1", "fabrikam.offer-2", ".offer-1", "a,b.offer-1", ""):
-        assert offers.named(known, other) == known
+        assert silence.named(known, other) == known
     for publisher in ("a", "b", "c", "d"):
-        known = offers.named(known, f"{publisher}.offer-1")
+        known = silence.named(known, f"{publisher}.offer-1")
     assert len(known.publishers) == 3
 
 
@@ -278,7 +285,7 @@ def test_every_offer_is_looked_at_within_a_day_by_one_look_each_sweep() -> None:
     now = NOW
     for _ in range(288):
         now += timedelta(minutes=5)
-        chosen = offers.next_look(known.values(), now)
+        chosen = drift.next_look(known.values(), now)
         if chosen:
             known[str(int(chosen.product))] = replace(chosen, looked_at=now)
     assert all(each.looked_at and now - each.looked_at <= timedelta(days=1) for each in known.values())
@@ -288,15 +295,15 @@ def test_no_offer_is_looked_at_twice_in_an_hour_and_no_deprecated_one_ever() -> 
     fresh = Offer("1", "a", looked_at=NOW - timedelta(minutes=59))
     gone = Offer("2", "b", verdict=Verdict.DEPRECATED)
     ahead = Offer("3", "c", looked_at=NOW + timedelta(days=30))
-    assert offers.next_look([fresh, gone], NOW) is None
-    assert offers.next_look([fresh, gone, ahead], NOW) == ahead
-    assert offers.next_look([fresh, gone], NOW + timedelta(minutes=1)) == fresh
+    assert drift.next_look([fresh, gone], NOW) is None
+    assert drift.next_look([fresh, gone, ahead], NOW) == ahead
+    assert drift.next_look([fresh, gone], NOW + timedelta(minutes=1)) == fresh
 
 
 def test_trouble_is_elsewhere_nowhere_or_a_draft_that_waits_a_week() -> None:
     def told(found: Reading, days: int = 0) -> str:
         known = look(Offer(PLANNER.id, "planner"), found)
-        return offers.trouble(known, NOW + timedelta(days=days))
+        return drift.trouble(known, NOW + timedelta(days=days))
 
     assert told(reading(CRM)) == "elsewhere: Dynamics 365 (contoso.crm4.dynamics.com)"
     assert told(reading(NONE)) == "nowhere"
@@ -309,6 +316,6 @@ def test_trouble_is_elsewhere_nowhere_or_a_draft_that_waits_a_week() -> None:
 
 
 def test_types_that_the_list_does_not_name_are_told() -> None:
-    missing = offers.not_covered([PLANNER], TYPES)
+    missing = verdict.not_covered([PLANNER], TYPES)
     assert "SaaS" not in missing
     assert "consulting services" in missing

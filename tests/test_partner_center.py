@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dev import certificate
 from dev.partner_center import BASE, SCHEMAS, StandIn, dynamics, https, table
-from leads import oauth, partner_center
+from leads import oauth, offers, partner_center
 from leads.errors import Failure, Misconfigured, Rejected, Throttled, Transient
 from leads.partner_center import (
     CODES,
@@ -56,6 +56,7 @@ def settings(environ: Mapping[str, str]) -> Settings:
 def problems(**environ: str) -> list[str]:
     reader = Reader({f"PARTNER_CENTER_{name}": value for name, value in environ.items()})
     Settings.read(reader)
+    offers.read_publisher(reader)
     return [str(problem) for problem in reader.problems]
 
 
@@ -69,7 +70,7 @@ def soon() -> Deadline:
 def test_without_settings_partner_center_is_left_alone() -> None:
     assert settings({}).wanted is False
     assert settings({"PARTNER_CENTER_PUBLISHER": "Contoso"}).wanted is False
-    assert settings({"PARTNER_CENTER_PUBLISHER": "Contoso"}).publisher == "contoso"
+    assert offers.read_publisher(Reader({"PARTNER_CENTER_PUBLISHER": "Contoso"})) == "contoso"
 
 
 def test_every_setting_that_is_read_is_declared_and_no_other() -> None:
@@ -82,6 +83,7 @@ def test_every_setting_that_is_read_is_declared_and_no_other() -> None:
 
     environ = Watched()
     Settings.read(Reader(environ))
+    offers.read_publisher(Reader(environ))
     assert environ.asked == {one.name for one in DECLARED}
     assert {one.name for one in DECLARED if one.secret} == {
         "PARTNER_CENTER_CLIENT_SECRET",

@@ -66,9 +66,9 @@ var reports = [
   {
     name: 'settings'
     severity: 2
-    title: 'Leads: settings are wrong'
-    text: 'The app runs on with defaults. See: python -m leads check.'
-    query: '| where event == "alert" and tostring(e.kind) == "settings"'
+    title: 'Leads: settings are wrong, an offer is not connected, or no lead comes'
+    text: 'With wrong settings the app runs on with defaults. Leads of an offer that goes elsewhere never reach it. See: python -m leads check, and python -m leads offers.'
+    query: '| where event == "alert" and (tostring(e.kind) == "settings" or tostring(e.kind) == "offer" or tostring(e.kind) == "silence")'
   }
 ]
 

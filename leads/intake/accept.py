@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from leads import log
+from leads import log, offers
 from leads.app import App
 from leads.errors import Failure
 from leads.intake import normalize, payload, times
@@ -237,6 +237,7 @@ def _go_on(
     except Exception as error:  # noqa: BLE001 - a bug of ours in reading must not cost the lead: its bytes are kept
         quarantine(app, body, via, f"could not be read: {type(error).__name__}", arrived_at, event=event)
         return Receipt(event, quarantined=True)
+    lead = offers.of_lead(app, lead, now)
     line = Line(lead.id, raw, arrived_at)
     app.ledger.open(line)
     seen = app.ledger.remember(event, Seen(lead.id, raw), now)

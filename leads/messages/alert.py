@@ -18,9 +18,10 @@ class Alert:
     """What the operators should know. No field holds personal data, a secret or a URL with its query."""
 
     kind: str
-    """`dead`, `misconfigured`, `quarantine`, `watch_silent` or `settings`."""
+    """`dead`, `misconfigured`, `quarantine`, `watch_silent`, `settings`, `offer` or `silence`; and well, for good news
+    about one of them."""
     subject: str
-    """The destination, table or setting that is concerned."""
+    """The destination, table, setting or offer that is concerned."""
     count: int
     """How many leads wait, or how many things are wrong."""
     since: datetime
@@ -35,10 +36,12 @@ def compose(alert: Alert, voice: Voice) -> Message:
     say = voice.language.say
     kind = alert.kind if voice.language.has(f"alert.{alert.kind}.title") else "other"
     title = say(f"alert.{kind}.title", subject=line(alert.subject, 80))
+    well = kind == "well"
+    badge = say("alert.well.badge" if well else "alert.badge")
     return Message(
-        subject=f"{say('alert.badge')}: {title}",
-        tone=Tone.ALARM,
-        badge=say("alert.badge"),
+        subject=f"{badge}: {title}",
+        tone=Tone.GOOD if well else Tone.ALARM,
+        badge=badge,
         headline=title,
         summary=line(alert.cause, TEXT_LIMIT, links=True),
         step="",

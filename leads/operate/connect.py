@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from leads import offers
 from leads.errors import Failure, Rejected, Transient
-from leads.offers import PATH, Here, Mark, Verdict
+from leads.offers import Offer, Verdict
 from leads.partner_center import CALL_SECONDS, PartnerCenter, Product, Reading, Way, Where, finish, read_where
+from leads.sweep import verdict
+from leads.sweep.verdict import PATH, Here
 from leads.transport import Deadline
 
 SUFFIXES = ("core.windows.net", "core.usgovcloudapi.net", "core.chinacloudapi.cn", "core.cloudapi.de")
@@ -28,6 +31,14 @@ _CONNECTION = re.compile(
 )
 _ADDRESS = re.compile(r"https://[a-zA-Z0-9/?$+-~!@#%^&*()_='.:\[\]@,;]+")
 _CONFIGURATION = "LeadConfiguration"
+
+
+class Mark(StrEnum):
+    """What `connect` knows of its change of a draft."""
+
+    BEGAN = "began"
+    DONE = "done"
+    REFUSED = "refused"
 
 
 class WrongValue(ValueError):
@@ -78,7 +89,7 @@ def https(address: str, key: str) -> Wanted:
     value = f"{url}{PATH}?code={quote(key.strip(), safe='')}"
     if not _ADDRESS.fullmatch(value):
         raise WrongValue("The app's address holds characters that Partner Center does not take.")
-    place, path = offers.host_and_path(url)
+    place, path = verdict.host_and_path(url)
     return Wanted(Where(Way.HTTPS, place, f"{path}{PATH}", keyed=True), value)
 
 
@@ -151,10 +162,10 @@ def apply(
     mark(Mark.DONE)
 
 
-def left_alone(reading: Reading, here: Here, *, replace: bool) -> str:
+def left_alone(reading: Reading, here: Here, *, take_over: bool) -> str:
     """Why `--all` does not touch an offer, in a sentence; empty where it does.
 
-    `replace` allows it to take leads away from where somebody sent them on purpose.
+    `take_over` allows it to take leads away from where somebody sent them on purpose.
     """
     if reading.product.deprecated:
         return "It was taken off the marketplace."
@@ -164,13 +175,21 @@ def left_alone(reading: Reading, here: Here, *, replace: bool) -> str:
         return "A publication is under way."
     if reading.draft is None:
         return "It has no Customer leads that could be set."
-    live = offers.compare(reading.live.leads, here)[0] if reading.live else Verdict.NEVER_PUBLISHED
-    draft = offers.compare(reading.draft, here)[0]
+    live = verdict.compare(reading.live.leads, here)[0] if reading.live else Verdict.NEVER_PUBLISHED
+    draft = verdict.compare(reading.draft, here)[0]
     if draft == Verdict.THIS_APP:
         return "It is right already." if live == draft else "Its draft is right already, and waits to be published."
     if draft == Verdict.NOT_COMPARABLE:
         return "Its draft sends leads to a place that cannot be compared. Name it to set it all the same."
-    if Verdict.ELSEWHERE in (draft, live) and not replace:
+    if Verdict.ELSEWHERE in (draft, live) and not take_over:
         where = reading.draft if draft == Verdict.ELSEWHERE or not reading.live else reading.live.leads
-        return f"It goes to {offers.name(where or reading.draft)}. Name it, or use --replace."
+        return f"It goes to {verdict.name(where or reading.draft)}. Name it, or use --replace."
     return ""
+
+
+def marked(offer: Offer, mark: Mark, to: str, now: datetime) -> Offer:
+    """An offer after `connect` began to write `to` into its draft, or knows that this is done, or was refused."""
+    if mark == Mark.BEGAN:
+        return replace(offer, connecting_since=now, connecting_to=to)
+    ended = replace(offer, connecting_since=None, connecting_to="")
+    return replace(ended, connected_at=now, connected_to=to) if mark == Mark.DONE else ended

@@ -27,7 +27,7 @@ def due(
     There is one an hour at most. Where nothing else remembers what was told, `about` names the trouble, and
     `again_after` is the time until it is worth another alert once somebody took one (`told`).
     """
-    note = app.ledger.note(_name(kind, subject))
+    note = app.ledger.note(note_name(kind, subject))
     tried_at, told_at = time_read(note.values.get("tried_at")), time_read(note.values.get("told_at"))
     if tried_at is not None and _hour(tried_at) == _hour(now):
         return False
@@ -47,13 +47,14 @@ def due(
 
 def told(app: App, kind: str, subject: str, now: datetime, about: str = "") -> None:
     """Note that somebody took an alert, so that the same trouble is not told again too soon."""
-    note = app.ledger.note(_name(kind, subject))
+    note = app.ledger.note(note_name(kind, subject))
     values: Mapping[str, Value] = {**note.values, "told_at": time_text(now), "about": about}
     with contextlib.suppress(Changed):
         app.ledger.write_note(replace(note, values=values))
 
 
-def _name(kind: str, subject: str) -> str:
+def note_name(kind: str, subject: str) -> str:
+    """The row of the table `state` that remembers what was told."""
     return f"alert:{kind}:{subject}"
 
 

@@ -19,6 +19,7 @@ from leads.messages.alert import Alert
 from leads.store.ledger import QUARANTINE
 from leads.store.protocol import Changed, Value
 from leads.store.rows import time_read, time_text
+from leads.sweep import recovery
 from leads.sweep.alerts import REMINDER, due, send, told
 
 WATCH_SILENT = timedelta(minutes=15)
@@ -40,8 +41,12 @@ def trouble(delivery: Delivery) -> str:
     return ""
 
 
-def tell_deliveries(app: App, troubles: Troubles, now: datetime) -> None:
-    """Tell of deliveries that died, or that wait for a person; each once, and those that wait again after a day."""
+def tell_deliveries(app: App, troubles: Troubles, now: datetime) -> frozenset[str]:
+    """Tell of deliveries that died, or that wait for a person; each once, and those that wait again after a day.
+
+    Returns the destinations that were told to be unwell themselves.
+    """
+    unwell = set()
     broken = frozenset(destination for _, destination in troubles)
     for (kind, destination), deliveries in sorted(troubles.items()):
         fresh = [d for d in deliveries if d.alerted_at is None or now - d.alerted_at >= REMINDER]
@@ -58,8 +63,11 @@ def tell_deliveries(app: App, troubles: Troubles, now: datetime) -> None:
             command=f"python -m leads {_HELP[kind].format(destination)}",
         )
         if send(app, alert, broken):
+            if any(recovery.is_unwell(delivery) for delivery in fresh):
+                unwell.add(destination)
             for delivery in fresh:
                 _mark(app, delivery, now)
+    return frozenset(unwell)
 
 
 def _mark(app: App, delivery: Delivery, now: datetime) -> None:

@@ -18,17 +18,18 @@ from leads.app import App
 from leads.delivery import is_claimed
 from leads.errors import Failure
 from leads.intake import accept
-from leads.lead import Delivery, State, halves
+from leads.lead import Delivery, Lead, State, halves
 from leads.store.ledger import BACKFILLED, GONE, RAW, Case, Line
 from leads.store.protocol import Changed, Value
 from leads.store.rows import time_read, time_text
-from leads.sweep import concerns, purge
+from leads.sweep import concerns, drift, purge, recovery, silence
 
 OVERDUE = timedelta(minutes=2)
 RING_AGAIN = timedelta(hours=1)
 LIST_RAW = timedelta(hours=1)
 LIST_ALL_RAW = timedelta(days=1)
 PURGE = timedelta(days=1)
+TELL_SILENCE = timedelta(hours=1)
 LINES_PER_RUN = 2000
 """Open lines that one run looks at; the next run goes on behind them."""
 RAWS_PER_RUN = 5000
@@ -50,6 +51,8 @@ class _Tally:
     dead: int = 0
     finished: list[tuple[Line, Case]] = field(default_factory=list)
     trouble: dict[tuple[str, str], list[Delivery]] = field(default_factory=dict)
+    delivered: list[Delivery] = field(default_factory=list)
+    leads: list[Lead] = field(default_factory=list)
     stuck: int = 0
     began: float = field(default_factory=time.monotonic)
 
@@ -73,12 +76,15 @@ def sweep(app: App, now: datetime) -> None:
             ("lines", lambda: _look_at_lines(app, values, now, tally, looked_at)),
             ("raw", lambda: _list_raw(app, values, now, tally)),
             ("waiting", lambda: _take_waiting(app, values, now, tally)),
-            ("deliveries", lambda: concerns.tell_deliveries(app, tally.trouble, now)),
+            ("deliveries", lambda: _tell_deliveries(app, values, now, tally)),
             ("quarantine", lambda: concerns.tell_quarantine(app, time_read(values.get("ran_at")) or now, now)),
             ("watch", lambda: concerns.tell_watch(app, time_read(values.get("first_ran_at")) or now, now)),
             ("settings", lambda: concerns.tell_settings(app, now)),
             ("closing", lambda: _close_finished(app, tally)),
             ("purge", lambda: _purge(app, values, now)),
+            ("arrivals", lambda: silence.note(app, tally.leads, now)),
+            ("silence", lambda: _tell_silence(app, values, now)),
+            ("offers", lambda: drift.look(app, now)),
         )
         if tally.late(CLOSE_SECONDS) or not _done(name, work)
     ]
@@ -134,6 +140,18 @@ def _done(name: str, work: Callable[[], object]) -> bool:
         log.event("sweep_failed", part=name, error=type(error).__name__)
         return False
     return True
+
+
+def _tell_deliveries(app: App, values: dict[str, Value], now: datetime, tally: _Tally) -> None:
+    told = concerns.tell_deliveries(app, tally.trouble, now)
+    troubled = {destination for _, destination in tally.trouble}
+    values["broken"] = recovery.tell(app, str(values.get("broken", "")), told, troubled, tally.delivered, now)
+
+
+def _tell_silence(app: App, values: dict[str, Value], now: datetime) -> None:
+    if _due(values, "silence_at", now, TELL_SILENCE):
+        silence.tell(app, time_read(values.get("first_ran_at")) or now, now)
+        values["silence_at"] = time_text(now)
 
 
 def _purge(app: App, values: dict[str, Value], now: datetime) -> None:
@@ -202,6 +220,9 @@ def _look(app: App, line: Line, now: datetime, tally: _Tally) -> None:
         if kind:
             tally.trouble.setdefault((kind, delivery.destination), []).append(delivery)
         tally.dead += delivery.state == State.DEAD
+        if delivery.state == State.DELIVERED:
+            tally.delivered.append(delivery)
+    tally.leads.append(case.lead)
     if all(delivery.state != State.OPEN for delivery in case.deliveries):
         tally.finished.append((line, case))
     else:

@@ -1,0 +1,153 @@
+"""Do the account's offers still send their leads here? One look at one offer in each sweep, and what is told of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from leads import log, offers
+from leads.app import App
+from leads.errors import Failure
+from leads.messages.alert import Alert
+from leads.offers import PREFIX, Offer, Verdict
+from leads.partner_center import Catalog, PartnerCenter, Product, Settings
+from leads.reader import Reader
+from leads.store.ledger import STATE
+from leads.store.protocol import Changed, Value
+from leads.store.rows import time_read, time_text
+from leads.sweep import alerts, verdict
+from leads.transport import Deadline
+
+NOTE = "partner-center"
+"""The row of the table `state` that says when the list was last read, and what went wrong."""
+LIST_AGAIN = timedelta(hours=1)
+LOOK_SECONDS = 25.0
+"""What a sweep spends on it at most."""
+LOOK_AGAIN = timedelta(hours=1)
+"""The least time between two looks at one offer."""
+WAITS_LONG = timedelta(days=7)
+"""After this long a draft that differs is worth an alert: somebody forgot to publish it."""
+
+
+def look(app: App, now: datetime) -> None:
+    """Read the list of offers when that is due, look at the one whose turn it is, and tell what changed.
+
+    Does nothing without settings. What fails at Partner Center is noted for `check`, and disturbs nothing else.
+    """
+    reader = Reader(app.environ)
+    settings = Settings.read(reader)
+    if not settings.wanted or reader.problems:
+        return
+    note = app.ledger.note(NOTE)
+    values: dict[str, Value] = {**note.values, "cause": "", "remedy": ""}
+    seen: Offer | None = None
+    try:
+        client, deadline = PartnerCenter(settings), Deadline.after(LOOK_SECONDS)
+        listed_at = time_read(values.get("listed_at"))
+        if listed_at is None or not timedelta(0) <= now - listed_at < LIST_AGAIN:
+            take_list(app, client.catalog(deadline))
+            values["listed_at"] = time_text(now)
+        chosen = next_look(offers.known(app.ledger), now)
+        if chosen is not None:
+            seen = _look_at(app, client, chosen, deadline, now)
+    except Failure as failure:
+        log.event("offers_failed", part="look", error=type(failure).__name__)
+        values |= {"cause": failure.cause, "remedy": failure.remedy, "failed_at": time_text(now)}
+    except Changed:
+        pass  # Somebody wrote the same offer at the same time; its turn comes again.
+    with contextlib.suppress(Changed):
+        app.ledger.write_note(replace(note, values=values))
+    if seen is not None:
+        tell(app, seen, now)
+
+
+def _look_at(app: App, client: PartnerCenter, offer: Offer, deadline: Deadline, now: datetime) -> Offer:
+    product = Product(offer.product, offer.offer_id, offer.type, offer.alias)
+    reading = client.look(product, deadline)
+    judged = verdict.judge(reading, verdict.here(app.environ, _account(app)))
+    return offers.keep(app.ledger, verdict.seen(offer, reading, judged, now))
+
+
+def _account(app: App) -> str:
+    return app.settings.inbox.name if app.settings.inbox else ""
+
+
+def take_list(app: App, catalog: Catalog) -> None:
+    """Keep the offers of the list; one that is no longer in it is dropped, where the whole list could be read."""
+    known = {offer.product: offer for offer in offers.known(app.ledger)}
+    for product in catalog.products:
+        before = known.pop(product.id, None)
+        offer = verdict.listed(product, before)
+        if offer != before:
+            with contextlib.suppress(Changed):
+                offers.keep(app.ledger, offer)
+    for gone in known.values() if not catalog.unread else ():
+        app.store.delete(STATE, STATE, f"{PREFIX}{gone.product}")
+
+
+def next_look(offers: Iterable[Offer], now: datetime) -> Offer | None:
+    """The offer that was not looked at for longest, an hour at least; None where none is due.
+
+    One for each sweep: with a sweep every five minutes, 288 offers are seen within a day.
+    """
+
+    def last(offer: Offer) -> tuple[float, str]:
+        # A time to come was noted by a clock that ran ahead: it counts for nothing.
+        at = offer.looked_at if offer.looked_at is not None and offer.looked_at <= now else None
+        return (at.timestamp() if at else 0.0), offer.product
+
+    due = [
+        (last(offer), offer)
+        for offer in offers
+        if offer.verdict != Verdict.DEPRECATED and now.timestamp() - last(offer)[0] >= LOOK_AGAIN.total_seconds()
+    ]
+    return min(due, key=lambda pair: pair[0])[1] if due else None
+
+
+def trouble(offer: Offer, now: datetime) -> str:
+    """What the operators should hear of an offer: `elsewhere: PLACE`, `nowhere`, `waits: PLACE`, or nothing."""
+    if offer.verdict == Verdict.ELSEWHERE:
+        return f"elsewhere: {offer.place}"
+    if offer.verdict == Verdict.NOWHERE:
+        return "nowhere"
+    if offer.differs_since is not None and now - offer.differs_since >= WAITS_LONG and not offer.publishing:
+        return f"waits: {offer.draft}"
+    return ""
+
+
+def tell(app: App, offer: Offer, now: datetime) -> None:
+    """Tell of trouble with an offer once for each change, and once that it is over."""
+    about = trouble(offer, now)
+    if about == offer.told or not alerts.due(app, "offer", offer.product, now):
+        return
+    alert = _alert(offer, now) if about else _well(offer, now)
+    if alerts.send(app, alert):
+        with contextlib.suppress(Changed):
+            offers.keep(app.ledger, replace(offer, told=about))
+
+
+def _alert(offer: Offer, now: datetime) -> Alert:
+    if offer.verdict in (Verdict.ELSEWHERE, Verdict.NOWHERE):
+        where = f"go to {offer.place}" if offer.verdict == Verdict.ELSEWHERE else "go nowhere"
+        cause = f"The leads of the live offer {offer.offer_id} {where}, not to this app."
+        remedy = "If they belong here, run `python -m leads connect` with its id, then publish the offer."
+        since = offer.published_at or now
+    else:
+        cause = (
+            f"The draft of {offer.offer_id} would send its leads to {offer.draft}, and was not published for a week."
+        )
+        remedy = f'Press "{offer.press}" on the offer in Partner Center, or set the draft back.'
+        since = offer.differs_since or now
+    return Alert("offer", offer.title, 1, since, cause, remedy, "python -m leads offers")
+
+
+def _well(offer: Offer, now: datetime) -> Alert:
+    if offer.verdict == Verdict.THIS_APP:
+        cause = f"The leads of {offer.offer_id} come to this app."
+    elif offer.verdict == Verdict.NOT_COMPARABLE:
+        cause = f"The leads of {offer.offer_id} now go to {offer.place}. Whether that is this app cannot be compared."
+    else:
+        cause = f"{offer.offer_id} is not live any more."
+    return Alert("well", offer.title, 1, now, cause, "Nothing to do.")

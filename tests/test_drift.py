@@ -1,0 +1,380 @@
+"""What the sweep learns of offers and of how often leads come, and what it tells of both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import pytest
+
+from dev.partner_center import Offer as Entry
+from dev.partner_center import StandIn, dynamics, https, table
+from leads import offers
+from leads.contract import Kind
+from leads.errors import Failure, Misconfigured, Rejected
+from leads.intake import accept, watch
+from leads.messages.alert import Alert
+from leads.offers import Offer
+from leads.store.ledger import STATE
+from leads.sweep import drift, silence
+from leads.sweep.silence import Arrivals
+from tests.world import FakeDestination, World, post, row, world
+
+HOST = "contoso-leads.azurewebsites.net"
+
+
+@dataclass
+class Pager(FakeDestination):
+    """A notification destination that takes alerts."""
+
+    KIND: Kind = Kind.NOTIFICATION
+    alerts: list[Alert] = field(default_factory=list)
+    refuse: Failure | None = None
+
+    def alert(self, alert: Alert, *_: object) -> None:
+        if self.refuse:
+            raise self.refuse
+        self.alerts.append(alert)
+
+
+def made(environ: dict[str, str]) -> Iterator[World]:
+    with world(environ={"WEBSITE_HOSTNAME": HOST, **environ}, crm=FakeDestination(), mail=Pager()) as one:
+        watch.watch(one.app, one.now)
+        yield one
+
+
+@pytest.fixture
+def w() -> Iterator[World]:
+    yield from made({})
+
+
+@pytest.fixture
+def watched(center: StandIn) -> Iterator[World]:
+    yield from made(center.environ())
+
+
+def told(w: World, *kinds: str) -> list[tuple[str, str]]:
+    """Kind and subject of each alert of these kinds."""
+    return [(alert.kind, alert.subject) for alert in pager(w).alerts if alert.kind in kinds]
+
+
+def pager(w: World) -> Pager:
+    mail = w.places["mail"]
+    assert isinstance(mail, Pager)
+    return mail
+
+
+def known(w: World) -> dict[str, Offer]:
+    return {offer.offer_id: offer for offer in offers.known(w.app.ledger)}
+
+
+def hours(w: World, count: int) -> None:
+    for _ in range(count):
+        w.forward(hours=1)
+        watch.watch(w.app, w.now)
+        w.sweep()
+
+
+def add_here(center: StandIn, offer_id: str, **more: object) -> Entry:
+    return center.account.add(offer_id, https(f"https://{HOST}/api/leads?code=k3y"), **more)
+
+
+# One look at one offer in each sweep
+
+
+def test_without_settings_nothing_is_asked_and_nothing_kept(w: World, center: StandIn) -> None:
+    w.sweep()
+    assert center.calls == []
+    assert w.app.store.get(STATE, STATE, drift.NOTE) is None
+
+
+def test_each_sweep_looks_at_one_offer_until_all_are_seen(watched: World, center: StandIn) -> None:
+    for number in range(5):
+        add_here(center, f"offer-{number}")
+    add_here(center, "gone", deprecated=True)
+    for count in range(1, 6):
+        watched.sweep()
+        assert sum(offer.looked_at is not None for offer in known(watched).values()) == count
+        watched.forward(minutes=5)
+    trees = [call for call in center.calls if "resource-tree" in call.path]
+    lists = [call for call in center.calls if call.path.endswith("/product") and "$version" in call.query]
+    watched.sweep()
+    assert (len(trees), len(lists)) == (5, 1)
+    assert [call for call in center.calls if "resource-tree" in call.path] == trees
+    assert known(watched)["gone"].looked_at is None
+    assert known(watched)["offer-0"].title == "Offer-0"
+
+
+def test_offers_that_come_go_and_change_their_name_are_followed(watched: World, center: StandIn) -> None:
+    add_here(center, "planner")
+    add_here(center, "board")
+    watched.sweep()
+    del center.account.offers[1]
+    center.account.offers[0].alias = "Planner 2"
+    add_here(center, "draw")
+    hours(watched, 1)
+    assert sorted(known(watched)) == ["draw", "planner"]
+    assert known(watched)["planner"].alias == "Planner 2"
+
+
+def test_drift_is_told_once_for_each_change_and_once_when_it_is_well(watched: World, center: StandIn) -> None:
+    entry = add_here(center, "planner")
+    hours(watched, 3)
+    assert told(watched, "offer", "well") == []
+    entry.leads["live"] = dynamics()
+    hours(watched, 6)
+    assert told(watched, "offer", "well") == [("offer", "Planner")]
+    alert = pager(watched).alerts[-1]
+    assert "go to Dynamics 365 (contoso.crm4.dynamics.com), not to this app" in alert.cause
+    assert "connect" in alert.remedy
+    entry.leads["live"] = {"leadDestination": "none"}
+    hours(watched, 6)
+    entry.leads["live"] = entry.leads["draft"]
+    hours(watched, 6)
+    assert told(watched, "offer", "well") == [("offer", "Planner"), ("offer", "Planner"), ("well", "Planner")]
+
+
+def test_a_draft_that_waits_is_told_after_a_week_and_what_cannot_be_compared_never(
+    watched: World, center: StandIn
+) -> None:
+    entry = add_here(center, "planner")
+    center.account.add("board", table("elsewhere"))
+    hours(watched, 2)
+    entry.leads["draft"] = dynamics()
+    hours(watched, 24 * 6)
+    assert told(watched, "offer") == []
+    hours(watched, 30)
+    assert told(watched, "offer") == [("offer", "Planner")]
+    assert 'Press "Review and publish"' in pager(watched).alerts[-1].remedy
+    center.account.publish(entry)
+    center.account.publish(entry, "live")
+    hours(watched, 2)
+    assert told(watched, "offer") == [("offer", "Planner")] * 2, "published: now it goes elsewhere"
+
+
+def test_what_nobody_took_is_told_again(watched: World, center: StandIn) -> None:
+    center.account.add("planner", dynamics())
+    pager(watched).refuse = Rejected("No.", "")
+    hours(watched, 2)
+    pager(watched).refuse = None
+    hours(watched, 2)
+    assert told(watched, "offer") == [("offer", "Planner")]
+    hours(watched, 3)
+    assert told(watched, "offer") == [("offer", "Planner")]
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500])
+def test_partner_center_out_of_order_disturbs_nothing_and_is_noted(
+    watched: World, center: StandIn, status: int
+) -> None:
+    add_here(center, "planner")
+    watched.sweep()
+    before = known(watched)["planner"]
+    center.fail(status, times=100)
+    receipt = accept.receive(watched.app, post(), watched.now)
+    watched.drain()
+    hours(watched, 2)
+    assert watched.app.ledger.open_line(receipt.id) is None, "the lead was closed all the same"
+    assert known(watched)["planner"].verdict == before.verdict
+    note = watched.app.ledger.note(drift.NOTE).values
+    assert note["cause"]
+    assert note["remedy"]
+    assert told(watched, "offer") == []
+    center._server.failures.clear()
+    hours(watched, 1)
+    assert watched.app.ledger.note(drift.NOTE).values["cause"] == ""
+
+
+def test_no_key_is_kept_or_told(watched: World, center: StandIn, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    center.account.add("planner", https("https://hooks.example/SECRETPATH?code=SECRETKEY"))
+    center.account.add("board", table("other", "U0VDUkVULVNFQ1JFVC1TRUNSRVQtU0VDUkVULVNFQ1JFVA=="))
+    hours(watched, 3)
+    assert told(watched, "offer") == [("offer", "Planner")]
+    kept = f"{list(watched.store.tables.items())}{pager(watched).alerts}{caplog.text}"
+    assert "SECRET" not in kept.replace("CLIENT_SECRET", "")
+    assert "U0VDUkV" not in kept
+
+
+# Titles fill the offer of a lead
+
+
+def teach(w: World, *entries: Offer) -> None:
+    for entry in entries:
+        offers.keep(w.app.ledger, entry)
+
+
+PLANNER = Offer("guid-1", "planner", titles=(("en-us", "Contoso Planner"), ("de-de", "Contoso Planer")))
+
+
+def accepted(w: World, **changes: object) -> tuple[str, str, tuple[str, ...]]:
+    receipt = accept.receive(w.app, post(**changes), w.now)
+    case = w.app.ledger.case(receipt.id)
+    assert case
+    return case.lead.offer, case.lead.offer_title, case.lead.issues
+
+
+def test_a_lead_by_https_gets_the_id_of_the_one_offer_with_its_title() -> None:
+    with world(environ={"PARTNER_CENTER_PUBLISHER": "Contoso"}) as w:
+        teach(w, PLANNER)
+        assert accepted(w, offerTitle="CONTOSO planer") == ("contoso.planner", "CONTOSO planer", (offers.BY_TITLE,))
+        assert accepted(w, offerTitle="Contoso Board") == ("", "Contoso Board", ())
+        lead = accepted(w, leadSource="SPZA-PLT|fabrikam.draw")
+        assert lead[0] == "fabrikam.draw"
+
+
+def test_without_a_publisher_it_is_what_the_leads_of_the_table_named(w: World) -> None:
+    teach(w, PLANNER)
+    assert accepted(w)[0] == ""
+    w.inbox.tables["MarketplaceLeads"] = [row("1", w.now, ProductId="Contoso.planner")]
+    watch.watch(w.app, w.now)
+    w.drain()
+    w.sweep()
+    assert known(w)["planner"].publishers == ("contoso",)
+    assert known(w)["planner"].last_by_table_at == w.now
+    w.forward(minutes=11)
+    assert accepted(w, description="again")[0] == "contoso.planner"
+
+
+def test_a_list_that_cannot_be_read_costs_no_lead(w: World) -> None:
+    teach(w, PLANNER)
+    broken = w.app.store.get(STATE, STATE, "offer:guid-1")
+    assert broken
+    w.app.store.upsert(STATE, replace(broken, values={**broken.values, "titles": "no JSON"}))
+    assert accepted(w)[:2] == ("", "Contoso Planner")
+
+
+def test_the_list_is_read_once_in_ten_minutes(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = []
+    real = w.store.rows
+    monkeypatch.setattr(w.store, "rows", lambda *args, **more: reads.append(args) or real(*args, **more))
+    for number in range(5):
+        accepted(w, description=str(number))
+        w.forward(minutes=3)
+    assert len([args for args in reads if args[0] == STATE]) == 2
+
+
+# Arrivals and silence
+
+
+def come(w: World, name: str, **changes: object) -> None:
+    accept.receive(w.app, post(description=name, **changes), w.now)
+    w.drain()
+    w.sweep()
+
+
+def days(w: World, count: int) -> None:
+    for _ in range(count):
+        w.forward(days=1)
+        watch.watch(w.app, w.now)
+        w.sweep()
+
+
+def test_silence_is_told_once_and_that_leads_come_again(w: World) -> None:
+    for number in range(12):
+        come(w, str(number))
+        days(w, 1)
+    assert told(w, "silence", "well") == []
+    days(w, 2)
+    assert told(w, "silence") == [("silence", "marketplace")]
+    alert = pager(w).alerts[-1] if pager(w).alerts[-1].kind == "silence" else pager(w).alerts[-2]
+    assert alert.cause.startswith("No lead has come for 2 whole days")
+    days(w, 20)
+    assert told(w, "silence") == [("silence", "marketplace")]
+    come(w, "at last")
+    days(w, 1)
+    assert told(w, "silence", "well") == [("silence", "marketplace"), ("well", "marketplace")]
+    days(w, 1)
+    assert len(told(w, "well")) == 1
+
+
+def test_tests_and_imports_end_no_silence_and_off_means_off() -> None:
+    for environ, expected in (({}, 1), ({"LEADS_SILENCE": "off"}, 0), ({"LEADS_SILENCE": "30"}, 0)):
+        for one in made(environ):
+            come(one, "1")
+            days(one, 4)
+            come(one, "2", userDetails={"firstName": "MSFT_TEST_636573304831318844"})
+            days(one, 6)
+            assert len(told(one, "silence")) == expected
+
+
+def test_an_offer_with_ten_leads_is_watched_by_itself(w: World) -> None:
+    teach(w, PLANNER, Offer("guid-2", "board", titles=(("en-us", "Contoso Board"),)))
+    for number in range(11):
+        come(w, f"planner {number}")
+        w.forward(hours=2)
+    come(w, "board", offerTitle="Contoso Board")
+    for number in range(4):
+        days(w, 1)
+        come(w, f"stranger {number}", offerTitle="Nobody's")
+    days(w, 1)
+    assert told(w, "silence") == [("silence", "Contoso Planner")]
+    assert known(w)["planner"].last_at is not None
+    assert Arrivals.read(known(w)["board"].arrivals).counts.keys() == {datetime(2026, 11, 22, tzinfo=UTC).date()}
+
+
+def test_a_lead_that_is_looked_at_often_counts_once(w: World) -> None:
+    w.places["crm"].always = Misconfigured("No.", "Mend it.")
+    accept.receive(w.app, post(), w.now)
+    for _ in range(5):
+        w.drain()
+        w.sweep()
+        w.forward(minutes=20)
+    kept = Arrivals.read(str(w.app.ledger.note(silence.NOTE).values[silence.NOTE]))
+    assert list(kept.counts.values()) == [1]
+
+
+def test_a_sweep_without_new_leads_reads_nothing_more(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    come(w, "1")
+    w.forward(minutes=5)
+    reads: list[object] = []
+    for name in ("rows", "get"):
+        real = getattr(w.store, name)
+        monkeypatch.setattr(w.store, name, lambda *args, _real=real, **more: reads.append(args) or _real(*args, **more))
+    w.sweep()
+    assert not [args for args in reads if silence.NOTE in args or offers.PREFIX in args]
+
+
+# Well again
+
+
+def test_a_destination_that_is_well_again_is_told_with_what_it_took(w: World) -> None:
+    crm = w.places["crm"]
+    crm.always = Misconfigured("The client secret has expired.", "Make a new one.")
+    for number in range(3):
+        accept.receive(w.app, post(description=str(number)), w.now)
+    w.drain()
+    w.sweep()
+    assert told(w, "misconfigured", "well") == [("misconfigured", "crm")]
+    hours(w, 2)
+    crm.always = None
+    w.live(hours=6)
+    assert told(w, "misconfigured", "well") == [("misconfigured", "crm"), ("well", "crm")]
+    alert = pager(w).alerts[-1]
+    assert (alert.kind, alert.count) == ("well", 3)
+    assert alert.cause.startswith("crm is well again: 3 leads were delivered since 2026-11-21")
+    accept.receive(w.app, post(description="later"), w.now)
+    w.live(hours=3)
+    assert len(told(w, "well")) == 1
+
+
+def test_a_lead_that_was_refused_says_nothing_about_its_destination(w: World) -> None:
+    w.places["crm"].failures = [Rejected("No such country.", "Mend it.")]
+    accept.receive(w.app, post(), w.now)
+    w.live(hours=1)
+    accept.receive(w.app, post(description="good"), w.now)
+    w.live(hours=2)
+    assert told(w, "dead", "well") == [("dead", "crm")]
+
+
+def test_a_crash_of_the_sweep_forgets_no_recovery(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    w.places["crm"].failures = [Misconfigured("No.", "Mend it.")]
+    accept.receive(w.app, post(), w.now)
+    w.drain()
+    w.sweep()
+    note = w.app.ledger.note("sweep")
+    assert list(json.loads(str(note.values["broken"]))) == ["crm"]
+    w.live(hours=2)
+    assert told(w, "well") == [("well", "crm")]
