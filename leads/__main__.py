@@ -20,7 +20,7 @@ from leads import __version__
 from leads.errors import Failure, Misconfigured
 from leads.intake.times import Order
 from leads.operate import operations
-from leads.operate.cli import importing, look, order
+from leads.operate.cli import importing, look, offers, order
 from leads.operate.cli.look import FINDING, WRONG_USE, Call
 from leads.operate.cli.screen import Screen
 from leads.operate.sample import STEPS
@@ -175,6 +175,15 @@ def parser() -> argparse.ArgumentParser:
         "--force", action="store_true", help="also what has customer, offer and day of a lead that is there"
     )
     made.add_argument("--yes", action="store_true", help="do not only show it, do it")
+
+    command("offers", offers.offers, "tell where each offer of the account sends its leads")
+    made = command("connect", offers.connect_offers, "point the drafts of offers at this app; never publishes")
+    made.add_argument("offers", metavar="OFFER", nargs="*", help="an offer's id, as `offers` lists it")
+    made.add_argument("--all", action="store_true", help="every offer that goes nowhere so far")
+    made.add_argument("--replace", action="store_true", help="with --all: also those that go elsewhere on purpose")
+    made.add_argument("--by", choices=("table", "https"), default="table", help="the way of the leads (default: table)")
+    made.add_argument("--account", metavar="NAME", help="the storage account of the inbox (default: LEADS_INBOX)")
+    made.add_argument("--yes", action="store_true", help="do not ask")
     return root
 
 
@@ -220,7 +229,8 @@ def main(arguments: Sequence[str] | None = None, root: Path | None = None) -> in
     for chatty in ("azure", "urllib3", "msal"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     try:
-        code: int = options.run(caller(options, environment(os.environ, root or Path.cwd())), options, screen)
+        options.environ = environment(os.environ, root or Path.cwd())
+        code: int = options.run(caller(options, options.environ), options, screen)
     except (operations.WrongUse, SettingsFile) as error:
         screen.trouble(str(error))
         return WRONG_USE

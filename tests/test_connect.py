@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from dev.partner_center import ADDRESS, BASE, CONNECTION, StandIn, dynamics, https, table
 from leads.errors import Failure, Misconfigured, Rejected, Throttled, Transient
 from leads.offers import Offer
-from leads.operate import connect
-from leads.operate.connect import Mark, Wanted, WrongValue
+from leads.operate import connect, market
+from leads.operate.connect import Wanted, WrongValue
+from leads.operate.market import Mark
 from leads.partner_center import PartnerCenter, Product, Settings, Way, Where
 from leads.reader import Reader
 from leads.sweep import verdict
@@ -220,7 +221,7 @@ def crashing(center: StandIn, at: int) -> tuple[Offer, bool]:
     def mark(known: Mark) -> None:
         nonlocal kept
         now_and_then()
-        kept = connect.marked(kept, known, "Azure Table (leadsinbox)", NOW)
+        kept = market.marked(kept, known, "Azure Table (leadsinbox)", NOW)
         now_and_then()
 
     def around(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -270,10 +271,10 @@ def test_a_crash_at_any_point_leaves_a_draft_that_offers_explains(center: StandI
 def test_a_refusal_takes_back_what_was_begun_and_leaves_what_was_done() -> None:
     before = Offer("x", "planner", connected_at=NOW, connected_to="HTTPS (leads.example)")
     later = NOW.replace(hour=13)
-    began = connect.marked(before, Mark.BEGAN, "Azure Table (leadsinbox)", later)
+    began = market.marked(before, Mark.BEGAN, "Azure Table (leadsinbox)", later)
     assert [said.split(" ")[1] for said in verdict.written(began)] == ["wrote", "began"]
-    assert connect.marked(began, Mark.REFUSED, "", later) == before
-    done = connect.marked(began, Mark.DONE, "Azure Table (leadsinbox)", later)
+    assert market.marked(began, Mark.REFUSED, "", later) == before
+    done = market.marked(began, Mark.DONE, "Azure Table (leadsinbox)", later)
     assert verdict.written(done) == (
         "`connect` wrote Azure Table (leadsinbox) into its draft on 2026-11-21 13:00 UTC.",
     )

@@ -11,15 +11,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from leads import enabled, problems, transport
+from leads import enabled, offers, partner_center, problems, transport
 from leads.app import App
 from leads.contract import Finding
 from leads.errors import Failure
 from leads.intake import watch
 from leads.operate import health
+from leads.reader import Reader
 from leads.store.ledger import QUARANTINE, STATE
 from leads.store.protocol import Row
 from leads.store.rows import time_read
+from leads.sweep import drift
 from leads.transport import Deadline
 
 SECONDS = 18.0
@@ -70,7 +72,8 @@ class Result:
 
 def parts(app: App) -> tuple[str, ...]:
     """What there is to look at, in order."""
-    return ("settings", "storage", "inbox", "runs", "function key", *app.settings.destinations)
+    market = ("partner center",) if partner_center.Settings.read(Reader(app.environ)).wanted else ()
+    return ("settings", "storage", "inbox", "runs", "function key", *market, *app.settings.destinations)
 
 
 def look(app: App, part: str, now: datetime) -> Iterator[Result]:
@@ -81,6 +84,7 @@ def look(app: App, part: str, now: datetime) -> Iterator[Result]:
         "inbox": _inbox,
         "runs": _runs,
         "function key": _function_key,
+        "partner center": _partner_center,
     }
     way = ways.get(part) or (lambda app, _: _destination(app, part))
     found = way(app, now)
@@ -132,7 +136,7 @@ def _tried(name: str, question: Callable[[], str | None]) -> Finding:
 
 
 def _settings(app: App, now: datetime) -> Iterator[Finding]:
-    """Every setting that is wrong, of the app and of each destination, at once."""
+    """Every setting that is wrong, of the app, of each destination and of Partner Center, at once."""
     del now
     found = problems.find(app.settings, app.environ, app.destinations)
     for problem in found.problems:
@@ -221,6 +225,30 @@ def _function_key(app: App, now: datetime) -> Iterator[Finding]:
             cause=f"{site} answered {answer.status} where leads come in.",
             remedy="See whether the app is started, and look at its access restrictions: Partner Center must get in.",
         )
+
+
+def _partner_center(app: App, now: datetime) -> Iterator[Finding]:
+    """Whether Partner Center lets the app in, and how the last look of the sweep went."""
+    del now
+    reader = Reader(app.environ)
+    made = partner_center.Settings.read(reader)
+    if reader.problems:
+        names = ", ".join(dict.fromkeys(problem.setting for problem in reader.problems))
+        yield Finding("sign-in", ok=False, cause=f"Not asked, since these are wrong: {names}.", remedy="Correct them.")
+        return
+    catalog = partner_center.PartnerCenter(made).catalog(Deadline.after(SECONDS))
+    count = len(catalog.products)
+    yield Finding("sign-in", ok=True, cause=f"It lists {count} offer{'' if count == 1 else 's'}.")
+    if catalog.unread:
+        yield Finding(
+            "list of offers",
+            ok=False,
+            cause=f"{catalog.unread} entries of the list could not be read.",
+            remedy="Compare `python -m leads offers` with the offers in Partner Center.",
+        )
+    note = app.ledger.note(drift.NOTE).values
+    if note.get("cause"):
+        yield Finding("last look", ok=False, cause=str(note["cause"]), remedy=str(note.get("remedy", "")))
 
 
 def _destination(app: App, name: str) -> Iterator[Finding]:

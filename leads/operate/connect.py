@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from enum import StrEnum
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from leads.errors import Failure, Rejected, Transient
-from leads.offers import Offer, Verdict
+from leads.offers import Verdict
+from leads.operate.market import Mark
 from leads.partner_center import CALL_SECONDS, PartnerCenter, Product, Reading, Way, Where, finish, read_where
 from leads.sweep import verdict
 from leads.sweep.verdict import PATH, Here
@@ -31,14 +30,6 @@ _CONNECTION = re.compile(
 )
 _ADDRESS = re.compile(r"https://[a-zA-Z0-9/?$+-~!@#%^&*()_='.:\[\]@,;]+")
 _CONFIGURATION = "LeadConfiguration"
-
-
-class Mark(StrEnum):
-    """What `connect` knows of its change of a draft."""
-
-    BEGAN = "began"
-    DONE = "done"
-    REFUSED = "refused"
 
 
 class WrongValue(ValueError):
@@ -185,11 +176,3 @@ def left_alone(reading: Reading, here: Here, *, take_over: bool) -> str:
         where = reading.draft if draft == Verdict.ELSEWHERE or not reading.live else reading.live.leads
         return f"It goes to {verdict.name(where or reading.draft)}. Name it, or use --replace."
     return ""
-
-
-def marked(offer: Offer, mark: Mark, to: str, now: datetime) -> Offer:
-    """An offer after `connect` began to write `to` into its draft, or knows that this is done, or was refused."""
-    if mark == Mark.BEGAN:
-        return replace(offer, connecting_since=now, connecting_to=to)
-    ended = replace(offer, connecting_since=None, connecting_to="")
-    return replace(ended, connected_at=now, connected_to=to) if mark == Mark.DONE else ended

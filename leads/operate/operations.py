@@ -268,6 +268,43 @@ def _import_table(app: App, arguments: Arguments, now: datetime) -> dict[str, An
         raise WrongUse(str(error)) from None
 
 
+def _offers(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate import market
+
+    del arguments, now
+    return market.kept(app)
+
+
+def _keep_offers(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate import market
+
+    del now
+    entries = arguments.get("offers")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise WrongUse("offers has to be a list of objects.")
+    if len(entries) > market.OFFERS_A_CALL:
+        raise WrongUse(f"offers may hold {market.OFFERS_A_CALL} at most.")
+    try:
+        looked = [market.from_json(entry) for entry in entries]
+    except market.NotAnOffer as error:
+        raise WrongUse(str(error)) from None
+    return {"kept": market.keep(app, looked, whole=flag(arguments, "whole"))}
+
+
+def _mark_offer(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate import market
+
+    known = text(arguments, "mark", required=True)
+    if known not in set(market.Mark):
+        raise WrongUse(f"mark has to be one of {', '.join(market.Mark)}.")
+    try:
+        offer = market.from_json(arguments)
+    except market.NotAnOffer as error:
+        raise WrongUse(str(error)) from None
+    market.mark(app, offer, market.Mark(known), text(arguments, "to")[:200], now)
+    return {}
+
+
 OPERATIONS: Mapping[str, Callable[[App, Arguments, datetime], dict[str, Any]]] = {
     "belongings": _belongings,
     "check": _check,
@@ -276,7 +313,10 @@ OPERATIONS: Mapping[str, Callable[[App, Arguments, datetime], dict[str, Any]]] =
     "health": _health,
     "import": _import,
     "import-table": _import_table,
+    "keep-offers": _keep_offers,
     "list": _list,
+    "mark-offer": _mark_offer,
+    "offers": _offers,
     "preview": _preview,
     "quarantine": _quarantine,
     "replay": _replay,

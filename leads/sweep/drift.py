@@ -66,11 +66,12 @@ def look(app: App, now: datetime) -> None:
 def _look_at(app: App, client: PartnerCenter, offer: Offer, deadline: Deadline, now: datetime) -> Offer:
     product = Product(offer.product, offer.offer_id, offer.type, offer.alias)
     reading = client.look(product, deadline)
-    judged = verdict.judge(reading, verdict.here(app.environ, _account(app)))
+    judged = verdict.judge(reading, verdict.here(app.environ, account(app)))
     return offers.keep(app.ledger, verdict.seen(offer, reading, judged, now))
 
 
-def _account(app: App) -> str:
+def account(app: App) -> str:
+    """The storage account of the watched tables; empty where there is none."""
     return app.settings.inbox.name if app.settings.inbox else ""
 
 

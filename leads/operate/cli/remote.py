@@ -14,6 +14,8 @@ from leads.transport import Deadline
 
 SECONDS = 60.0
 """What one operation may take."""
+ANSWER_LIMIT = 16 * 1024 * 1024
+"""Bytes of an answer: hundreds of offers with their titles in every language."""
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -43,6 +45,7 @@ class Remote:
             deadline=Deadline.after(SECONDS),
             headers={HEADER: "1"} | ({"x-functions-key": self._key} if self._key else {}),
             json=dict(arguments),
+            limit=ANSWER_LIMIT,
         )
         said = answer.json()
         if answer.status == 200 and isinstance(said, dict):
