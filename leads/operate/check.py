@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from leads import enabled, offers, partner_center, problems, transport
+from leads import enabled, partner_center, problems, transport
 from leads.app import App
 from leads.contract import Finding
 from leads.errors import Failure

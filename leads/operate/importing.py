@@ -43,7 +43,7 @@ _PERSON = {
 }
 _LEAD = {
     "leadSource": "leadsource source referralsource origin",
-    "actionCode": "actioncode action leadaction",
+    "actionCode": "actioncode action leadaction calltoaction",
     "offerTitle": "offertitle offer offername offerdisplayname solution solutionname product productname",
     "productId": "productid offerid solutionid",
     "description": "description notes note comment comments message customernotes customermessage",
@@ -55,6 +55,9 @@ _NAME = frozenset(
 )
 
 
+_REFERRAL = "referralid"
+_BUTTONS = {"contactme": "PLT", "getitnow": "INS", "testdrive": "StartTestDrive", "create": "Create"}
+"""Microsoft's codes for the buttons that the column *Call to action* may name; its values are not documented."""
 EQUAL = "equal record"
 """The extra field with the number of a record that names nobody and has equal ones before it in its file."""
 
@@ -93,7 +96,7 @@ def read(data: bytes, order: Order | None = None) -> tuple[list[dict[str, Any]],
     if not rows:
         raise NotATable("The file is empty.")
     headers = [cell.strip() for cell in rows[0]]
-    known = {*_PERSON_BY, *_LEAD_BY, *_NAME, "customerinfo", "userdetails"}
+    known = {*_PERSON_BY, *_LEAD_BY, *_NAME, _REFERRAL, "customerinfo", "userdetails"}
     if not any(_fold(name) in known for name in headers):
         raise NotATable(
             "No column of the first line is known. It has to hold headers such as Email, Company and Offer."
@@ -167,6 +170,9 @@ def _record(headers: Sequence[str], row: Sequence[str]) -> dict[str, Any]:
             person[_PERSON_BY[folded]] = value
         elif _LEAD_BY.get(folded, "") and _LEAD_BY[folded] not in record:
             record[_LEAD_BY[folded]] = value
+            code = _BUTTONS.get(_fold(value)) if folded == "calltoaction" else None
+            if code:
+                record |= {"actionCode": code, header: value}
         else:
             _keep(record, header or f"column {number}", value)
     if full_name and not (person.get("firstName") or person.get("lastName")):
@@ -184,6 +190,16 @@ def _keep(record: dict[str, Any], header: str, value: str) -> None:
     record[name] = value
 
 
+def _event(app: App, record: Mapping[str, Any]) -> str:
+    """The event that a record is: its referral, else its content."""
+    referral = next((str(value).strip() for key, value in record.items() if _fold(key) == _REFERRAL), "")
+    return app.identity.of_referral(referral) if referral else _event_of_content(app, record)
+
+
+def _event_of_content(app: App, record: Mapping[str, Any]) -> str:
+    return app.identity.of_import(payload.canonical(_body(record)))
+
+
 def take(
     app: App, records: Sequence[Mapping[str, Any]], now: datetime, *, yes: bool, force: bool
 ) -> list[dict[str, Any]]:
@@ -196,9 +212,8 @@ def take(
     events: set[str] = set()
     results = []
     for record in records:
-        body = _body(record)
+        body, event = _body(record), _event(app, record)
         result, lead = _look(app, record, body, earlier, now, force=force)
-        event = app.identity.of_import(payload.canonical(body))
         if result["fate"] == "new" and event in events:
             result["fate"] = "repeated"
         if result["fate"] == "new" and lead is not None:
@@ -235,7 +250,7 @@ def _look(
     }
     if len(body) > accept.BODY_LIMIT:
         return result, None
-    event = app.identity.of_import(payload.canonical(body))
+    event = _event(app, record)
     try:
         fields = payload.read(body)
     except payload.NotALead:
@@ -252,7 +267,8 @@ def _look(
         "day": f"{lead.created_at:%Y-%m-%d}",
         "issues": list(lead.issues),
     }
-    seen = app.ledger.seen(event)
+    # Earlier versions of this app knew a referral by its content.
+    seen = app.ledger.seen(event) or app.ledger.seen(_event_of_content(app, record))
     if seen is not None:
         result |= {"fate": "gone" if seen.fate == GONE else "repeated", "lead": seen.lead_id}
         return result, lead

@@ -35,6 +35,10 @@ class Identity:
         """The event of an imported record: its canonical content, whenever it is imported."""
         return self._hash("import", content)
 
+    def of_referral(self, referral_id: str) -> str:
+        """The event of an imported record that Partner Center gave an id: the id, whatever its other columns say."""
+        return self._hash("referral", referral_id.encode("utf-8", "surrogatepass"))
+
     def customer(self, email_key: str | None, event: str) -> str:
         """The customer behind a normalized e-mail, or behind this one event where there is no e-mail."""
         if email_key:

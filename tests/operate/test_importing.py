@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leads.contract import Kind
-from leads.intake import accept
+from leads.intake import accept, payload
 from leads.intake.times import Order
 from leads.lead import Via
 from leads.operate import importing
@@ -337,3 +337,49 @@ def test_old_rows_are_brought_in_on_purpose() -> None:
 def test_a_table_that_is_not_there_has_no_rows() -> None:
     with world() as w:
         assert walk(w, yes=True) == {}
+
+
+# What Partner Center's export says beyond a lead
+
+
+def referral(number: int, day: str, **more: str) -> str:
+    cells = {"Referral ID": f"R-{number}", "Contact e-mail": f"c{number}@example.com", "Created Date": day} | {
+        "Solution": "Contoso Planner",
+        **more,
+    }
+    return f"{','.join(cells)}\r\n{','.join(cells.values())}\r\n"
+
+
+def test_a_referral_is_one_lead_whatever_its_other_columns_say_later() -> None:
+    with world() as w:
+        assert fates(take(w, referral(1, "2026-11-03", Status="New"))) == ["taken"]
+        assert fates(take(w, referral(1, "2026-11-03", Status="Closed"))) == ["repeated"]
+        assert fates(take(w, referral(1, "2026-11-05", Solution="Renamed"), force=True)) == ["repeated"]
+        assert fates(take(w, referral(2, "2026-11-03", Status="New"))) == ["taken"]
+
+
+def test_what_an_earlier_version_imported_by_content_stays_known() -> None:
+    with world() as w:
+        (record,) = read(referral(1, "2026-11-03"))
+        body = json.dumps(record, ensure_ascii=False, sort_keys=True).encode()
+        event = w.app.identity.of_import(payload.canonical(body))
+        accept.accept(w.app, (event, accept.raw_name(event, w.now)), Via.IMPORT, body, w.now)
+        assert fates(importing.take(w.app, [record], w.now, yes=True, force=True)) == ["repeated"]
+
+
+@pytest.mark.parametrize(
+    ("said", "action", "stage"),
+    [
+        ("Contact me", "PLT", "active"),
+        ("get it now", "INS", "initial_interest"),
+        ("Test Drive", "StartTestDrive", "trial"),
+        ("PLT", "PLT", "active"),
+        ("Free trial", "Free trial", "unknown"),
+    ],
+)
+def test_call_to_action_is_the_button(said: str, action: str, stage: str) -> None:
+    with world() as w:
+        (result,) = take(w, referral(1, "2026-11-03", **{"Call to action": said}))
+        case = w.app.ledger.case(result["lead"])
+    assert case
+    assert (case.lead.action, case.lead.stage) == (action, stage)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections import Counter
+from datetime import date
 from typing import Any
 
 from leads.operate.cli.look import FINDING, FINE, WRONG_USE, Call, person
@@ -50,15 +51,28 @@ def _import_file(call: Call, options: Namespace, screen: Screen) -> int:
         for one in call("import", {"records": chunk, "force": options.force})["results"]
     ]
     _show_results(results, screen)
+    never = _never_came(records, results)
+    for each in never:
+        screen.line(f"never came by itself: {each['count']:>4}  {each['week']}  {printable(each['offer'])}")
     wanted = [record for record, result in zip(records, results, strict=True) if result["fate"] == "new"]
     code = FINDING if any(result["fate"] == "unreadable" for result in results) else FINE
     if not wanted or not screen.confirmed(f"Bring {some(len(wanted), 'lead')} in?", yes=options.yes):
-        screen.answer({"imported": 0, "results": results})
+        screen.answer({"imported": 0, "results": results, "never_came": never})
         return code
     done: list[dict[str, Any]] = []
     for chunk in screen.progress(_chunks(wanted), f"times {importing.RECORDS_A_CALL} records"):
         done += call("import", {"records": chunk, "force": options.force, "yes": True})["results"]
     return max(code, _told(done, screen))
+
+
+def _never_came(records: list[dict[str, Any]], results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How many leads of the file are not here, by offer and week (ISO 8601): what was lost before this app saw it."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for record, result in zip(records, results, strict=True):
+        if result["fate"] == "new":
+            week = f"{date.fromisoformat(result['day']):%G-W%V}" if record.get("createdTime") else "no date"
+            counts[result["offer"] or "no offer", week] += 1
+    return [{"offer": offer, "week": week, "count": count} for (offer, week), count in sorted(counts.items())]
 
 
 def _chunks(records: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:

@@ -416,6 +416,20 @@ def test_import_previews_then_takes(shell: Shell, tmp_path: Path) -> None:
     assert shell.json("import", str(file), "--yes")[1]["imported"] == 0
 
 
+def test_the_preview_of_an_import_counts_what_never_came(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "referrals.csv"
+    head = "Referral ID,Contact e-mail,Solution,Created Date\n"
+    file.write_text(f"{head}R-1,a@example.com,Planner,2026-03-04\nR-2,b@example.com,Planner,2026-04-04\n")
+    code, out = shell.run("import", str(file))
+    assert code == 0
+    assert "never came by itself:    1  2026-W10  Planner" in out
+    code, found = shell.json("import", str(file))
+    assert found["never_came"] == [
+        {"offer": "Planner", "week": "2026-W10", "count": 1},
+        {"offer": "Planner", "week": "2026-W14", "count": 1},
+    ]
+
+
 def test_import_of_a_table_brings_old_rows_in(shell: Shell) -> None:
     shell.w.inbox.tables["MarketplaceLeads"] = [row("old", shell.w.now - timedelta(days=50))]
     shell.w.live(minutes=6)
