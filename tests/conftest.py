@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from dev.azurite import Azurite
-from dev.partner_center import StandIn
+from dev.standins.partner_center import StandIn
 from leads import oauth
 
 

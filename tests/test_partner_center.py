@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev import certificate
-from dev.partner_center import BASE, SCHEMAS, StandIn, dynamics, https, table
+from dev.standins.partner_center import BASE, SCHEMAS, StandIn, dynamics, https, table
 from leads import oauth, offers, partner_center
 from leads.errors import Failure, Misconfigured, Rejected, Throttled, Transient
 from leads.partner_center import (

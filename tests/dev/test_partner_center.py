@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from dev.partner_center import BASE, MASK, SCHEMAS, StandIn, dynamics, https, table
+from dev.standins.partner_center import BASE, MASK, SCHEMAS, StandIn, dynamics, https, table
 from leads import oauth, transport
 from leads.transport import Deadline
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dev.partner_center import StandIn, dynamics, https, table
+from dev.standins.partner_center import StandIn, dynamics, https, table
 from leads import __main__ as cli
 from leads import offers
 from leads.errors import Misconfigured

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev.partner_center import ADDRESS, BASE, CONNECTION, StandIn, dynamics, https, table
+from dev.standins.partner_center import ADDRESS, BASE, CONNECTION, StandIn, dynamics, https, table
 from leads.errors import Failure, Misconfigured, Rejected, Throttled, Transient
 from leads.offers import Offer
 from leads.operate import connect, market

@@ -19,9 +19,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from dev import certificate
-from dev.entra import IDENTITY_PATH, Entra, Identity, Registration
-from dev.server import Answer, Call, Failure, Request, Server
-from dev.standin import CLIENT_ID, SECRET, TENANT_ID
+from dev.standins.dynamics import CLIENT_ID, SECRET, TENANT_ID
+from dev.standins.entra import IDENTITY_PATH, Entra, Identity, Registration
+from dev.standins.server import Answer, Call, Failure, Request, Server
 
 BASE = "/rp/product-ingestion"
 RESOURCE = "https://graph.microsoft.com"

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dev.partner_center import Offer as Entry
-from dev.partner_center import StandIn, dynamics, https, table
+from dev.standins.partner_center import Offer as Entry
+from dev.standins.partner_center import StandIn, dynamics, https, table
 from leads import offers
 from leads.contract import Kind
 from leads.errors import Failure, Misconfigured, Rejected
