@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
+from leads import offers
 from leads.contract import Kind
 from leads.errors import Misconfigured, Rejected, Throttled, Transient
 from leads.intake import accept
+from leads.offers import Offer, Verdict
 from tests.world import NOON, FakeDestination, World, post, world
 
 PEOPLE = (
@@ -34,6 +37,35 @@ SECRET = Misconfigured(
 )
 
 
+def offered(made: World) -> tuple[Offer, ...]:
+    """Offers of every kind, as the sweep saw them."""
+    now = made.now
+
+    def offer(number: int, offer_id: str, title: str, verdict: str, **more: Any) -> Offer:
+        looked = now - timedelta(minutes=7 * number) if verdict else None
+        titles = (("en-us", title),)
+        return Offer(f"guid-{number}", offer_id, titles=titles, verdict=verdict, looked_at=looked, **more)
+
+    crm, table = "Dynamics 365 (contoso.crm4.dynamics.com)", "Azure Table (masked)"
+    wrote = {"connected_at": now - timedelta(days=3), "connected_to": "Azure Table (leadsinbox)"}
+    return (
+        offer(1, "planner", "Contoso Planner", Verdict.THIS_APP, place="HTTPS (leads.contoso.com)", last_at=now),
+        offer(
+            2,
+            "board",
+            "Contoso Board",
+            Verdict.ELSEWHERE,
+            place=crm,
+            draft="Azure Table (leadsinbox)",
+            press="Review and publish",
+            differs_since=now - timedelta(days=2),
+        ),
+        offer(3, "insights", "Contoso Insights for Retail", Verdict.NOT_COMPARABLE, place=table, **wrote),
+        offer(4, "draw", "Contoso Draw", Verdict.NOWHERE, place="nowhere", unread="Partner Center is out of order."),
+        offer(5, "soon", "Contoso Soon", ""),
+    )
+
+
 def take(made: World, number: int) -> str:
     """Take in the `number`th lead of the month."""
     first, last, email, phone, country, company, action = PEOPLE[number % len(PEOPLE)]
@@ -57,6 +89,8 @@ def month(*, well: bool = False) -> Iterator[World]:
     dynamics = FakeDestination()
     email, teams = FakeDestination(KIND=Kind.NOTIFICATION), FakeDestination(KIND=Kind.NOTIFICATION)
     with world(now=NOON - timedelta(days=29), dynamics=dynamics, email=email, teams=teams) as made:
+        for one in offered(made):
+            offers.keep(made.app.ledger, one)
         number = 0
         for day, count in enumerate(PER_DAY):
             made.now = made.bell.now = NOON + timedelta(days=day - 29, hours=-3)

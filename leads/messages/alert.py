@@ -53,7 +53,8 @@ def compose(alert: Alert, voice: Voice) -> Message:
         ),
         command_title=say("alert.command"),
         command=line(alert.command, links=True),
-        notes=(say("alert.safe"),),
+        # What never reached the app is no lead that it keeps.
+        notes=() if kind in ("offer", "silence") else (say("alert.safe"),),
         footer=say("alert.footer"),
         language=voice.language.code,
     )

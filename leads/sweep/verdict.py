@@ -18,6 +18,17 @@ PUBLISH = "Review and publish"
 FINDINGS = (Verdict.ELSEWHERE, Verdict.NOWHERE, Verdict.UNREAD)
 """Verdicts that somebody has to do something about."""
 
+WORDS: Mapping[str, str] = {
+    Verdict.THIS_APP: "this app",
+    Verdict.ELSEWHERE: "elsewhere",
+    Verdict.NOWHERE: "nowhere",
+    Verdict.NEVER_PUBLISHED: "never published",
+    Verdict.UNREAD: "could not be read",
+    Verdict.NOT_COMPARABLE: "cannot be compared",
+    Verdict.DEPRECATED: "deprecated",
+}
+"""Each verdict as people read it, on every screen."""
+
 _LOCAL = ("localhost", "127.0.0.1", "0.0.0.0")  # noqa: S104 - compared, not bound
 _WAYS = {
     Way.NONE: "nowhere",

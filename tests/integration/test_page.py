@@ -64,7 +64,8 @@ def violations(chrome: Browser) -> list[str]:
 
 def addresses(site: Site) -> list[str]:
     dead = next(s for s in _dead(site.world))
-    return ["", "leads", "leads?state=dead", "leads?state=open", "leads?state=skipped", f"leads/{dead}", "quarantine"]
+    lists = ["leads", "leads?state=dead", "leads?state=open", "leads?state=skipped"]
+    return ["", *lists, f"leads/{dead}", "offers", "quarantine"]
 
 
 def _dead(world: World) -> list[str]:
@@ -111,7 +112,7 @@ class TestEverybodyCanUseIt:
         LOOKS[look](chrome)
         with world() as made, serve(made) as site:
             sign_in(chrome, site)
-            for path in ("", "leads", "quarantine"):
+            for path in ("", "leads", "offers", "quarantine"):
                 chrome.get(f"{site.url}/api/page/{path}")
                 assert violations(chrome) == [], path
 

@@ -33,7 +33,7 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 KINDS = sorted(SAMPLES)
 ALERTS = {
     kind: Alert(kind, "dynamics", 3, NOW - timedelta(hours=5), "It refused.", "Mend it.", "python -m leads check")
-    for kind in ("dead", "misconfigured", "quarantine", "watch_silent", "settings")
+    for kind in ("dead", "misconfigured", "quarantine", "watch_silent", "settings", "offer", "silence", "well")
 }
 
 

@@ -37,15 +37,6 @@ THROTTLED_SECONDS = 30.0
 pause, clock = time.sleep, time.monotonic
 _T = TypeVar("_T")
 
-_WORDS = {
-    Verdict.THIS_APP: "this app",
-    Verdict.ELSEWHERE: "elsewhere",
-    Verdict.NOWHERE: "nowhere",
-    Verdict.NEVER_PUBLISHED: "never published",
-    Verdict.UNREAD: "could not be read",
-    Verdict.NOT_COMPARABLE: "cannot be compared",
-    Verdict.DEPRECATED: "deprecated",
-}
 _MOODS = {Verdict.THIS_APP: "good", Verdict.NOT_COMPARABLE: "wait", Verdict.NEVER_PUBLISHED: "soft"}
 _WHERE = "Partner Center > Marketplace offers"
 
@@ -212,7 +203,7 @@ def _moment(at: datetime | None) -> str | None:
 
 def _show(one: Seen, there: Market, screen: Screen) -> None:
     offer, judged = one.offer, one.judged
-    word = screen.paint(_WORDS[judged.verdict].ljust(18), _MOODS.get(judged.verdict, "bad"))
+    word = screen.paint(verdict.WORDS[judged.verdict].ljust(18), _MOODS.get(judged.verdict, "bad"))
     kind = TYPES.get(offer.type, offer.type)
     screen.line(f"{word}  {screen.paint(printable(offer.title), 'strong')}  {printable(offer.offer_id)}  {kind}")
     for language, text in offer.titles:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 
+from leads import offers, partner_center
 from leads.app import App
 from leads.intake import accept
 from leads.lead import State
@@ -21,6 +22,7 @@ from leads.operate.page import words
 from leads.operate.page.words import ListedLead
 from leads.reader import Reader
 from leads.store.rows import time_read
+from leads.sweep import drift
 
 LATEST, LISTED, REPLAYED = 10, 50, 100
 """Leads that the overview shows, that a list shows, and that one press of a button replays."""
@@ -108,6 +110,8 @@ def answer(app: App, wish: Wish, now: datetime, clock: Clock) -> View | Done:
         return _overview(app, wish, now, clock)
     if name == "leads":
         return _lead(app, rest, wish, now, clock) if rest else _leads(app, wish, now)
+    if wish.path == "offers":
+        return _offers(app)
     if name == "quarantine":
         return _bytes(app, rest, wish, now) if rest else _quarantine(app, wish, now)
     raise NotFound("There is no such page.")
@@ -252,6 +256,23 @@ def _quarantine(app: App, wish: Wish, now: datetime) -> View:
             "entries": entries[:LISTED],
             "more": max(0, len(entries) - LISTED),
             "via": words.VIA,
+        },
+    )
+
+
+def _offers(app: App) -> View:
+    """Where each offer sends its leads, as it was last seen: nothing here asks Partner Center."""
+    kept = app.ledger.note(drift.NOTE).values
+    return View(
+        "offers",
+        {
+            "section": "offers",
+            "title": "Offers",
+            "notice": None,
+            "offers": sorted(map(words.Offered.of, offers.known(app.ledger)), key=lambda one: one.order),
+            "cause": str(kept.get("cause", "")),
+            "remedy": str(kept.get("remedy", "")),
+            "watched": partner_center.Settings.read(Reader(app.environ)).wanted,
         },
     )
 

@@ -14,7 +14,9 @@ from leads.lead import Lead, Stage, Via
 from leads.messages import languages, notification
 from leads.messages.message import Fact
 from leads.messages.plain import block, cut, line
+from leads.offers import Offer, Verdict
 from leads.operate.listing import Summary
+from leads.sweep import verdict
 
 MESSAGE_LIMIT = 8000
 BYTES_LIMIT = 12_000
@@ -55,6 +57,58 @@ def notice(query: Mapping[str, str]) -> Notice | None:
     if done == "unreadable":
         return Notice("It still cannot be read as a lead, and stays here.", bad=True)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """One offer of the account, as the page shows it."""
+
+    title: str
+    offer_id: str
+    word: str
+    """The verdict, or that there is none yet."""
+    dot: str
+    """How that feels: `d` good, `o` to be looked at, `x` bad, `s` neither."""
+    said: tuple[str, ...]
+    last_at: datetime | None
+    looked_at: datetime | None
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Where it stands in the list: what needs a person first, then by title."""
+        return "xods".index(self.dot), self.title.casefold()
+
+    @classmethod
+    def of(cls, offer: Offer) -> Offered:
+        """The words about an offer as it was last seen."""
+        known = offer.verdict
+        where = "nowhere" if known == Verdict.NOWHERE else f"to {offer.place}"
+        said = [f"Its live leads go {where}."] if offer.place else []
+        if known == Verdict.NOT_COMPARABLE:
+            said += verdict.evidence(offer)
+        else:
+            said += verdict.written(offer)
+        if offer.press:
+            said.append(f"Its draft differs ({offer.draft}). Press “{offer.press}” in Partner Center.")
+        if offer.publishing:
+            said.append("A publication is under way.")
+        if offer.unread:
+            said.append(f"The last look could not read it: {offer.unread}")
+        dot = {
+            Verdict.THIS_APP: "d",
+            Verdict.ELSEWHERE: "x",
+            Verdict.NOWHERE: "x",
+            Verdict.NOT_COMPARABLE: "o",
+        }.get(known, "s")  # type: ignore[call-overload]
+        return cls(
+            title=line(offer.title, 200),
+            offer_id=line(offer.offer_id, 100),
+            word=verdict.WORDS.get(known, "not looked at yet"),
+            dot="o" if offer.unread and dot != "x" else dot,
+            said=tuple(line(sentence, 500).replace("`", "") for sentence in said),
+            last_at=offer.last_at,
+            looked_at=offer.looked_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,15 @@ from azure.functions.http import HttpResponseConverter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from leads import offers
 from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept
+from leads.offers import Offer
 from leads.operate.page import views, web
 from leads.operate.page.words import bytes_text
 from leads.store.ledger import QUARANTINE, Line
+from leads.sweep import drift
+from tests.month import offered
 from tests.page import KEY, SITE, Answer, Visitor, visitor
 from tests.world import FakeDestination, World, failing, post, world
 
@@ -84,7 +88,7 @@ class TestDoor:
 
     def test_strangers_learn_nothing(self, busy: World) -> None:
         lead_id = busy.ids()[0]
-        for path in ("", "leads", f"leads/{lead_id}", "quarantine", "nonsense"):
+        for path in ("", "leads", f"leads/{lead_id}", "quarantine", "offers", "nonsense"):
             for method in ("GET", "POST"):
                 came = Visitor(busy).ask(method, path)
                 assert came.status == 403
@@ -105,7 +109,7 @@ class TestDoor:
 
     def test_no_page_ever_holds_the_key(self, busy: World) -> None:
         browser = visitor(busy)
-        for path in ("", "leads", f"leads/{busy.ids()[0]}", "quarantine"):
+        for path in ("", "leads", f"leads/{busy.ids()[0]}", "quarantine", "offers"):
             assert KEY not in browser.open(path).text
 
     def test_other_addresses_of_the_api(self, quiet: World) -> None:
@@ -115,7 +119,7 @@ class TestDoor:
 class TestHeaders:
     def pages(self, world: World) -> Iterator[Answer]:
         browser = visitor(world)
-        for path in ("", "leads", f"leads/{world.ids()[0]}", "quarantine", "nonsense", "leads/nonsense"):
+        for path in ("", "leads", f"leads/{world.ids()[0]}", "quarantine", "offers", "nonsense", "leads/nonsense"):
             yield browser.open(path)
         yield Visitor(world).open("")
         yield browser.ask("POST", "replay")
@@ -526,3 +530,42 @@ class TestHostileValues:
 def test_the_policy_has_no_loophole() -> None:
     assert "unsafe" not in web._POLICY
     assert "*" not in web._POLICY
+
+
+class TestOffers:
+    def test_before_a_look_it_says_how_to_have_one(self, quiet: World) -> None:
+        page = visitor(quiet).open("offers")
+        assert page.status == 200
+        assert "No offer is known yet" in page.read
+        assert "python -m leads offers" in page.read
+
+    def test_each_offer_with_where_it_goes_and_its_last_lead(self, quiet: World) -> None:
+        for made in offered(quiet):
+            offers.keep(quiet.app.ledger, made)
+        page = visitor(quiet).open("offers")
+        for words in (
+            "Contoso Planner this app",
+            "Contoso Board elsewhere Its live leads go to Dynamics 365 (contoso.crm4.dynamics.com).",
+            "Press “Review and publish” in Partner Center.",
+            "cannot be compared",
+            "connect wrote Azure Table (leadsinbox) into its draft on",
+            "not looked at yet",
+            "planner · last lead",
+            "no lead of it is known here",
+        ):
+            assert words in page.read
+        assert '<a href="/api/page/offers" aria-current="page">Offers</a>' in page.text
+
+    def test_what_partner_center_refused_is_told(self, quiet: World) -> None:
+        note = quiet.app.ledger.note(drift.NOTE)
+        values = {"cause": "Partner Center refuses the sign-in (401).", "remedy": "Check PARTNER_CENTER_CLIENT_ID."}
+        quiet.app.ledger.write_note(replace(note, values=values))
+        page = visitor(quiet).open("offers").read
+        assert "Partner Center could not be asked. Partner Center refuses the sign-in (401). Check" in page
+
+    def test_hostile_titles_are_only_words(self, quiet: World) -> None:
+        hostile = "<script>alert(1)</script>\u202egnp.exe"
+        offers.keep(quiet.app.ledger, Offer("guid-1", "x", alias=hostile, place=hostile, verdict="elsewhere"))
+        page = visitor(quiet).open("offers")
+        assert "<script" not in page.text
+        assert "\u202e" not in page.text
