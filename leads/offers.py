@@ -184,7 +184,15 @@ def full_id(offer: Offer, publisher: str) -> str:
 
 def known(ledger: Ledger) -> tuple[Offer, ...]:
     """The offers of the list as they are kept, in the order of their GUIDs."""
-    return tuple(read_row(kept) for kept in ledger.store.rows(STATE, STATE, PREFIX, END))
+    return tuple(map(_readable, ledger.store.rows(STATE, STATE, PREFIX, END)))
+
+
+def _readable(kept: Row) -> Offer:
+    """The offer in a row; of one that cannot be read, only which it is, so that the next look writes it anew."""
+    try:
+        return read_row(kept)
+    except (ValueError, TypeError):
+        return Offer(kept.key.removeprefix(PREFIX), str(kept.values.get("offer_id", "")), etag=kept.etag)
 
 
 def keep(ledger: Ledger, offer: Offer) -> Offer:

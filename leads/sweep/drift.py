@@ -42,25 +42,46 @@ def look(app: App, now: datetime) -> None:
         return
     note = app.ledger.note(NOTE)
     values: dict[str, Value] = {**note.values, "cause": "", "remedy": ""}
+    listed_at, next_at = time_read(values.get("listed_at")), time_read(values.get("next_at"))
+    list_due = listed_at is None or not timedelta(0) <= now - listed_at < LIST_AGAIN
+    if not list_due and next_at is not None and timedelta(0) < next_at - now <= LOOK_AGAIN:
+        return
     seen: Offer | None = None
     try:
         client, deadline = PartnerCenter(settings), Deadline.after(LOOK_SECONDS)
-        listed_at = time_read(values.get("listed_at"))
-        if listed_at is None or not timedelta(0) <= now - listed_at < LIST_AGAIN:
+        if list_due:
             take_list(app, client.catalog(deadline))
             values["listed_at"] = time_text(now)
-        chosen = next_look(offers.known(app.ledger), now)
+        known = offers.known(app.ledger)
+        chosen = next_look(known, now)
         if chosen is not None:
             seen = _look_at(app, client, chosen, deadline, now)
+            known = tuple(seen if offer.product == seen.product else offer for offer in known)
+        values["next_at"] = time_text(_next_at(known, now))
     except Failure as failure:
         log.event("offers_failed", part="look", error=type(failure).__name__)
-        values |= {"cause": failure.cause, "remedy": failure.remedy, "failed_at": time_text(now)}
+        values |= {"cause": failure.cause, "remedy": failure.remedy, "next_at": ""}
     except Changed:
         pass  # Somebody wrote the same offer at the same time; its turn comes again.
-    with contextlib.suppress(Changed):
-        app.ledger.write_note(replace(note, values=values))
+    except Exception as error:  # noqa: BLE001 - a bug of ours here must not make the whole sweep count as failed
+        log.event("offers_failed", part="look", error=type(error).__name__)
+        unforeseen = f"The look at the offers failed unforeseen ({type(error).__name__})."
+        values |= {"cause": unforeseen, "remedy": "Report it with the name of the error.", "next_at": ""}
+    if values != note.values:
+        with contextlib.suppress(Changed):
+            app.ledger.write_note(replace(note, values=values))
     if seen is not None:
         tell(app, seen, now)
+
+
+def _next_at(known: Iterable[Offer], now: datetime) -> datetime:
+    """When the next offer is due, an hour from now at the latest."""
+    due = [offer.looked_at + LOOK_AGAIN if offer.looked_at else now for offer in known if not _is_gone(offer)]
+    return min([*due, now + LOOK_AGAIN])
+
+
+def _is_gone(offer: Offer) -> bool:
+    return offer.verdict == Verdict.DEPRECATED
 
 
 def _look_at(app: App, client: PartnerCenter, offer: Offer, deadline: Deadline, now: datetime) -> Offer:
@@ -102,7 +123,7 @@ def next_look(offers: Iterable[Offer], now: datetime) -> Offer | None:
     due = [
         (last(offer), offer)
         for offer in offers
-        if offer.verdict != Verdict.DEPRECATED and now.timestamp() - last(offer)[0] >= LOOK_AGAIN.total_seconds()
+        if not _is_gone(offer) and now.timestamp() - last(offer)[0] >= LOOK_AGAIN.total_seconds()
     ]
     return min(due, key=lambda pair: pair[0])[1] if due else None
 

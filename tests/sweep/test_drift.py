@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from leads.intake import accept, watch
 from leads.messages.alert import Alert
 from leads.offers import Offer
 from leads.store.ledger import STATE
+from leads.store.protocol import Row
 from leads.sweep import drift, silence
 from leads.sweep.silence import Arrivals
 from tests.world import FakeDestination, World, post, row, world
@@ -198,6 +200,23 @@ def test_no_key_is_kept_or_told(watched: World, center: StandIn, caplog: pytest.
     assert "U0VDUkV" not in kept
 
 
+def test_a_sweep_with_nothing_to_look_at_costs_one_read(
+    watched: World, center: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_here(center, "planner")
+    add_here(center, "gone", deprecated=True)
+    watched.sweep()
+    watched.forward(minutes=5)
+    calls, before = len(center.calls), watched.app.ledger.note(drift.NOTE).etag
+    reads = noted(watched, monkeypatch)
+    watched.sweep()
+    assert len(center.calls) == calls
+    assert [args[2] for args in reads if args[0] == STATE and ("offer" in args[2] or args[2] == drift.NOTE)] == [
+        drift.NOTE
+    ]
+    assert watched.app.ledger.note(drift.NOTE).etag == before
+
+
 # Titles fill the offer of a lead
 
 
@@ -238,12 +257,38 @@ def test_without_a_publisher_it_is_what_the_leads_of_the_table_named(w: World) -
     assert accepted(w, description="again")[0] == "contoso.planner"
 
 
-def test_a_list_that_cannot_be_read_costs_no_lead(w: World) -> None:
+def test_a_list_that_cannot_be_read_costs_no_lead(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
     teach(w, PLANNER)
     broken = w.app.store.get(STATE, STATE, "offer:guid-1")
     assert broken
     w.app.store.upsert(STATE, replace(broken, values={**broken.values, "titles": "no JSON"}))
     assert accepted(w)[:2] == ("", "Contoso Planner")
+    w.sweep()
+
+    def fail(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(offers, "known", fail)
+    w.forward(minutes=11)
+    assert accepted(w, description="again")[:2] == ("", "Contoso Planner")
+
+
+def test_a_row_that_cannot_be_read_is_written_anew_by_the_next_look(watched: World, center: StandIn) -> None:
+    entry = add_here(center, "planner")
+    watched.app.store.upsert(STATE, Row(STATE, f"offer:{entry.id}", {"titles": "no JSON", "looked_at": "yesterday"}))
+    watched.sweep()
+    assert known(watched)["planner"].title == "Planner"
+
+
+def test_a_bug_in_the_look_is_noted_and_the_sweep_counts_as_done(
+    watched: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(drift, "take_list", fail)
+    watched.sweep()
+    assert "ZeroDivisionError" in str(watched.app.ledger.note(drift.NOTE).values["cause"])
 
 
 def noted(w: World, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
