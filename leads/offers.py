@@ -18,11 +18,18 @@ from weakref import WeakKeyDictionary
 from leads import log
 from leads.app import App
 from leads.lead import Lead
-from leads.reader import Reader
+from leads.reader import Reader, Setting
 from leads.store.ledger import STATE, Ledger
 from leads.store.protocol import Row, Value
 from leads.store.rows import time_read, time_text
 
+SETTINGS = (
+    Setting(
+        "PARTNER_CENTER_PUBLISHER",
+        "The publisher id, the part before the dot in `publisher.offer`. Empty: what all table leads of an offer name",
+    ),
+)
+"""Every setting of this module."""
 PREFIX, END = "offer:", "offer;"
 """What the keys of the rows begin with, and the first key behind them."""
 REMEMBERED = timedelta(minutes=10)
@@ -161,13 +168,13 @@ def by_title(title: str, offers: Iterable[Offer]) -> Offer | None:
 
 
 def read_publisher(reader: Reader) -> str:
-    """The publisher id in small letters; empty where none is set."""
+    """The publisher id in small letters; empty where none is set, or one that cannot be right."""
     value = reader.text("PARTNER_CENTER_PUBLISHER").lower()
     if not value or re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,49}", value):
         return value
     reader.problem(
         "PARTNER_CENTER_PUBLISHER",
-        "It is not a publisher id: letters, digits, - and _ only.",
+        "It has to be a publisher id: letters, digits, - and _ only.",
         "Copy it from Partner Center: Account settings > Organization profile > Identifiers.",
     )
     return ""
@@ -216,7 +223,7 @@ def of_lead(app: App, lead: Lead, now: datetime) -> Lead:
             offers = known(app.ledger)
             _memory[app.ledger] = (now, offers)
         offer = by_title(lead.offer_title, offers)
-        found = full_id(offer, Reader(app.environ).text("PARTNER_CENTER_PUBLISHER").lower()) if offer else ""
+        found = full_id(offer, read_publisher(Reader(app.environ, SETTINGS))) if offer else ""
     except Exception as error:  # noqa: BLE001 - a list that cannot be read must not cost a lead
         log.event("offers_failed", part="title", error=type(error).__name__)
         return lead

@@ -20,8 +20,8 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from leads import oauth, transport
 from leads.errors import Failure, Misconfigured, Rejected, Throttled, Transient
-from leads.oauth import AUTHORITY, Credentials
-from leads.reader import Reader
+from leads.oauth import Credentials
+from leads.reader import Reader, Setting
 from leads.transport import Deadline, Response
 
 BASE = "https://graph.microsoft.com/rp/product-ingestion"
@@ -61,31 +61,14 @@ TYPES: Mapping[str, str] = {
 """Types of offers that the API knows. Its documents promise SaaS, virtual machines and containers only."""
 
 
-class Declared(NamedTuple):
-    """One setting of this module."""
-
-    name: str
-    meaning: str
-    secret: bool = False
-
-
-DECLARED = (
-    Declared("PARTNER_CENTER_TENANT_ID", "Directory (tenant) id of the app registration that Partner Center knows."),
-    Declared("PARTNER_CENTER_CLIENT_ID", "Application (client) id of that app registration."),
-    Declared("PARTNER_CENTER_CLIENT_SECRET", "A client secret of it.", secret=True),
-    Declared("PARTNER_CENTER_CERTIFICATE", "Instead of a secret: private key and certificate in PEM.", secret=True),
-    Declared(
-        "PARTNER_CENTER_MANAGED_IDENTITY",
-        "Instead of both: `system`, or the client id of a user-assigned identity; with a client id above it vouches "
-        "for that app registration.",
-    ),
-    Declared("PARTNER_CENTER_PUBLISHER", "Publisher id, the part before the dot in `publisher.offer`."),
-    Declared("PARTNER_CENTER_URL", f"Base of the API, with its path; `{BASE}` without it."),
-    Declared("PARTNER_CENTER_AUTHORITY", f"Where the sign-in goes; `{AUTHORITY}` without it."),
-    Declared("PARTNER_CENTER_API_VERSION", f"Newest version of the API to ask for; `{VERSION}` without it."),
+SETTINGS = (
+    *oauth.settings("PARTNER_CENTER"),
+    Setting("PARTNER_CENTER_URL", "The base of the API, with its path", BASE),
+    Setting("PARTNER_CENTER_API_VERSION", "The newest version of the API to ask for", VERSION),
 )
+"""Every setting of this module."""
+_SIGN_IN = tuple(one.name for one in oauth.settings("PARTNER_CENTER") if not one.name.endswith("_AUTHORITY"))
 
-_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DURABLE = re.compile(r"product/([A-Za-z0-9-]{1,64})")
 _JOB = re.compile(r"[A-Za-z0-9-]{1,64}")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,39}")
@@ -171,7 +154,7 @@ class Way(StrEnum):
 class Settings:
     """How to reach and to sign in to Partner Center."""
 
-    credentials: Credentials = field(default_factory=Credentials)
+    credentials: Credentials = field(default_factory=lambda: Credentials(prefix="PARTNER_CENTER"))
     url: str = BASE
     version: str = VERSION
     wanted: bool = False
@@ -179,49 +162,26 @@ class Settings:
 
     @classmethod
     def read(cls, reader: Reader) -> Settings:
-        """Read all `PARTNER_CENTER_*` settings; what is wrong is told to the reader."""
-        secret = reader.text("PARTNER_CENTER_CLIENT_SECRET")
-        certificate = reader.text("PARTNER_CENTER_CERTIFICATE").replace("\\n", "\n")
-        identity = reader.text("PARTNER_CENTER_MANAGED_IDENTITY").lower()
-        client_id = _guid(reader, "PARTNER_CENTER_CLIENT_ID")
-        tenant = reader.text("PARTNER_CENTER_TENANT_ID")
-        wanted = any(reader.environ.get(one.name, "").strip() for one in DECLARED[:5])
-        if wanted:
-            _check_sign_in(reader, secret, certificate, identity)
+        """Read all settings of this module; what is wrong is told to the reader."""
         return cls(
-            credentials=Credentials(
-                tenant_id=tenant,
-                client_id=client_id,
-                secret=secret,
-                certificate=certificate,
-                authority=_web(reader, "PARTNER_CENTER_AUTHORITY") or AUTHORITY,
-                managed_identity_client_id="" if identity == "system" else identity,
-                federated=bool(identity and client_id),
-            ),
-            url=_web(reader, "PARTNER_CENTER_URL") or BASE,
+            credentials=oauth.read(reader, "PARTNER_CENTER"),
+            url=_base(reader),
             version=_version(reader),
-            wanted=wanted,
+            wanted=any(reader.is_set(name) for name in _SIGN_IN),
         )
 
 
-def _web(reader: Reader, name: str) -> str:
+def _base(reader: Reader) -> str:
+    name = "PARTNER_CENTER_URL"
     url = reader.url(name, schemes=("https", "http"))
     parts = urlsplit(url)
-    if url and (parts.username or parts.query or parts.fragment):
+    if parts.username or parts.query or parts.fragment:
         reader.problem(name, "It holds more than an address.", "Keep scheme, host and path only.")
-        return ""
+        return BASE
     if parts.scheme == "http" and parts.hostname not in _LOCAL:
         reader.problem(name, "It is not encrypted.", "Start it with https://.")
-        return ""
-    return url
-
-
-def _guid(reader: Reader, name: str) -> str:
-    value = reader.text(name)
-    if value and not _GUID.fullmatch(value):
-        reader.problem(name, "It is not a GUID.", "Paste the id as the portal shows it, 36 characters with hyphens.")
-        return ""
-    return value.lower()
+        return BASE
+    return url or BASE
 
 
 def _version(reader: Reader) -> str:
@@ -230,47 +190,10 @@ def _version(reader: Reader) -> str:
         return value
     reader.problem(
         "PARTNER_CENTER_API_VERSION",
-        "It is not of the form 2022-07-01 or 2022-03-01-preview3.",
+        "It has to be of the form 2022-07-01 or 2022-03-01-preview3.",
         f"Remove it; {VERSION} is used until then.",
     )
     return VERSION
-
-
-def _check_sign_in(reader: Reader, secret: str, certificate: str, identity: str) -> None:
-    """Exactly one way to sign in, with everything that this way needs."""
-    ways = [
-        name
-        for name, value in (
-            ("PARTNER_CENTER_CLIENT_SECRET", secret),
-            ("PARTNER_CENTER_CERTIFICATE", certificate),
-            ("PARTNER_CENTER_MANAGED_IDENTITY", identity),
-        )
-        if value
-    ]
-    if len(ways) > 1:
-        reader.problem(ways[1], f"{ways[0]} is set as well.", "Keep one of them and remove the other.")
-    if not ways:
-        reader.problem(
-            "PARTNER_CENTER_CLIENT_SECRET",
-            "Nothing proves who signs in.",
-            "Set it, or PARTNER_CENTER_CERTIFICATE, or PARTNER_CENTER_MANAGED_IDENTITY.",
-        )
-    if certificate and not ("PRIVATE KEY-----" in certificate and "BEGIN CERTIFICATE-----" in certificate):
-        reader.problem(
-            "PARTNER_CENTER_CERTIFICATE",
-            "It does not hold both a private key and a certificate in PEM.",
-            "Paste both blocks, one after the other, with their BEGIN and END lines.",
-        )
-    if identity and identity != "system" and not _GUID.fullmatch(identity):
-        reader.problem(
-            "PARTNER_CENTER_MANAGED_IDENTITY",
-            "It is neither `system` nor a client id.",
-            "Write system, or paste the client id of the user-assigned identity.",
-        )
-    has = {name: bool(reader.environ.get(name, "").strip()) for name in (one.name for one in DECLARED[:2])}
-    needed = not identity or any(has.values())
-    for name in (name for name, given in has.items() if needed and not given):
-        reader.problem(name, "It is not set.", "Paste it from the overview page of the app registration.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -539,12 +462,10 @@ class PartnerCenter:
 
 def refusal(answer: Response) -> Failure:
     """The failure that an answer without success amounts to. Its text is not quoted: it may hold what was sent."""
-    wait = answer.retry_after(datetime.now(UTC))
+    passing = transport.refusal(answer, "Partner Center", datetime.now(UTC))
+    if passing is not None:
+        return passing
     told = f"({answer.status})"
-    if answer.status == 429:
-        return Throttled(f"Partner Center wants fewer calls for now {told}.", _AGAIN, retry_after=wait)
-    if answer.status >= 500 or answer.status == 408:
-        return Transient(f"Partner Center is out of order for now {told}.", _AGAIN, retry_after=wait)
     if answer.status == 401:
         return Misconfigured(
             f"Partner Center refuses the sign-in {told}.",

@@ -115,6 +115,12 @@ SETTINGS = (
         "365",
     ),
     Setting(
+        "LEADS_SILENCE",
+        "When the app tells that no lead has come: `off` for never, or a number of days. Empty: after twice the "
+        "longest time without a lead of the last 90 days, at least two days, and seven as long as fewer than ten "
+        "leads are known",
+    ),
+    Setting(
         "LEADS_ALERTS",
         "Who hears of trouble, as `email:ops,teams:ops`; they need not get leads. Empty: all notifications",
     ),
@@ -349,7 +355,7 @@ def _silence(reader: Reader) -> int | None:
         return int(value)
     reader.problem(
         "LEADS_SILENCE",
-        "It is neither off nor a number of days from 1 to 365.",
+        "It has to be off or a number of days from 1 to 365.",
         "Use one of them; what is usual is learned until then.",
     )
     return None

@@ -365,12 +365,11 @@ class StandIn:
             "REQUESTS_CA_BUNDLE": self.ca_file,
         }
 
-    def add_identity(self, *, member: bool = True) -> Identity:
-        """Give the function app a system-assigned identity, which Partner Center may know."""
-        identity = Identity(str(uuid.uuid4()), str(uuid.uuid4()), system_assigned=True)
+    def add_identity(self, client_id: str) -> Identity:
+        """Give the function app a user-assigned identity that Partner Center knows."""
+        identity = Identity(client_id, str(uuid.uuid4()))
         self.entra.identities.append(identity)
-        if member:
-            self.account.members.add(identity.client_id)
+        self.account.members.add(client_id)
         return identity
 
     @property

@@ -72,7 +72,7 @@ class Result:
 
 def parts(app: App) -> tuple[str, ...]:
     """What there is to look at, in order."""
-    market = ("partner center",) if partner_center.Settings.read(Reader(app.environ)).wanted else ()
+    market = ("partner center",) if partner_center.Settings.read(_market_reader(app)).wanted else ()
     return ("settings", "storage", "inbox", "runs", "function key", *market, *app.settings.destinations)
 
 
@@ -145,6 +145,10 @@ def _settings(app: App, now: datetime) -> Iterator[Finding]:
         yield Finding(problem.setting, ok=True, cause=problem.cause, remedy=problem.remedy)
     if not found.problems:
         yield Finding("all settings", ok=True)
+
+
+def _market_reader(app: App) -> Reader:
+    return Reader(app.environ, (*partner_center.SETTINGS, *offers.SETTINGS))
 
 
 def _storage(app: App, now: datetime) -> Iterator[Finding]:
@@ -230,7 +234,7 @@ def _function_key(app: App, now: datetime) -> Iterator[Finding]:
 def _partner_center(app: App, now: datetime) -> Iterator[Finding]:
     """Whether Partner Center lets the app in, and how the last look of the sweep went."""
     del now
-    reader = Reader(app.environ)
+    reader = _market_reader(app)
     made = partner_center.Settings.read(reader)
     if reader.problems:
         names = ", ".join(dict.fromkeys(problem.setting for problem in reader.problems))

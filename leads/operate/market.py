@@ -12,7 +12,7 @@ from typing import Any
 from leads import offers
 from leads.app import App
 from leads.offers import PREFIX, Offer
-from leads.partner_center import Settings
+from leads.partner_center import SETTINGS, Settings
 from leads.reader import Reader
 from leads.store.ledger import STATE
 from leads.store.protocol import Changed, Row
@@ -42,11 +42,11 @@ class NotAnOffer(ValueError):
 
 def kept(app: App) -> dict[str, Any]:
     """The offers as they were last seen, how an offer would name this app, and how the last look of the sweep went."""
-    here = verdict.here(app.environ, drift.account(app))
+    here = verdict.here(app.settings, app.environ)
     note = app.ledger.note(drift.NOTE).values
     return {
         "here": {"addresses": list(here.addresses), "account": here.account},
-        "watched": Settings.read(Reader(app.environ)).wanted,
+        "watched": Settings.read(Reader(app.environ, SETTINGS)).wanted,
         "listed_at": str(note.get("listed_at", "")),
         "cause": str(note.get("cause", "")),
         "remedy": str(note.get("remedy", "")),

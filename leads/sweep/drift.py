@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from leads import log, offers
+from leads import log, offers, partner_center
 from leads.app import App
 from leads.errors import Failure
 from leads.messages.alert import Alert
@@ -36,7 +36,7 @@ def look(app: App, now: datetime) -> None:
 
     Does nothing without settings. What fails at Partner Center is noted for `check`, and disturbs nothing else.
     """
-    reader = Reader(app.environ)
+    reader = Reader(app.environ, partner_center.SETTINGS)
     settings = Settings.read(reader)
     if not settings.wanted or reader.problems:
         return
@@ -87,13 +87,8 @@ def _is_gone(offer: Offer) -> bool:
 def _look_at(app: App, client: PartnerCenter, offer: Offer, deadline: Deadline, now: datetime) -> Offer:
     product = Product(offer.product, offer.offer_id, offer.type, offer.alias)
     reading = client.look(product, deadline)
-    judged = verdict.judge(reading, verdict.here(app.environ, account(app)))
+    judged = verdict.judge(reading, verdict.here(app.settings, app.environ))
     return offers.keep(app.ledger, verdict.seen(offer, reading, judged, now))
-
-
-def account(app: App) -> str:
-    """The storage account of the watched tables; empty where there is none."""
-    return app.settings.inbox.name if app.settings.inbox else ""
 
 
 def take_list(app: App, catalog: Catalog) -> None:

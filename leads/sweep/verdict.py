@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from leads.offers import Offer, Verdict
 from leads.partner_center import Product, Reading, Way, Where
-from leads.reader import Reader
+from leads.settings import Settings
 
 PATH = "/api/leads"
 """Where this app takes leads by HTTPS."""
@@ -165,13 +165,15 @@ def _remedy(verdict: Verdict) -> str:
     return ""
 
 
-def here(environ: Mapping[str, str], account: str) -> Here:
-    """This app: by `LEADS_URL` and by the name that the platform gives it. `account` is that of the inbox."""
-    reader = Reader(environ)
-    own = (reader.url("LEADS_URL"), reader.text("WEBSITE_HOSTNAME"))
-    # On one machine the platform's name is that of the local host, which is nothing to an offer.
-    addresses = tuple(one for one in own if one and host_and_path(one)[0].partition(":")[0] not in _LOCAL)
-    return Here(addresses, "" if account == "devstoreaccount1" else account)
+def here(settings: Settings, environ: Mapping[str, str]) -> Here:
+    """This app: by `LEADS_URL`, by the name that the platform gives it, and by the account of the watched tables."""
+    own = (settings.url, environ.get("WEBSITE_HOSTNAME", "").strip())
+    account = settings.inbox.name if settings.inbox else ""
+    # On one machine the platform's name is that of the local host, and the account an emulator: nothing to an offer.
+    return Here(
+        tuple(one for one in own if one and host_and_path(one)[0].partition(":")[0] not in _LOCAL),
+        "" if account == "devstoreaccount1" else account,
+    )
 
 
 def listed(product: Product, known: Offer | None) -> Offer:

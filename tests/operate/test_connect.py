@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.standins.partner_center import ADDRESS, BASE, CONNECTION, StandIn, dynamics, https, table
+from leads import partner_center
 from leads.errors import Failure, Misconfigured, Rejected, Throttled, Transient
 from leads.offers import Offer
 from leads.operate import connect, market
@@ -31,7 +32,7 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 def client(center: StandIn) -> PartnerCenter:
-    return PartnerCenter(Settings.read(Reader(center.environ())))
+    return PartnerCenter(Settings.read(Reader(center.environ(), partner_center.SETTINGS)))
 
 
 def soon() -> Deadline:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from leads import offers as offer_list
 from leads import settings as app_settings
 from leads.errors import Failure, Throttled
 from leads.offers import Offer, Verdict, full_id, read_publisher
@@ -23,7 +24,7 @@ from leads.operate.cli import azure
 from leads.operate.cli.look import FINDING, FINE, WRONG_USE, Call
 from leads.operate.cli.screen import Screen, printable, some
 from leads.operate.operations import WrongUse
-from leads.partner_center import CALL_SECONDS, TYPES, Catalog, PartnerCenter, Product, Reading, Settings
+from leads.partner_center import CALL_SECONDS, SETTINGS, TYPES, Catalog, PartnerCenter, Product, Reading, Settings
 from leads.reader import Problem, Reader
 from leads.sweep import verdict
 from leads.sweep.verdict import Here, Judgement
@@ -90,7 +91,7 @@ def offers(call: Call, options: Namespace, screen: Screen) -> int:
 
 def _enter(call: Call, options: Namespace, screen: Screen) -> Market | None:
     """Sign in and read the list of offers. None, and the reason told, where there are no settings for that."""
-    reader = Reader(options.environ)
+    reader = Reader(options.environ, (*SETTINGS, *offer_list.SETTINGS))
     made = Settings.read(reader)
     publisher = read_publisher(reader)
     if not made.wanted:
@@ -127,11 +128,10 @@ def _kept(call: Call) -> tuple[dict[str, Any], str]:
 
 def _here(kept: Mapping[str, Any], options: Namespace) -> Here:
     """This app: as it says itself, else as the settings of this machine say; its address at last by `--url`."""
-    inbox = app_settings.read(options.environ).inbox
-    mine = verdict.here(options.environ, inbox.name if inbox else "")
+    mine = verdict.here(app_settings.read(options.environ), options.environ)
     its = kept.get("here", {})
     # Of --url only the host counts, as everywhere.
-    given = verdict.here({"WEBSITE_HOSTNAME": verdict.host_and_path(options.url or "")[0]}, "")
+    given = verdict.here(app_settings.Settings(), {"WEBSITE_HOSTNAME": verdict.host_and_path(options.url or "")[0]})
     addresses = (*its.get("addresses", ()), *mine.addresses, *given.addresses)
     return Here(tuple(dict.fromkeys(addresses)), str(its.get("account") or mine.account))
 

@@ -272,7 +272,7 @@ def _offers(app: App) -> View:
             "offers": sorted(map(words.Offered.of, offers.known(app.ledger)), key=lambda one: one.order),
             "cause": str(kept.get("cause", "")),
             "remedy": str(kept.get("remedy", "")),
-            "watched": partner_center.Settings.read(Reader(app.environ)).wanted,
+            "watched": partner_center.Settings.read(Reader(app.environ, partner_center.SETTINGS)).wanted,
         },
     )
 
