@@ -151,3 +151,11 @@ def test_the_services_that_the_host_does_not_ask_for_are_told_from_those_that_it
 )
 def test_a_schedule_that_the_host_would_refuse_is_told(schedule: str, good: bool) -> None:
     assert problems(LEADS_WATCH_SCHEDULE=schedule) == ([] if good else ["LEADS_WATCH_SCHEDULE"])
+
+
+def test_silence_is_off_or_a_number_of_days() -> None:
+    assert [settings.read({"LEADS_SILENCE": said}).silence_days for said in ("", "off", "OFF", "3")] == [None, 0, 0, 3]
+    for wrong in ("0", "never", "1000", "-1"):
+        made = settings.read({"LEADS_SILENCE": wrong})
+        assert made.silence_days is None
+        assert "LEADS_SILENCE" in {problem.setting for problem in made.problems}
