@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from leads import enabled, problems
@@ -32,11 +33,15 @@ def groups() -> dict[str, tuple[Setting, ...]]:
     """All settings by the heading under which the documentation has them; each once."""
     of_app = problems.of_app()
     shared = {setting.name for setting in of_app}
-    found = {"app": of_app}
+    found = {"app": of_app, "partner_center": _without_instances(problems.of_partner_center())}
     for name in enabled.names():
         own = (setting for setting in enabled.load(name).SETTINGS if setting.name not in shared)
         found[name] = tuple(setting for setting in own if setting.name not in REFUSED)
     return found
+
+
+def _without_instances(settings: Iterable[Setting]) -> tuple[Setting, ...]:
+    return tuple(replace(setting, own=False) for setting in settings)
 
 
 def table(settings: Iterable[Setting]) -> str:

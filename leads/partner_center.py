@@ -67,7 +67,8 @@ SETTINGS = (
     Setting("PARTNER_CENTER_API_VERSION", "The newest version of the API to ask for", VERSION),
 )
 """Every setting of this module."""
-_SIGN_IN = tuple(one.name for one in oauth.settings("PARTNER_CENTER") if not one.name.endswith("_AUTHORITY"))
+_SIGN_IN = tuple(one.name for one in oauth.settings("PARTNER_CENTER") if not one.default)
+"""What nobody sets who wants nothing of Partner Center."""
 
 _DURABLE = re.compile(r"product/([A-Za-z0-9-]{1,64})")
 _JOB = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -163,11 +164,12 @@ class Settings:
     @classmethod
     def read(cls, reader: Reader) -> Settings:
         """Read all settings of this module; what is wrong is told to the reader."""
+        credentials = oauth.read(reader, "PARTNER_CENTER")
         return cls(
-            credentials=oauth.read(reader, "PARTNER_CENTER"),
+            credentials=credentials,
             url=_base(reader),
             version=_version(reader),
-            wanted=any(reader.is_set(name) for name in _SIGN_IN),
+            wanted=credentials.federated or any(reader.is_set(name) for name in _SIGN_IN),
         )
 
 

@@ -1,4 +1,4 @@
-"""Everything that is wrong with the settings: the app's, each enabled destination's, and names that nothing reads.
+"""Everything wrong with the settings: the app's, Partner Center's, each destination's, and names that nothing reads.
 
 `check`, health and the alert about settings tell what stands here, so they never disagree.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from leads import enabled
-from leads.reader import Problem, Setting, instance_name
+from leads.reader import Problem, Reader, Setting, instance_name
 from leads.settings import SETTINGS, Settings
 
 FOREIGN = frozenset({"HTTPS_PROXY"})
@@ -43,6 +43,7 @@ def find(settings: Settings, environ: Mapping[str, str], destinations: Sequence[
     routed = _of_routes(settings, destinations)
     problems |= {str(problem): problem for problem in routed.problems}
     warnings |= {str(problem): problem for problem in routed.warnings}
+    problems |= {str(problem): problem for problem in _of_partner_center(environ)}
     problems |= {str(problem): problem for problem in _unread(environ, [*destinations, *settings.alerts])}
     mild = (problem for text, problem in warnings.items() if text not in problems)
     return Problems(tuple(problems.values()), tuple(mild), frozenset(broken))
@@ -65,6 +66,22 @@ def _of_routes(settings: Settings, destinations: Sequence[str]) -> Problems:
     return Problems(made.problems, tuple(mild), frozenset())
 
 
+def of_partner_center() -> tuple[Setting, ...]:
+    """The settings for looking at Partner Center, and for what comes of it."""
+    from leads import offers, partner_center
+
+    return (*partner_center.SETTINGS, *offers.SETTINGS)
+
+
+def _of_partner_center(environ: Mapping[str, str]) -> tuple[Problem, ...]:
+    from leads import offers, partner_center
+
+    reader = Reader(environ, of_partner_center())
+    partner_center.Settings.read(reader)
+    offers.read_publisher(reader)
+    return tuple(reader.problems)
+
+
 def _of_destination(name: str, environ: Mapping[str, str], setting: str) -> Problems:
     try:
         place = enabled.read(name, environ)
@@ -83,8 +100,8 @@ def _of_destination(name: str, environ: Mapping[str, str], setting: str) -> Prob
 
 def _unread(environ: Mapping[str, str], names: Iterable[str]) -> Iterable[Problem]:
     """Names that begin with one of our prefixes and that nothing reads: mostly slips of the pen."""
-    known = {setting.name for setting in of_app()}
-    prefixes = {"LEADS_"}
+    known = {setting.name for setting in (*of_app(), *of_partner_center())}
+    prefixes = {"LEADS_", "PARTNER_CENTER_"}
     for name in names:
         kind, instance = enabled.split(name)
         prefixes.add(f"{kind.upper()}_")

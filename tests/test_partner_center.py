@@ -73,6 +73,9 @@ def soon() -> Deadline:
 def test_without_settings_partner_center_is_left_alone() -> None:
     assert settings({}).wanted is False
     assert settings({"PARTNER_CENTER_PUBLISHER": "Contoso"}).wanted is False
+    defaults = {one.name: one.default for one in partner_center.SETTINGS}
+    assert settings(defaults).wanted is False
+    assert settings({"PARTNER_CENTER_MANAGED_IDENTITY_CLIENT_ID": GUID}).wanted is True
     assert offers.read_publisher(reading({"PARTNER_CENTER_PUBLISHER": "Contoso"})) == "contoso"
 
 

@@ -148,7 +148,7 @@ def _settings(app: App, now: datetime) -> Iterator[Finding]:
 
 
 def _market_reader(app: App) -> Reader:
-    return Reader(app.environ, (*partner_center.SETTINGS, *offers.SETTINGS))
+    return Reader(app.environ, partner_center.SETTINGS)
 
 
 def _storage(app: App, now: datetime) -> Iterator[Finding]:

@@ -34,7 +34,7 @@ PARAMETERS = MAIN.read_text(encoding="utf-8")
 
 def read_by_code() -> set[str]:
     """The settings that the code names, of the app itself and of its destinations."""
-    prefixes = ("LEADS_", *(f"{name.upper()}_" for name in enabled.names()))
+    prefixes = ("LEADS_", "PARTNER_CENTER_", *(f"{name.upper()}_" for name in enabled.names()))
     found = set()
     for file in (ROOT / "leads").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
