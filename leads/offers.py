@@ -30,6 +30,8 @@ SETTINGS = (
     ),
 )
 """Every setting of this module."""
+_ASKED_FOR = ("PARTNER_CENTER_PUBLISHER", "PARTNER_CENTER_CLIENT_ID", "PARTNER_CENTER_MANAGED_IDENTITY_CLIENT_ID")
+"""One of these is set where somebody wants titles to be told apart; without any, intake does not look for a list."""
 PREFIX, END = "offer:", "offer;"
 """What the keys of the rows begin with, and the first key behind them."""
 REMEMBERED = timedelta(minutes=10)
@@ -215,7 +217,7 @@ def of_lead(app: App, lead: Lead, now: datetime) -> Lead:
 
     Nothing waits for it, and whatever fails, the lead is taken as it is.
     """
-    if lead.offer or not lead.offer_title or lead.is_test:
+    if lead.offer or not lead.offer_title or lead.is_test or not any(app.environ.get(name) for name in _ASKED_FOR):
         return lead
     try:
         read_at, offers = _memory.get(app.ledger) or (None, ())

@@ -244,8 +244,10 @@ def test_a_lead_by_https_gets_the_id_of_the_one_offer_with_its_title() -> None:
         assert lead[0] == "fabrikam.draw"
 
 
-def test_without_a_publisher_it_is_what_the_leads_of_the_table_named(w: World) -> None:
-    teach(w, PLANNER)
+def test_without_a_publisher_it_is_what_the_leads_of_the_table_named(watched: World, center: StandIn) -> None:
+    w = watched
+    add_here(center, "planner", titles={"en-us": "Contoso Planner"})
+    w.sweep()
     assert accepted(w)[0] == ""
     w.inbox.tables["MarketplaceLeads"] = [row("1", w.now, ProductId="Contoso.planner")]
     watch.watch(w.app, w.now)
@@ -257,7 +259,15 @@ def test_without_a_publisher_it_is_what_the_leads_of_the_table_named(w: World) -
     assert accepted(w, description="again")[0] == "contoso.planner"
 
 
+def test_without_a_setting_that_asks_for_it_intake_does_not_look(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    teach(w, replace(PLANNER, publishers=("contoso",)))
+    reads = noted(w, monkeypatch)
+    assert accepted(w)[0] == ""
+    assert not [args for args in reads if offers.PREFIX in args]
+
+
 def test_a_list_that_cannot_be_read_costs_no_lead(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    w.app.environ = {**w.app.environ, "PARTNER_CENTER_PUBLISHER": "contoso"}
     teach(w, PLANNER)
     broken = w.app.store.get(STATE, STATE, "offer:guid-1")
     assert broken
@@ -308,6 +318,7 @@ def noted(w: World, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
 
 def test_the_list_is_read_once_in_ten_minutes(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    w.app.environ = {**w.app.environ, "PARTNER_CENTER_PUBLISHER": "contoso"}
     reads = noted(w, monkeypatch)
     for number in range(5):
         accepted(w, description=str(number))
