@@ -23,6 +23,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "delivery_finished": ("lead", "destination", "state", "attempts", "latency_seconds", "reason"),
     "delivery_internal_error": ("lead", "destination", "error"),
     "flood_noted": ("destination",),
+    "summed_up": ("destination", "leads", "outcome"),
     "doorbell_failed": ("lead", "destination", "error"),
     "watch_ran": ("table", "rows", "accepted", "repeated", "quarantined", "backfilled", "full_scan"),
     "watch_failed": ("table", "error"),

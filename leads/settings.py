@@ -214,7 +214,7 @@ class Settings:
     retention_days: int = 365
     flood: int = 60
     """Leads an hour to one notification destination above which they are summed up; 0 switches that off."""
-    routes: str = ""
+    routes: str = field(default="", repr=False)
     """LEADS_ROUTES as it is set: `leads.routes` reads it."""
     silence_days: int | None = None
     """Days without a lead that are worth an alert; 0 for never, None for what is learned."""

@@ -81,7 +81,7 @@ def written() -> str:
     helps = []
     for action in actions:
         helps += [f"{pseudo.dest}: {pseudo.help}" for pseudo in getattr(action, "_choices_actions", ())]
-        for name, sub in (action.choices or {}).items():  # type: ignore[union-attr]
+        for name, sub in dict(action.choices or {}).items():
             helps += [f"{name} {'/'.join(a.option_strings) or a.dest}: {a.help}" for a in sub._actions if a.help]
     parts.append("\n".join(["# python -m leads --help", *dict.fromkeys(helps)]))
     return "\n\n".join(parts) + "\n"
