@@ -13,7 +13,7 @@ from typing import Any
 from leads.app import App
 from leads.intake import accept
 from leads.lead import State
-from leads.operate import as_json, health, listing, quarantine, replay, stories
+from leads.operate import as_json, audit, health, listing, quarantine, replay, stories
 from leads.operate.listing import Chosen, Summary
 from leads.store.rows import time_read
 
@@ -28,12 +28,17 @@ class WrongUse(Exception):
     """The arguments are not those of the operation. The text says which one, and quotes no value."""
 
 
-def perform(app: App, name: str, arguments: Arguments, now: datetime) -> dict[str, Any]:
-    """Perform an operation. Raises WrongUse, and a `leads.errors.Failure` where a person has to mend something."""
+def perform(app: App, name: str, arguments: Arguments, now: datetime, operator: str = "") -> dict[str, Any]:
+    """Perform an operation, and log what `operator` looked at or changed.
+
+    Raises WrongUse, and a `leads.errors.Failure` where a person has to mend something.
+    """
     operation = OPERATIONS.get(name)
     if operation is None:
         raise WrongUse(f"There is no operation of that name. There are {', '.join(sorted(OPERATIONS))}.")
-    return operation(app, arguments, now)
+    content = operation(app, arguments, now)
+    audit.performed(name, arguments, content, operator)
+    return content
 
 
 def text(arguments: Arguments, name: str, *, required: bool = False) -> str:
@@ -305,6 +310,14 @@ def _mark_offer(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]
     return {}
 
 
+def _sign_out_all(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate.page import session
+
+    del arguments, now
+    session.end_all(app)
+    return {"signed_out": True}
+
+
 OPERATIONS: Mapping[str, Callable[[App, Arguments, datetime], dict[str, Any]]] = {
     "belongings": _belongings,
     "check": _check,
@@ -327,4 +340,5 @@ OPERATIONS: Mapping[str, Callable[[App, Arguments, datetime], dict[str, Any]]] =
     "send-test": _send_test,
     "show": _show,
     "skip": _skip,
+    "sign-out-all": _sign_out_all,
 }

@@ -227,6 +227,17 @@ def _replay_quarantine(call: Call, options: Namespace, screen: Screen) -> int:
     return FINE
 
 
+def sign_out_all(call: Call, options: Namespace, screen: Screen) -> int:
+    """End every session of the page."""
+    screen.line("Whoever uses the page has to sign in again. The key of the function ops stays as it is.")
+    if not screen.confirmed("Sign everybody out?", yes=options.yes):
+        screen.answer({"signed_out": False})
+        return FINE
+    screen.answer(call("sign-out-all", {}))
+    screen.line("Everybody is signed out.")
+    return FINE
+
+
 def forget(call: Call, options: Namespace, screen: Screen) -> int:
     """Erase all that is kept of a customer, and tell what has to be deleted by hand elsewhere."""
     found = call("belongings", {"who": options.who})

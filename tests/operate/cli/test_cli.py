@@ -27,10 +27,11 @@ from leads import transport
 from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept as intake
 from leads.lead import Stage, Via
-from leads.operate import api, listing, operations, quarantine, sample
+from leads.operate import api, audit, listing, operations, quarantine, sample
 from leads.operate.cli import order
 from leads.operate.cli.remote import Remote
 from leads.operate.cli.screen import Screen, block, printable
+from leads.operate.page import session
 from leads.transport import Response
 from tests.world import FakeDestination, World, failing, post, row, world
 
@@ -398,6 +399,59 @@ def test_export_is_all_that_is_kept_as_json(shell: Shell, tmp_path: Path) -> Non
     file = tmp_path / "out.json"
     assert shell.run("export", "someone@contoso.com", "--output", str(file))[0] == 0
     assert json.loads(file.read_text()) == content
+
+
+def done(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, int, str]]:
+    """What the log says that operators did."""
+    logged = [json.loads(record.getMessage()) for record in caplog.records if record.name == "leads"]
+    return [
+        (each["operation"], each["lead"], each["count"], each["operator"])
+        for each in logged
+        if each["event"] == "operation_done"
+    ]
+
+
+def test_who_looked_at_personal_data_is_logged(shell: Shell, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    lead_id = accept(shell)
+    shell.run("list")
+    shell.run("list", "--quarantined")
+    assert done(caplog) == [], "what is masked can be looked at by anybody"
+    for command in (["list", "--reveal"], ["show", lead_id], ["show", "0" * 16]):
+        shell.run(*command)
+    assert done(caplog) == [("list", "", 1, ""), ("show", lead_id, 1, "")]
+    assert "someone@" not in caplog.text
+
+
+def test_the_operators_name_travels_in_a_header(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setenv("LEADS_OPS_KEY", KEY)
+    with world() as w:
+        monkeypatch.setattr(transport, "request", lambda method, url, **asked: answer(w, method, url, **asked))
+        lead_id = intake.receive(w.app, post(), w.now).id
+        cli.main(["--url", APP, "--operator", "李明\r\nX: y", "show", lead_id])
+        monkeypatch.setenv("LEADS_OPERATOR", "Grace Hopper")
+        cli.main(["--url", APP, "show", lead_id])
+    assert [name for *_, name in done(caplog)] == ["李明 X: y", "Grace Hopper"]
+
+
+def test_everybody_is_signed_out(shell: Shell) -> None:
+    one = session.begin(shell.w.app, shell.w.now)
+    code, out = shell.run("sign-out-all")
+    assert (code, "--yes" in out) == (0, True)
+    assert session.begin(shell.w.app, shell.w.now).key == one.key, "it asks first"
+    assert shell.run("sign-out-all", "--yes")[0] == 0
+    assert session.begin(shell.w.app, shell.w.now).key != one.key
+
+
+MASKED = {"check", "checks", "health", "quarantine", "select"}
+"""Operations that show nothing personal and change nothing."""
+
+
+def test_every_operation_is_logged_or_harmless() -> None:
+    assert audit.COUNTS.keys() | MASKED == operations.OPERATIONS.keys()
 
 
 def test_import_previews_then_takes(shell: Shell, tmp_path: Path) -> None:
