@@ -155,14 +155,25 @@ def parser() -> argparse.ArgumentParser:
 
     for name, run, summary in (
         ("forget", order.forget, "erase all that is kept of a customer (GDPR)"),
-        ("export", look.export, "write all that is kept of a customer as JSON (GDPR)"),
+        ("export", look.export, "write all that is kept of a customer, for the customer (GDPR)"),
     ):
         made = command(name, run, summary)
-        made.add_argument("who", metavar="EMAIL", help="the customer's address, or a lead id")
+        made.add_argument(
+            "who", metavar="EMAIL", help="the customer's address, a lead id, or an entry of the quarantine"
+        )
         if name == "forget":
             made.add_argument("--yes", action="store_true", help="do not ask")
         else:
-            made.add_argument("--output", type=Path, metavar="FILE", help="write it there")
+            made.add_argument(
+                "--output", type=Path, metavar="FILE", help="write it there, and a page to read beside it"
+            )
+
+    made = command("discard", order.discard, "erase entries of the quarantine, or leads, after showing them")
+    made.add_argument("ids", metavar="ID", nargs="*", help="a lead, or an entry of the quarantine")
+    _add_filters(made)
+    made.add_argument("--quarantined", action="store_true", help="what could not be read as a lead")
+    made.add_argument("--reason", metavar="TEXT", help="with --quarantined: a part of the reason")
+    made.add_argument("--yes", action="store_true", help="do not ask")
 
     made = command("sign-out-all", order.sign_out_all, "end every session of the page at once")
     made.add_argument("--yes", action="store_true", help="do not ask")

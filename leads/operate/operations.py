@@ -65,15 +65,15 @@ def flag(arguments: Arguments, name: str) -> bool:
     return arguments.get(name) is True
 
 
-def since(arguments: Arguments) -> datetime | None:
-    """The time `since` among the arguments, in ISO 8601; without an offset it is UTC. Raises WrongUse."""
-    value = text(arguments, "since")
+def since(arguments: Arguments, name: str = "since") -> datetime | None:
+    """A time among the arguments, in ISO 8601; without an offset it is UTC. Raises WrongUse."""
+    value = text(arguments, name)
     if not value:
         return None
     try:
         return time_read(value)
     except (ValueError, OverflowError):
-        raise WrongUse("since has to be a time in ISO 8601, such as 2026-11-21 or 2026-11-21T12:00:00Z.") from None
+        raise WrongUse(f"{name} has to be a time in ISO 8601, such as 2026-11-21 or 2026-11-21T12:00:00Z.") from None
 
 
 def _state(arguments: Arguments) -> State | None:
@@ -238,16 +238,55 @@ def _send_test(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
     return {"id": receipt.id, "repeated": receipt.repeated}
 
 
-def _forget(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+def _customer(app: App, arguments: Arguments, now: datetime, order: str) -> dict[str, Any]:
+    """A stretch of the search for a customer: `order` is one of the functions of `leads.operate.forget`."""
     from leads.operate import forget
 
-    return forget.forget(app, text(arguments, "who", required=True), now)
+    who, cursor = text(arguments, "who", required=True), text(arguments, "cursor")
+    try:
+        found: dict[str, Any] = getattr(forget, order)(app, who, now, cursor)
+    except forget.NotACustomer as error:
+        raise WrongUse(str(error)) from None
+    return found
+
+
+def _forget(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    return _customer(app, arguments, now, "forget")
 
 
 def _belongings(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
-    from leads.operate import forget
+    return _customer(app, arguments, now, "belongings")
 
-    return forget.belongings(app, text(arguments, "who", required=True), now)
+
+def _export(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    return _customer(app, arguments, now, "give")
+
+
+def _discard(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate import discard, forget
+
+    ids = arguments.get("ids")
+    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+        raise WrongUse("ids has to be a list of texts.")
+    if len(ids) > discard.IDS_A_CALL:
+        raise WrongUse(f"ids may hold {discard.IDS_A_CALL} at most.")
+    try:
+        return {"results": discard.discard(app, ids, now)}
+    except forget.NotACustomer as error:
+        raise WrongUse(str(error)) from None
+
+
+def _discard_quarantined(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate import discard
+
+    return discard.quarantined(
+        app,
+        since=since(arguments),
+        before=since(arguments, "before") or now,
+        reason=text(arguments, "reason"),
+        cursor=text(arguments, "cursor"),
+        yes=flag(arguments, "yes"),
+    )
 
 
 def _import(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
@@ -322,6 +361,9 @@ OPERATIONS: Mapping[str, Callable[[App, Arguments, datetime], dict[str, Any]]] =
     "belongings": _belongings,
     "check": _check,
     "checks": _checks,
+    "discard": _discard,
+    "discard-quarantined": _discard_quarantined,
+    "export": _export,
     "forget": _forget,
     "health": _health,
     "import": _import,

@@ -66,9 +66,9 @@ def is_from_here(request: func.HttpRequest) -> bool:
     fetched = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
     if fetched:
-        return fetched == "same-origin"
+        return str(fetched) == "same-origin"
     if origin and origin != "null":  # which is what our own referrer policy makes of it
-        return urlsplit(origin).netloc == (request.headers.get("host") or urlsplit(request.url).netloc)
+        return urlsplit(origin).netloc == str(request.headers.get("host") or urlsplit(request.url).netloc)
     return True
 
 
