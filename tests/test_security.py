@@ -27,11 +27,12 @@ from dev.host_http import Server
 from dev.host_keys import Keys
 from leads import app as app_module
 from leads import enabled, log, transport, triggers
+from leads.errors import Transient
 from leads.intake import accept
 from leads.operate.page import door
 from leads.reader import Reader
 from leads.settings import read
-from leads.transport import Response
+from leads.transport import Deadline, Response
 from tests.destinations.test_contract import CONTRACTS
 from tests.world import World, post, world
 
@@ -243,6 +244,24 @@ def test_keys_and_signatures_are_compared_in_constant_time() -> None:
         ]
         assert [each for each in plain if re.search("sign|token|given|master", each)] == []
         assert "compare_digest" in source
+
+
+@pytest.mark.parametrize("level", [logging.NOTSET + 1, logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR])
+def test_at_no_log_level_a_url_is_shown_with_its_query(
+    site: tuple[World, int], level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Webhooks have their secret in the address, and so has the way in. Libraries log what they ask."""
+    w, port = site
+    caplog.set_level(level)
+    address = f"http://localhost:{port}/api/leads"
+    for url in (f"{address}?code={MARK}", f"{address}?code={KEYS.functions['receive_lead']}", f"{address}/{MARK}?x=1"):
+        transport.request("POST", url, deadline=Deadline.after(5), data=post(offerTitle=MARK))
+    with pytest.raises(Transient) as failed:
+        transport.request("GET", f"http://localhost:1/hook?sig={MARK}", deadline=Deadline.after(5))
+    w.live(minutes=6)
+    assert MARK not in re.sub('"offer[^,]*', "", caplog.text)
+    assert MARK not in str(failed.value)
+    assert "?" not in caplog.text
 
 
 def test_the_host_is_never_asked_to_log_queries() -> None:

@@ -94,6 +94,6 @@ def page(content: Mapping[str, Any]) -> str:
 
     def shown(value: object) -> str:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        return block(text, 100_000)
+        return block(text, 100_000, links=True)
 
     return render("customer.html", TEMPLATES, **content, shown=shown)
