@@ -41,6 +41,8 @@ def pinned(name: str) -> dict[str, list[str]]:
 
 
 LOCKS = ("requirements.txt", "requirements-dev.txt", "infra/requirements-package.txt", "dev/requirements-audit.txt")
+
+
 def level(category: str) -> str:
     """The level of a log category: the longest prefix in host.json decides, as in .NET's filter rules."""
     levels = read("host.json")["logging"]["logLevel"]
