@@ -29,12 +29,17 @@ COUNTS: Mapping[str, Callable[[Arguments, Content], int]] = {
     "discard-quarantined": lambda given, content: sum(content["reasons"].values()) if given.get("yes") is True else 0,
     "export": lambda _, content: _found(content),
     "forget": lambda _, content: _found(content),
+    "keep-offers": lambda _, content: content["kept"],
     "list": lambda given, content: len(content["leads"]) if given.get("reveal") is True else 0,
+    "mark-offer": lambda *_: 1,
+    "preview": lambda _, content: int(bool(content["text"])),
     "replay": lambda _, content: content["opened"],
     "replay-quarantined": lambda _, content: int(bool(content["id"])),
+    "reroute": lambda given, content: len(content["new"] + content["dropped"]) if given.get("yes") is True else 0,
     "send-test": lambda *_: 1,
     "show": lambda _, content: int(bool(content)),
     "sign-out-all": lambda *_: 1,
+    "skip": lambda given, content: content["count"] if given.get("yes") is True else 0,
 }
 """The operations that show personal data or change something, each with how much it was. What is nothing is not told,
 except that somebody searched for a customer."""

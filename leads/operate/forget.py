@@ -64,10 +64,10 @@ class _Place:
         try:
             number, found, stage, at = json.loads(cursor) if cursor else (1, False, 0, "")
         except (ValueError, TypeError, RecursionError):
-            raise NotACustomer("cursor has to be the one that the last answer gave.") from None
+            raise NotACustomer("The cursor has to be the one that the last answer gave.") from None
         known = isinstance(number, int) and isinstance(found, bool) and isinstance(stage, int) and isinstance(at, str)
         if not known or not (1 <= number <= PASSES and 0 <= stage < len(_STAGES)):
-            raise NotACustomer("cursor has to be the one that the last answer gave.")
+            raise NotACustomer("The cursor has to be the one that the last answer gave.")
         return cls(number, found, stage, at)
 
     @property
@@ -175,7 +175,7 @@ class _Search:
             number, token, skip = json.loads(after) if after else (0, "", 0)
             tables = self.app.settings.inbox_tables[number:]
         except (ValueError, TypeError):
-            raise NotACustomer("cursor has to be the one that the last answer gave.") from None
+            raise NotACustomer("The cursor has to be the one that the last answer gave.") from None
         for at, table in enumerate(tables, number):
             try:
                 yield from self._rows(at, table, token, skip)
@@ -308,8 +308,8 @@ def _search(app: App, who: str, now: datetime, cursor: str, order: str) -> dict[
         search.key, search.needles = email_key(who) or "", traces.needles(who)
         if not search.key:
             raise NotACustomer(
-                "This is no e-mail address, no lead id, and no name of an entry of the quarantine. Where a lead came "
-                "with an address that is none, give the lead's id."
+                "Give an e-mail address, a lead id, or the name of an entry of the quarantine; this looks like none of "
+                "them. Where a lead came with an address that cannot be right, give the lead's id."
             )
         search.customer = app.identity.customer(search.key, "")
         following = search.run()
