@@ -110,6 +110,7 @@ def parser() -> argparse.ArgumentParser:
         "--url", default=argparse.SUPPRESS, help="work at a deployed app: https://NAME.azurewebsites.net"
     )
     common.add_argument("--key", default=argparse.SUPPRESS, help="key of its function ops; better in LEADS_OPS_KEY")
+    common.add_argument("--operator", default=argparse.SUPPRESS, help="your name, for the log; or in LEADS_OPERATOR")
     root = argparse.ArgumentParser(prog="python -m leads", description="Where is my lead?", parents=[common])
     root.add_argument("--version", action="version", version=__version__)
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -154,14 +155,28 @@ def parser() -> argparse.ArgumentParser:
 
     for name, run, summary in (
         ("forget", order.forget, "erase all that is kept of a customer (GDPR)"),
-        ("export", look.export, "write all that is kept of a customer as JSON (GDPR)"),
+        ("export", look.export, "write all that is kept of a customer, for the customer (GDPR)"),
     ):
         made = command(name, run, summary)
-        made.add_argument("who", metavar="EMAIL", help="the customer's address, or a lead id")
+        made.add_argument(
+            "who", metavar="EMAIL", help="the customer's address, a lead id, or an entry of the quarantine"
+        )
         if name == "forget":
             made.add_argument("--yes", action="store_true", help="do not ask")
         else:
-            made.add_argument("--output", type=Path, metavar="FILE", help="write it there")
+            made.add_argument(
+                "--output", type=Path, metavar="FILE", help="write it there, and a page to read beside it"
+            )
+
+    made = command("discard", order.discard, "erase entries of the quarantine, or leads, after showing them")
+    made.add_argument("ids", metavar="ID", nargs="*", help="a lead, or an entry of the quarantine")
+    _add_filters(made)
+    made.add_argument("--quarantined", action="store_true", help="what could not be read as a lead")
+    made.add_argument("--reason", metavar="TEXT", help="with --quarantined: a part of the reason")
+    made.add_argument("--yes", action="store_true", help="do not ask")
+
+    made = command("sign-out-all", order.sign_out_all, "end every session of the page at once")
+    made.add_argument("--yes", action="store_true", help="do not ask")
 
     made = command("import", importing.import_leads, "bring leads in from a CSV file or from old rows of the table")
     made.add_argument("file", metavar="FILE.csv", nargs="?", type=Path)
@@ -198,10 +213,11 @@ def _add_filters(made: argparse.ArgumentParser) -> None:
 
 def caller(options: argparse.Namespace, environ: Mapping[str, str]) -> Call:
     """What performs operations: the app in this process, or a deployed one where there is `--url`."""
+    operator = options.operator or environ.get("LEADS_OPERATOR", "")
     if options.url:
         from leads.operate.cli.remote import Remote
 
-        return Remote(options.url, options.key or environ.get("LEADS_OPS_KEY", ""))
+        return Remote(options.url, options.key or environ.get("LEADS_OPS_KEY", ""), operator)
     from leads import settings
     from leads.app import App
 
@@ -215,14 +231,14 @@ def caller(options: argparse.Namespace, environ: Mapping[str, str]) -> Call:
                 "No storage account is known here.",
                 "Run it beside `make run`, set AzureWebJobsStorage, or work at a deployed app with --url.",
             )
-        return operations.perform(app, name, arguments, datetime.now(UTC))
+        return operations.perform(app, name, arguments, datetime.now(UTC), operator)
 
     return call
 
 
 def main(arguments: Sequence[str] | None = None, root: Path | None = None) -> int:
     """Run one command and return its exit code."""
-    options = parser().parse_args(arguments, argparse.Namespace(json=False, url=None, key=None))
+    options = parser().parse_args(arguments, argparse.Namespace(json=False, url=None, key=None, operator=None))
     screen = Screen(as_json=options.json)
     # What is logged is for the operators of a deployed app; here the screen tells it.
     logging.getLogger("leads").addHandler(logging.NullHandler())

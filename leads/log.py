@@ -34,6 +34,8 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "lead_stuck": ("lead", "reason"),
     "page_failed": ("error",),
     "operation_failed": ("operation", "error"),
+    "operation_done": ("operation", "lead", "count", "operator"),
+    "signed_in": ("way", "operator"),
     "replayed": ("lead", "destination"),
     "skipped": ("lead", "destination"),
     "forgotten": ("leads", "quarantined"),
@@ -55,6 +57,8 @@ _INFORMATION = frozenset(
         "replayed",
         "skipped",
         "forgotten",
+        "operation_done",
+        "signed_in",
     }
 )
 _held: ContextVar[list[Callable[[], None]] | None] = ContextVar("held", default=None)

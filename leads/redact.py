@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from urllib.parse import urlsplit
 
 LIMIT = 300
@@ -19,20 +21,31 @@ _PAIR = re.compile(
 _BEARER = re.compile(r"\b(bearer|basic)\s+[^\s,;\"']{8,}", re.IGNORECASE)
 _PHONE = re.compile(r"(?<![\w.-])(?!\d{8}(?:-\d{4}){3}-\d{12}\b)\+?\(?\d(?:[\s().\-/]{0,2}\d){7,}(?![\w-])")
 _OPAQUE = re.compile(r"(?<![\w~+/.-])(?=[\w~+/.-]*\d)(?=[\w~+/.-]*[a-z])(?=[\w~+/.-]*[A-Z])[\w~+/.-]{24,}={0,2}")
+_QUOTED = re.compile(
+    r"(?<!\w)['\"\u2018\u201c\u00ab\u201e]([^'\"\u2018\u2019\u201c\u201d\u00bb]{2,300})['\"\u2019\u201d\u00bb\u201c]"
+)
+_COLUMN = re.compile(r"[a-z0-9_.]+")
+"""How columns and tables are called: what is quoted so is their name, and an operator needs it."""
+_RUN, _FOREIGN_RUN = 12, 2
+"""Characters in a row, of any letters and of letters beyond ASCII, that cannot stand in both texts by chance."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def mask_email(email: str) -> str:
-    """`ada.lovelace@example.com` → `a…@example.com`. What is no address is masked whole."""
+    """`ada.lovelace@example.com` → `a…@example.com`. What is no address is masked whole, and so are two letters."""
     local, at, domain = email.strip().rpartition("@")
     if not (local and at and domain) or any(character.isspace() for character in domain):
         return "…" if email.strip() else ""
-    return f"{local[0]}…@{domain}"
+    return f"{_initial(local)}@{domain}"
 
 
 def mask_name(name: str) -> str:
-    """`Ada Lovelace` → `A… L…`."""
-    return " ".join(f"{word[0]}…" for word in name.split())
+    """`Ada Lovelace` → `A… L…`. Of a word of two letters, which can be a whole name, nothing is left."""
+    return " ".join(_initial(word) for word in name.split())
+
+
+def _initial(word: str) -> str:
+    return f"{word[0]}…" if len(word) > 2 else "…"
 
 
 def mask_phone(phone: str) -> str:
@@ -74,6 +87,57 @@ def safe(text: str, limit: int = LIMIT) -> str:
     text = _PHONE.sub("…", text)
     text = " ".join(text.split())
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def without(text: str, private: Iterable[str]) -> str:
+    """A third party's message without what a customer told: whole values, what is quoted of them, and runs of words.
+
+    Columns' names stay, since no value is searched for in them. What is left still has to go through `safe`.
+    """
+    text = " ".join(text[: 20 * LIMIT].split())
+    lower, hidden = _lower(text), bytearray(len(text))
+    values = {_lower(" ".join(value.split())) for value in private} - {""}
+    for start, end in (*_wholes(lower, values), *_quotes(text, lower, values), *_runs(lower, values)):
+        hidden[start:end] = b"\1" * (end - start)
+    return "".join(
+        "…" if covered else "".join(letter for letter, _ in run)
+        for covered, run in groupby(zip(text, hidden, strict=True), key=lambda pair: pair[1])
+    )
+
+
+def _wholes(text: str, values: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """Where a whole value stands. Two Latin letters count as a word of their own only."""
+    for value in values:
+        whole = re.escape(value)
+        if len(value) < 3 and value.isascii():
+            whole = rf"(?<![a-z0-9]){whole}(?![a-z0-9])"
+        yield from (match.span() for match in re.finditer(whole, text))
+
+
+def _quotes(text: str, lower: str, values: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """Where something is quoted that stands in a value."""
+    for match in _QUOTED.finditer(lower):
+        start, end = match.span(1)
+        quoted = match[1].strip(" .…")
+        if len(quoted) < 3 or _COLUMN.fullmatch(text[start:end]):
+            continue
+        if any(re.search(rf"(?<!\w){re.escape(quoted)}", value) for value in values if quoted in value):
+            yield start, end
+
+
+def _runs(text: str, values: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """Where a run of letters stands that a value has, too."""
+    for size in (_RUN, _FOREIGN_RUN):
+        known = {value[at : at + size] for value in values for at in range(len(value) - size + 1)}
+        for at in range(len(text) - size + 1):
+            run = text[at : at + size]
+            if run in known and (size == _RUN or (run.isalpha() and not any(map(str.isascii, run)))):
+                yield at, at + size
+
+
+def _lower(text: str) -> str:
+    """The text without case, letter by letter, so that each stays where it is."""
+    return "".join(letter.lower() if len(letter.lower()) == 1 else letter for letter in text)
 
 
 def _host_only(url: str) -> str:

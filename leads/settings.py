@@ -134,6 +134,7 @@ SETTINGS = (
         "60",
     ),
     Setting("LEADS_URL", "The app's address as people open it, where it has a domain of its own"),
+    Setting("LEADS_OPERATOR", "Your name in the log of what operators do, on the operator's machine only"),
     Setting("LEADS_OPS_KEY", "The key of the function `ops`, on the operator's machine only", secret=True),
 )
 """Every setting of this module, in the order of the documentation."""

@@ -43,6 +43,14 @@ def pinned(name: str) -> dict[str, list[str]]:
 LOCKS = ("requirements.txt", "requirements-dev.txt", "infra/requirements-package.txt", "dev/requirements-audit.txt")
 
 
+def level(category: str) -> str:
+    """The level of a log category: the longest prefix in host.json decides, as in .NET's filter rules."""
+    levels = read("host.json")["logging"]["logLevel"]
+    parts = category.split(".")
+    prefixes = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    return str(next((levels[prefix] for prefix in prefixes if prefix in levels), levels["default"]))
+
+
 class TestHostJson:
     def test_retries_survive(self) -> None:
         queues = read("host.json")["extensions"]["queues"]
@@ -58,8 +66,19 @@ class TestHostJson:
 
     def test_no_failure_and_no_event_is_sampled_away(self) -> None:
         sampling = read("host.json")["logging"]["applicationInsights"]["samplingSettings"]
-        assert {"Exception", "Request", "Trace"} <= set(sampling["excludedTypes"].split(";"))
-        assert read("host.json")["logging"]["logLevel"]["Function"] == "Information", "events are logged as INFO"
+        assert {"Exception", "Trace"} <= set(sampling["excludedTypes"].split(";"))
+        assert level("Function.receive_lead.User") == "Information", "events are logged as INFO"
+
+    def test_strangers_cannot_fill_the_daily_cap_of_the_logs_through_the_route_that_asks_for_no_key(self) -> None:
+        """The host logs two lines a call under `Function.<name>`, and what the app itself logs under `….User`."""
+        assert level("Function.page") == "Warning"
+        assert level("Function.page.User") == "Information", "who signed in is told"
+        sampling = read("host.json")["logging"]["applicationInsights"]["samplingSettings"]
+        assert sampling["isEnabled"] is True
+        assert "Request" not in sampling["excludedTypes"].split(";")
+
+    def test_calls_of_the_host_are_not_tracked_with_their_addresses(self) -> None:
+        assert read("host.json")["logging"]["applicationInsights"]["enableDependencyTracking"] is False
 
     def test_no_call_is_turned_away_because_the_machine_is_busy(self) -> None:
         assert read("host.json")["extensions"]["http"]["dynamicThrottlesEnabled"] is False, "Microsoft may not retry"

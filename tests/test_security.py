@@ -9,12 +9,13 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from functools import cache
 from http.client import HTTPConnection
 from pathlib import Path
-from threading import Thread
-from urllib.parse import quote
+from threading import BoundedSemaphore, Event, Thread
+from urllib.parse import quote, urlencode
 
 import azure.functions as func
 import pytest
@@ -25,10 +26,13 @@ from dev.host_functions import Function, index
 from dev.host_http import Server
 from dev.host_keys import Keys
 from leads import app as app_module
-from leads import enabled, log, triggers
+from leads import enabled, log, transport, triggers
+from leads.errors import Transient
 from leads.intake import accept
+from leads.operate.page import door
 from leads.reader import Reader
 from leads.settings import read
+from leads.transport import Deadline, Response
 from tests.destinations.test_contract import CONTRACTS
 from tests.world import World, post, world
 
@@ -122,7 +126,7 @@ def test_without_a_key_only_the_door_of_the_page_answers_and_tells_nothing(site:
         ):
             status, _, body = ask(port, method, path, b"{}")
             assert b"contoso" not in body.lower()
-            assert lead_id.encode() not in body
+            assert lead_id.encode() not in body or lead_id in path, "the form remembers the address that was typed"
             if status not in (401, 404):
                 open_to_all.add((path.split("/")[2], status))
     assert open_to_all == {("page", 403)}
@@ -157,15 +161,55 @@ def test_no_key_and_no_query_is_ever_logged_or_answered(
     assert MARK not in str(told)
 
 
-def test_the_way_in_to_the_page_goes_to_this_site_whatever_the_headers_say(site: tuple[World, int]) -> None:
+def sign_in(port: int, key: str, **headers: str) -> Asked:
+    form = urlencode({"key": key}).encode()
+    return ask(port, "POST", "/api/page/sign-in", form, {"Host": f"localhost:{port}", **headers})
+
+
+@pytest.mark.parametrize("function", ["ops", "receive_lead", "health", "page"])
+def test_the_form_takes_the_key_of_ops_alone(site: tuple[World, int], function: str) -> None:
+    """The app asks its own route, here behind the local host, whether the key opens it."""
     _, port = site
-    for headers in (
-        {"Host": "localhost:1"},
-        {"X-Forwarded-Host": "evil.example"},
-        {"X-Original-URL": "//evil.example/"},
-    ):
-        status, answered, _ = ask(port, "GET", f"/api/ops/?code={KEYS.functions['ops']}", headers=headers)
-        assert (status, answered["location"]) == (303, "/api/page/")
+    status, headers, _ = sign_in(port, KEYS.functions[function])
+    assert status == (303 if function == "ops" else 403)
+    assert ("set-cookie" in headers) == (function == "ops")
+    if function == "ops":
+        cookie = headers["set-cookie"].partition(";")[0]
+        assert ask(port, "GET", "/api/page/leads", headers={"Host": f"localhost:{port}", "Cookie": cookie})[0] == 200
+
+
+def test_more_sign_ins_than_threads_do_not_keep_a_lead_waiting(
+    site: tuple[World, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker on Flex has its cores + 4 threads. Did each wait for the app's answer, no lead would be taken."""
+    _, port = site
+    threads = BoundedSemaphore(5)
+    for name in ("receive_lead", "ops", "page"):
+        whole = getattr(triggers, name)
+
+        def limited(request: func.HttpRequest, whole: Callable[..., func.HttpResponse] = whole) -> func.HttpResponse:
+            with threads:
+                return whole(request)
+
+        monkeypatch.setattr(triggers, name, limited)
+    taken = Event()
+
+    def slow(*_: object, **__: object) -> Response:
+        taken.wait(door.SECONDS)
+        return Response(401, {}, b"")
+
+    with monkeypatch.context() as patched, ThreadPoolExecutor(41) as crowd:
+        patched.setattr(transport, "request", slow)
+        guesses = [crowd.submit(sign_in, port, f"a-guess-of-somebody-{number}") for number in range(40)]
+        wait(guesses, 1, FIRST_COMPLETED)
+        began = time.monotonic()
+        status = ask(port, "POST", f"/api/leads?code={KEYS.functions['receive_lead']}", post())[0]
+        seconds = time.monotonic() - began
+        taken.set()
+        answers = [guess.result()[0] for guess in guesses]
+    assert (status, seconds < 2) == (202, True)
+    assert (answers.count(403), answers.count(429)) == (1, 39)
+    assert sign_in(port, KEYS.functions["ops"])[0] == 303, "and then the operator gets in"
 
 
 @pytest.mark.parametrize(
@@ -176,6 +220,7 @@ def test_the_way_in_to_the_page_goes_to_this_site_whatever_the_headers_say(site:
         {"Content-Type": "x" * 8000},
         {"X-HTTP-Method-Override": "DELETE", "X-Forwarded-For": "127.0.0.1", "X-MS-CLIENT-PRINCIPAL": "e30="},
         {"Cookie": "ops_session=" + "\\" * 8000},
+        {"Cookie": f"ops_session=2000000000.{'0' * 32}..{'0' * 64}"},
         {"Cookie": "=;;;=" * 1000},
         {"traceparent": "' OR 1=1", "Accept": "../../etc/passwd"},
     ],
@@ -199,6 +244,24 @@ def test_keys_and_signatures_are_compared_in_constant_time() -> None:
         ]
         assert [each for each in plain if re.search("sign|token|given|master", each)] == []
         assert "compare_digest" in source
+
+
+@pytest.mark.parametrize("level", [logging.NOTSET + 1, logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR])
+def test_at_no_log_level_a_url_is_shown_with_its_query(
+    site: tuple[World, int], level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Webhooks have their secret in the address, and so has the way in. Libraries log what they ask."""
+    w, port = site
+    caplog.set_level(level)
+    address = f"http://localhost:{port}/api/leads"
+    for url in (f"{address}?code={MARK}", f"{address}?code={KEYS.functions['receive_lead']}", f"{address}/{MARK}?x=1"):
+        transport.request("POST", url, deadline=Deadline.after(5), data=post(offerTitle=MARK))
+    with pytest.raises(Transient) as failed:
+        transport.request("GET", f"http://localhost:1/hook?sig={MARK}", deadline=Deadline.after(5))
+    w.live(minutes=6)
+    assert MARK not in re.sub('"offer[^,]*', "", caplog.text)
+    assert MARK not in str(failed.value)
+    assert "?" not in caplog.text
 
 
 def test_the_host_is_never_asked_to_log_queries() -> None:

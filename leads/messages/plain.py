@@ -22,6 +22,11 @@ _STACKED = re.compile(
 )
 _BLANK_LINES = re.compile(r"\n{3,}")
 _LINKS = re.compile(r"(?i)[a-z][a-z0-9+.-]{1,20}:(?=\S)|\bwww(?=\.)|\\(?=\\)")
+_DOMAINS = re.compile(
+    r"(?<![\w.+-])[\w.+-]{1,64}+@[\w.-]+"  # an address, which stays as it is
+    r"|(?<!\w)(?P<domain>(?:[\w-]{1,63}\.){1,10}[^\W\d_]{2,24})(?![\w-])"
+)
+"""Mail programs make a link of `evil.example`, too, without any `https:` before it."""
 _BREAK = "\u200b"
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -38,13 +43,18 @@ def block(text: str, limit: int, *, links: bool = False) -> str:
 
     Characters that reorder text (such as U+202E, right-to-left override) and controls become U+FFFD, so that a reader
     sees that something was there; invisible ones are taken out. Joiners stay, since emoji and Persian need them.
-    Unless `links` is true, a zero-width space stops mail programs from making links of what looks like an address.
+    Unless `links` is true, a zero-width space stops mail programs from making links of what looks like an address of a
+    page, with or without its `https:`. E-mail addresses stay as they are.
     """
     text = _REORDERING.sub("\ufffd", _DROPPED.sub("", _ENDS_OF_LINES.sub("\n", text)))
     text = _STACKED.sub(r"\1", _CONTROLS.sub("\ufffd", text))
     text = "\n".join(" ".join(part.split()) for part in unicodedata.normalize("NFC", text).split("\n"))
     text = _BLANK_LINES.sub("\n\n", text).strip()
-    return cut(text if links else _LINKS.sub(rf"\g<0>{_BREAK}", text), limit)
+    return cut(text if links else _DOMAINS.sub(_broken, _LINKS.sub(rf"\g<0>{_BREAK}", text)), limit)
+
+
+def _broken(match: re.Match[str]) -> str:
+    return match[0].replace(".", f"{_BREAK}.") if match["domain"] else match[0]
 
 
 def line(text: str, limit: int = LINE_LIMIT, *, links: bool = False) -> str:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from urllib.parse import unquote
 
 import azure.functions as func
 
 from leads import log
 from leads.app import App
 from leads.errors import Failure
+from leads.operate import audit
 
 PATH = "api/"
 """What the operations' paths begin with, below the route `ops`."""
@@ -33,10 +35,11 @@ def answer(app: App, request: func.HttpRequest, now: datetime) -> func.HttpRespo
         return _problem(405, "Operations are POSTed", "Send the arguments as a JSON object by POST.")
     if request.headers.get(HEADER) != "1":
         return _problem(403, "Not from our own client", f"Send the header {HEADER}: 1.")
-    return _perform(app, path.removeprefix(PATH), request.get_body(), now)
+    operator = unquote(request.headers.get(audit.HEADER, ""))
+    return _perform(app, path.removeprefix(PATH), request.get_body(), now, operator)
 
 
-def _perform(app: App, name: str, given: bytes, now: datetime) -> func.HttpResponse:
+def _perform(app: App, name: str, given: bytes, now: datetime, operator: str) -> func.HttpResponse:
     from leads.operate import check, operations
 
     try:
@@ -48,7 +51,7 @@ def _perform(app: App, name: str, given: bytes, now: datetime) -> func.HttpRespo
     if name not in operations.OPERATIONS:
         return _problem(404, "No such operation", f"There are {', '.join(sorted(operations.OPERATIONS))}.")
     try:
-        content = operations.perform(app, name, arguments, now)
+        content = operations.perform(app, name, arguments, now, operator)
     except operations.WrongUse as error:
         return _problem(400, "Wrong arguments", str(error))
     except Failure as failure:

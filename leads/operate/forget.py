@@ -1,19 +1,22 @@
-"""What is kept of a customer, and how it is forgotten (GDPR, articles 15 and 17).
+"""What is kept of a customer: found, given to the customer, or forgotten (GDPR, articles 15 and 17).
 
-The customer's leads are one partition. Besides, every lead, the quarantine and intakes that are not finished are
-searched for the address. What stays is the events: that something was seen, without saying of whom, so that a row that
-is read again brings nothing back. Queue messages and logs hold no personal data.
+Everything is searched for the address: the quarantine, open lines and arrivals that are no lead yet, every lead, and
+the inbox, which is only read. That is the direction in which a lead moves, so none slips past. Since anybody who knows
+the address in Partner Center can send megabytes, one call searches for some seconds and says where the next one goes
+on.
 
-A delivery that is under way while its lead is forgotten is recorded conditionally, so it brings no row back either; but
-the destination may get the lead in that moment, and so it is told.
+What stays is the events: that something was seen, without saying of whom, so that a row that is read again brings
+nothing back. Queue messages and logs hold no personal data. A delivery that is under way while its lead is forgotten is
+recorded conditionally, so it brings no row back either; but the destination may get the lead in that moment, and so it
+is told.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
@@ -21,89 +24,329 @@ from typing import Any
 
 from leads import enabled, log
 from leads.app import App
-from leads.intake import accept
-from leads.intake.contact import email as read_email
+from leads.intake import accept, payload
 from leads.intake.contact import email_key
-from leads.lead import Delivery, Lead, State, Via
-from leads.operate import quarantine
+from leads.intake.normalize import ISSUE_LIMIT
+from leads.lead import Contact, Delivery, Lead, State, Via
+from leads.operate import export, quarantine, stories, traces
 from leads.operate.quarantine import Entry
 from leads.store.ledger import GONE, LEADS, QUARANTINE, RAW, Case, Line, Seen
-from leads.store.protocol import Row
 from leads.store.rows import is_delivery, read_lead
 
 EVERYTHING = "g"
 """Sorts behind every partition of the table `leads`, since those are hexadecimal."""
+SECONDS = 20.0
+"""How long one call searches."""
+ANSWER_LIMIT = 200_000
+"""Characters of records after which an answer ends; the last of them may be half a megabyte."""
 PASSES = 3
-"""How often the search is repeated, for what came in during the one before."""
+"""How often `forget` searches at most: as long as a search found something, more may have come in during it."""
+ROWS_A_STEP = 100
 
-_LEAD_ID = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}")
-_ESCAPED = re.compile(r"\\(?:u([0-9a-f]{4})|.)", re.DOTALL)
-"""What JSON escapes, in lower case; all but its code points part words here."""
+BELONGINGS, EXPORT, FORGET = "belongings", "export", "forget"
+
+
+class NotACustomer(Exception):
+    """What was given names nobody whose data could be searched for. The text quotes nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """How far a search has come: the pass, whether it found anything yet, the stage, and what was last looked at."""
+
+    number: int = 1
+    found: bool = False
+    stage: int = 0
+    at: str = ""
+
+    @classmethod
+    def read(cls, cursor: str) -> _Place:
+        try:
+            number, found, stage, at = json.loads(cursor) if cursor else (1, False, 0, "")
+        except (ValueError, TypeError, RecursionError):
+            raise NotACustomer("The cursor has to be the one that the last answer gave.") from None
+        known = isinstance(number, int) and isinstance(found, bool) and isinstance(stage, int) and isinstance(at, str)
+        if not known or not (1 <= number <= PASSES and 0 <= stage < len(_STAGES)):
+            raise NotACustomer("The cursor has to be the one that the last answer gave.")
+        return cls(number, found, stage, at)
+
+    @property
+    def cursor(self) -> str:
+        return json.dumps([self.number, self.found, self.stage, self.at])
 
 
 @dataclass
-class _Found:
-    cases: dict[str, Case] = field(default_factory=dict)
-    unfinished: list[Line] = field(default_factory=list)
-    strays: list[str] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
+class _Search:
+    """One call of a search."""
+
+    app: App
+    who: str
+    now: datetime
+    order: str
+    key: str = ""
+    needles: frozenset[str] = frozenset()
+    customer: str = ""
+    place: _Place = field(default_factory=_Place)
+    leads: list[str] = field(default_factory=list)
+    entries: list[str] = field(default_factory=list)
+    by_hand: list[dict[str, str]] = field(default_factory=list)
     mentioned_in: list[str] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    size: int = 0
+    searched: dict[str, int] = field(default_factory=dict)
+    unsearched: list[dict[str, str]] = field(default_factory=list)
+
+    def run(self) -> str:
+        """Search as far as the time goes, and return the cursor of the next call; empty at the end."""
+        stop_at = time.monotonic() + SECONDS
+        began = self.place
+        for number in range(began.stage, len(_STAGES)):
+            if began.number > 1 and _STAGES[number] == "inbox":
+                continue  # Nothing is erased there, so it has been told.
+            look: Callable[[str], Iterator[str]] = getattr(self, f"_{_STAGES[number]}")
+            for at in look(began.at if number == began.stage else ""):
+                if time.monotonic() >= stop_at or self.size > ANSWER_LIMIT:
+                    return _Place(began.number, self._has_found, number, at).cursor
+        if self.order == FORGET and self._has_found and began.number < PASSES:
+            return _Place(began.number + 1).cursor
+        return ""
+
+    @property
+    def _has_found(self) -> bool:
+        return self.place.found or bool(self.leads or self.entries)
+
+    def _count(self, what: str, number: int = 1) -> None:
+        if self.place.number == 1:
+            self.searched[what] = self.searched.get(what, 0) + number
+
+    def _arrivals(self, after: str) -> Iterator[str]:
+        """Raw of intakes that stopped right behind their first step, which the sweep would go on with in an hour."""
+        for day in (self.now - timedelta(days=1), self.now):
+            for name, _ in self.app.store.blobs(RAW, f"{day:%Y/%m/%d}/", after):
+                if name <= after:
+                    continue
+                self._count("arrivals")
+                if self.app.ledger.seen(_event(name)) is None and self._raw_holds(name):
+                    self.arrival(name)
+                yield name
+
+    def _quarantine(self, after: str) -> Iterator[str]:
+        for name, _ in self.app.store.blobs(QUARANTINE, "", after):
+            if name <= after or not quarantine.NAME.fullmatch(name):
+                continue
+            self._count("entries of the quarantine")
+            blob = self.app.store.get_blob(QUARANTINE, name)
+            if blob and traces.in_bytes(blob.data, self.needles):
+                self.entry(quarantine.entry(name, blob.metadata), blob.data)
+            yield name
+
+    def _unfinished(self, after: str) -> Iterator[str]:
+        for line in self.app.ledger.open_lines(after):
+            if line.lead_id <= after:
+                continue
+            if self.app.ledger.case(line.lead_id) is None:
+                blob = self.app.store.get_blob(RAW, line.raw)
+                hers = line.lead_id.startswith(f"{self.customer}-")
+                if blob and (hers or traces.in_bytes(blob.data, self.needles)):
+                    self.unfinished(line)
+            yield line.lead_id
+
+    def _leads(self, after: str) -> Iterator[str]:
+        partition, _, key = after.partition("-")
+        for row in self.app.store.rows_before(LEADS, EVERYTHING, partition):
+            if is_delivery(row) or (row.partition, row.key) <= (partition, key):
+                continue
+            self._count("leads")
+            lead = read_lead(row)
+            own = lead.contact.email
+            if row.partition == self.customer or self._is_hers(own):
+                self.case(self.app.ledger.case(lead.id) or Case(lead, ()))
+            elif traces.in_row(row.values, self.needles) or (_is_cut(lead) and self._raw_holds(lead.raw)):
+                # Who a body that could not be read is of, only its bytes tell.
+                if lead.contact == Contact():
+                    self.case(self.app.ledger.case(lead.id) or Case(lead, ()))
+                else:
+                    self.mentioned_in.append(lead.id)
+            yield lead.id
+
+    def _inbox(self, after: str) -> Iterator[str]:
+        """Rows of the watched tables: they hold everything that Microsoft ever wrote, and the app only reads there."""
+        try:
+            number, token, skip = json.loads(after) if after else (0, "", 0)
+            tables = self.app.settings.inbox_tables[number:]
+        except (ValueError, TypeError):
+            raise NotACustomer("The cursor has to be the one that the last answer gave.") from None
+        for at, table in enumerate(tables, number):
+            try:
+                yield from self._rows(at, table, token, skip)
+            except Exception as error:  # noqa: BLE001 - what is ours is erased all the same, and this is told
+                from leads.operate import check
+
+                cause, remedy = check.explained(error)
+                self.unsearched.append({"where": f"inbox table {table}", "why": f"{cause} {remedy}".strip()})
+            token, skip = "", 0
+
+    def _rows(self, at: int, table: str, token: str, skip: int) -> Iterator[str]:
+        for page in self.app.inbox.pages(table, "", token):
+            for start in range(skip, len(page.rows), ROWS_A_STEP):
+                for row in page.rows[start : start + ROWS_A_STEP]:
+                    self._count(f"rows of the inbox table {table}")
+                    if traces.in_row(row, self.needles):
+                        self.row(table, row)
+                yield json.dumps([at, token, start + ROWS_A_STEP])
+            token, skip = page.token, 0
+            yield json.dumps([at, token, 0] if token else [at + 1, "", 0])
+
+    def _is_hers(self, own: str) -> bool:
+        """Whether an address is the customer's."""
+        return bool(own) and (own.casefold() == self.who.casefold() or email_key(own) == self.key)
+
+    def _raw_holds(self, name: str) -> bool:
+        blob = self.app.store.get_blob(RAW, name)
+        return blob is not None and traces.in_bytes(blob.data, self.needles)
+
+    def case(self, case: Case) -> None:
+        """A lead of the customer."""
+        lead = case.lead
+        self.leads.append(lead.id)
+        self.by_hand += _by_hand(self.app, case, with_row=not self.needles)
+        if self.order == EXPORT:
+            blob = self.app.store.get_blob(RAW, lead.raw)
+            self._give(export.of_lead(case, blob.data if blob else None))
+        if self.order == FORGET:
+            self.app.ledger.erase(lead.id, f"{lead.arrived_at:%Y-%m-%d}", lead.raw, self.now)
+
+    def unfinished(self, line: Line) -> None:
+        """An intake that stopped before its lead was written."""
+        self.leads.append(line.lead_id)
+        if self.order == EXPORT:
+            self._give_raw(line.raw, line.arrived_at)
+        if self.order == FORGET:
+            self._bar(line.lead_id[-16:])
+            self.app.ledger.erase(line.lead_id, f"{line.arrived_at:%Y-%m-%d}", line.raw, self.now)
+
+    def arrival(self, name: str) -> None:
+        """Bytes that no event is known of."""
+        self.leads.append(_event(name))
+        if self.order == EXPORT:
+            self._give_raw(name, self.now)
+        if self.order == FORGET:
+            self._bar(_event(name))
+            self.app.store.delete_blob(RAW, name)
+
+    def entry(self, entry: Entry, data: bytes) -> None:
+        """Bytes in quarantine."""
+        self.entries.append(entry.name)
+        if self.order == EXPORT:
+            self._give(export.of_bytes(entry.at, data))
+        if self.order == FORGET:
+            discard_entry(self.app, entry, self.now)
+
+    def row(self, table: str, row: Mapping[str, Any]) -> None:
+        """A row of the inbox in which the address stands."""
+        named = {"where": f"inbox table {table}", "what": _keys(row)}
+        fields = payload.read_row(row)
+        if not self._is_hers(fields.email or "") and not (fields.contact_unread and not fields.email):
+            self.mentioned_in.append(f"{named['where']}: {named['what']}")
+            return
+        self.by_hand.append(named)
+        if self.order == EXPORT:
+            self._give(export.of_row(table, payload.row_bytes(row)))
+
+    def _give_raw(self, name: str, at: datetime) -> None:
+        blob = self.app.store.get_blob(RAW, name)
+        if blob:
+            self._give(export.of_bytes(at, blob.data))
+
+    def _give(self, record: dict[str, Any]) -> None:
+        self.records.append(record)
+        self.size += len(json.dumps(record, ensure_ascii=False))
+
+    def _bar(self, event: str) -> None:
+        _bar(self.app, event, self.now)
 
 
-def belongings(app: App, who: str, now: datetime) -> dict[str, Any]:
-    """What is kept of a customer, by e-mail address, or of one lead, by its id.
+_STAGES = ("quarantine", "unfinished", "arrivals", "leads", "inbox")
 
-    `leads` and `quarantine` name what `forget` would erase, `by_hand` what it cannot, `mentioned_in` leads of other
-    customers in which the address stands.
+
+def belongings(app: App, who: str, now: datetime, cursor: str = "") -> dict[str, Any]:
+    """A stretch of the search for what is kept of a customer, by e-mail address.
+
+    `who` may also be a lead id, its second half, or the name of an entry of the quarantine: then it is that alone.
+    `leads` and `quarantine` name what `forget` would erase, `by_hand` what it cannot, `mentioned_in` leads and rows of
+    other customers in which the address stands. `searched` counts what was looked at, by kind, and `unsearched` tells
+    what could not be. `cursor` is for the next call; it is empty at the end. Raises NotACustomer.
     """
-    return _told(app, _find(app, who, now))
+    return _search(app, who, now, cursor, BELONGINGS)
 
 
-def forget(app: App, who: str, now: datetime) -> dict[str, Any]:
-    """Erase what `belongings` finds, and return that with the number of `forgotten` things. It can be repeated."""
-    told: dict[str, Any] = {"leads": [], "quarantine": [], "by_hand": [], "mentioned_in": []}
-    for _ in range(PASSES):
-        found = _find(app, who, now)
-        for name, new in _told(app, found).items():
-            told[name] += [each for each in new if each not in told[name]]
-        if not (found.cases or found.unfinished or found.strays or found.entries):
-            break
-        _erase(app, found, now)
-    log.event("forgotten", leads=len(told["leads"]), quarantined=len(told["quarantine"]))
-    return {**told, "forgotten": len(told["leads"]) + len(told["quarantine"])}
+def give(app: App, who: str, now: datetime, cursor: str = "") -> dict[str, Any]:
+    """The same with `records`, which say what was found in words for the customer."""
+    return _search(app, who, now, cursor, EXPORT)
 
 
-def _told(app: App, found: _Found) -> dict[str, Any]:
-    unfinished = [line.lead_id for line in found.unfinished]
-    named = {lead_id[-16:] for lead_id in unfinished} | {entry.event for entry in found.entries}
-    strays = [event for event in map(_event, found.strays) if event not in named]
+def forget(app: App, who: str, now: datetime, cursor: str = "") -> dict[str, Any]:
+    """The same, and erase what is found. It can be repeated."""
+    told = _search(app, who, now, cursor, FORGET)
+    if told["leads"] or told["quarantine"]:
+        log.event("forgotten", leads=len(told["leads"]), quarantined=len(told["quarantine"]))
+    return told
+
+
+def _search(app: App, who: str, now: datetime, cursor: str, order: str) -> dict[str, Any]:
+    who = who.strip()
+    search = _Search(app, who, now, order, place=_Place.read(cursor))
+    following = ""
+    if quarantine.NAME.fullmatch(who):
+        blob = app.store.get_blob(QUARANTINE, who)
+        search.searched["entries of the quarantine"] = 1
+        if blob:
+            search.entry(quarantine.entry(who, blob.metadata), blob.data)
+    elif stories.ID.fullmatch(who):
+        _search_one(search, who)
+    else:
+        search.key, search.needles = email_key(who) or "", traces.needles(who)
+        if not search.key:
+            raise NotACustomer(
+                "Give an e-mail address, a lead id, or the name of an entry of the quarantine; this looks like none of "
+                "them. Where a lead came with an address that cannot be right, give the lead's id."
+            )
+        search.customer = app.identity.customer(search.key, "")
+        following = search.run()
+    if search.leads:
+        search.by_hand.append({"where": "Partner Center", "what": "the customer's leads in the Referrals workspace"})
     return {
-        "leads": [*found.cases, *unfinished, *strays],
-        "quarantine": [entry.name for entry in found.entries],
-        "by_hand": _once(_by_hand(app, found)),
-        "mentioned_in": found.mentioned_in,
+        "leads": search.leads,
+        "quarantine": search.entries,
+        "by_hand": search.by_hand,
+        "mentioned_in": search.mentioned_in,
+        "searched": search.searched,
+        "unsearched": search.unsearched,
+        "cursor": following,
+        **({"records": search.records} if order == EXPORT else {}),
+        **({"forgotten": len(search.leads) + len(search.entries)} if order == FORGET else {}),
     }
 
 
-def _once(told: Iterator[dict[str, str]]) -> list[dict[str, str]]:
-    """Each once: a customer's steps are one record in a CRM."""
-    return list({tuple(each.values()): each for each in told}.values())
+def _search_one(search: _Search, lead_id: str) -> None:
+    """Look for one lead, by its id or the second half of it."""
+    ledger = search.app.ledger
+    seen = ledger.seen(lead_id[-16:])
+    known = seen.lead_id if seen and seen.lead_id and "-" not in lead_id else lead_id
+    search.searched["leads"] = 1
+    case, line = ledger.case(known), ledger.open_line(known)
+    if case:
+        search.case(case)
+    elif line:
+        search.unfinished(line)
 
 
-def _erase(app: App, found: _Found, now: datetime) -> None:
-    for lead_id, case in found.cases.items():
-        app.ledger.erase(lead_id, f"{case.lead.arrived_at:%Y-%m-%d}", case.lead.raw, now)
-    for line in found.unfinished:
-        _bar(app, line.lead_id[-16:], now)
-        app.ledger.erase(line.lead_id, f"{line.arrived_at:%Y-%m-%d}", line.raw, now)
-    for name in found.strays:
-        _bar(app, _event(name), now)
-        app.store.delete_blob(RAW, name)
-    for entry in found.entries:
-        if entry.event:
-            _bar(app, entry.event, now)
-            app.store.delete_blob(RAW, accept.raw_name(entry.event, entry.at))
-        app.store.delete_blob(QUARANTINE, entry.name)
+def discard_entry(app: App, entry: Entry, now: datetime) -> None:
+    """Delete an entry of the quarantine for good: what it came from is not taken in again either."""
+    if entry.event:
+        _bar(app, entry.event, now)
+        app.store.delete_blob(RAW, accept.raw_name(entry.event, entry.at))
+    app.store.delete_blob(QUARANTINE, entry.name)
 
 
 def _bar(app: App, event: str, now: datetime) -> None:
@@ -111,107 +354,26 @@ def _bar(app: App, event: str, now: datetime) -> None:
     app.ledger.remember(event, Seen("", fate=GONE), now)
 
 
-def _find(app: App, who: str, now: datetime) -> _Found:
-    if _LEAD_ID.fullmatch(who):
-        case, line = app.ledger.case(who), app.ledger.open_line(who)
-        unfinished = [line] if line and not case else []
-        return _Found({who: case} if case else {}, unfinished)
-    key, needles = email_key(who), _needles(who)
-    if not needles:
-        return _Found()
-    found = _Found()
-    customer = app.identity.customer(key, "") if key else ""
-    for row in app.store.rows_before(LEADS, EVERYTHING):
-        if is_delivery(row) or not (row.partition == customer or _stands_in(row, needles)):
-            continue
-        lead = read_lead(row)
-        if row.partition == customer or _is_of(lead, who, key):
-            case = app.ledger.case(lead.id)
-            found.cases[lead.id] = case or Case(lead, ())
-        else:
-            found.mentioned_in.append(lead.id)
-    for line in app.ledger.open_lines():
-        blob = app.store.get_blob(RAW, line.raw) if app.ledger.case(line.lead_id) is None else None
-        if blob and (line.lead_id.startswith(f"{customer}-") or _holds(blob.data, needles)):
-            found.unfinished.append(line)
-    found.strays += [name for name in _raws_without_event(app, now) if _raw_holds(app, name, needles)]
-    for name, note in app.store.blobs(QUARANTINE, ""):
-        blob = app.store.get_blob(QUARANTINE, name) if quarantine.NAME.fullmatch(name) else None
-        if blob and _holds(blob.data, needles):
-            found.entries.append(quarantine.entry(name, note))
-    return found
-
-
-def _raws_without_event(app: App, now: datetime) -> Iterator[str]:
-    """Raw of intakes that stopped right behind their first step, which the sweep would go on with within the hour."""
-    for day in (now - timedelta(days=1), now):
-        for name, _ in app.store.blobs(RAW, f"{day:%Y/%m/%d}/"):
-            if app.ledger.seen(_event(name)) is None:
-                yield name
-
-
 def _event(raw: str) -> str:
     return PurePosixPath(raw).stem
 
 
-def _raw_holds(app: App, name: str, needles: frozenset[str]) -> bool:
-    blob = app.store.get_blob(RAW, name)
-    return blob is not None and _holds(blob.data, needles)
+def _is_cut(lead: Lead) -> bool:
+    """Whether raw may hold words of the customer that the row does not."""
+    return len(lead.issues) >= ISSUE_LIMIT or any("cut to" in issue or "raw" in issue for issue in lead.issues)
 
 
-def _needles(who: str) -> frozenset[str]:
-    """The forms in which an address may stand somewhere: as given, its domain in ASCII, and in its own letters."""
-    forms = {who.strip()}
-    address = read_email(who)
-    if address:
-        local, _, domain = address.rpartition("@")
-        forms.add(address)
-        with contextlib.suppress(UnicodeError):
-            forms.add(f"{local}@{domain.encode('ascii').decode('idna')}")
-    # Anything shorter than an address would be found everywhere.
-    return frozenset(form.casefold() for form in forms if "@" in form.strip("@"))
-
-
-def _stands_in(row: Row, needles: frozenset[str]) -> bool:
-    texts = (value.casefold() for value in row.values.values() if isinstance(value, str))
-    return any(_stands_alone(needle, text) for text in texts for needle in needles)
-
-
-def _stands_alone(needle: str, text: str) -> bool:
-    """Whether an address stands in a text, and not as a part of a longer one, which is somebody else's.
-
-    Letters beyond ASCII beside it are words: some languages put no space between them.
-    """
-    bounded = rf"(?<![a-z0-9])(?<![a-z0-9][._%+-]){re.escape(needle)}(?![.-]?[a-z0-9])"
-    return needle in text and re.search(bounded, text) is not None
-
-
-def _holds(data: bytes, needles: frozenset[str]) -> bool:
-    """Whether one of the addresses stands in bytes of whatever encoding, also where JSON escaped its `@` or letters."""
-    texts = [data.decode(encoding, "replace").casefold() for encoding in ("utf-8", "utf-16-le", "utf-16-be")]
-    texts.append(_ESCAPED.sub(lambda match: chr(int(match[1], 16)) if match[1] else " ", texts[0]))
-    return any(_stands_alone(needle, text) for text in texts for needle in needles)
-
-
-def _is_of(lead: Lead, who: str, key: str | None) -> bool:
-    own = lead.contact.email
-    return bool(own) and (own.casefold() == who.strip().casefold() or (key is not None and email_key(own) == key))
-
-
-def _by_hand(app: App, found: _Found) -> Iterator[dict[str, str]]:
-    """What this app has no power over, or must not touch."""
-    for case in found.cases.values():
-        for delivery in case.deliveries:
-            if delivery.remote_id:
-                yield {"where": delivery.destination, "what": _record(app, case.lead, delivery)}
-            if delivery.state == State.OPEN and delivery.claimed_until is not None:
-                told = f"lead {delivery.lead_id} was on its way just now; look there in two minutes"
-                yield {"where": delivery.destination, "what": told}
-        row = _row(app, case.lead)
-        if row:
-            yield {"where": "inbox table", "what": row}
-    if found.cases or found.unfinished or found.strays:
-        yield {"where": "Partner Center", "what": "the customer's leads in the Referrals workspace"}
+def _by_hand(app: App, case: Case, *, with_row: bool) -> Iterator[dict[str, str]]:
+    """What this app has no power over, or must not touch; with its row, where the inbox is not searched for it."""
+    for delivery in case.deliveries:
+        if delivery.remote_id:
+            yield {"where": delivery.destination, "what": _record(app, case.lead, delivery)}
+        if delivery.state == State.OPEN and delivery.claimed_until is not None:
+            told = f"lead {delivery.lead_id} was on its way just now; look there in two minutes"
+            yield {"where": delivery.destination, "what": told}
+    row = _row(app, case.lead) if with_row else ""
+    if row:
+        yield {"where": "inbox table", "what": row}
 
 
 def _record(app: App, lead: Lead, delivery: Delivery) -> str:
@@ -224,11 +386,14 @@ def _record(app: App, lead: Lead, delivery: Delivery) -> str:
 
 
 def _row(app: App, lead: Lead) -> str:
-    """The row of the watched table that a lead came from, by its keys; the app only ever reads there."""
+    """The row of the watched table that a lead came from, by its keys."""
     blob = app.store.get_blob(RAW, lead.raw) if lead.via == Via.TABLE else None
     if blob is None:
         return ""
     with contextlib.suppress(ValueError, AttributeError):
-        row = json.loads(blob.data)
-        return f"PartitionKey {row.get('PartitionKey')}, RowKey {row.get('RowKey')}"
+        return _keys(json.loads(blob.data))
     return ""
+
+
+def _keys(row: Mapping[str, Any]) -> str:
+    return f"PartitionKey {row.get('PartitionKey')}, RowKey {row.get('RowKey')}"

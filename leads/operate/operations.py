@@ -13,7 +13,7 @@ from typing import Any
 from leads.app import App
 from leads.intake import accept
 from leads.lead import State
-from leads.operate import as_json, health, listing, quarantine, replay, stories
+from leads.operate import as_json, audit, health, listing, quarantine, replay, stories
 from leads.operate.listing import Chosen, Summary
 from leads.store.rows import time_read
 
@@ -28,12 +28,17 @@ class WrongUse(Exception):
     """The arguments are not those of the operation. The text says which one, and quotes no value."""
 
 
-def perform(app: App, name: str, arguments: Arguments, now: datetime) -> dict[str, Any]:
-    """Perform an operation. Raises WrongUse, and a `leads.errors.Failure` where a person has to mend something."""
+def perform(app: App, name: str, arguments: Arguments, now: datetime, operator: str = "") -> dict[str, Any]:
+    """Perform an operation, and log what `operator` looked at or changed.
+
+    Raises WrongUse, and a `leads.errors.Failure` where a person has to mend something.
+    """
     operation = OPERATIONS.get(name)
     if operation is None:
         raise WrongUse(f"There is no operation of that name. There are {', '.join(sorted(OPERATIONS))}.")
-    return operation(app, arguments, now)
+    content = operation(app, arguments, now)
+    audit.performed(name, arguments, content, operator)
+    return content
 
 
 def text(arguments: Arguments, name: str, *, required: bool = False) -> str:
@@ -60,15 +65,15 @@ def flag(arguments: Arguments, name: str) -> bool:
     return arguments.get(name) is True
 
 
-def since(arguments: Arguments) -> datetime | None:
-    """The time `since` among the arguments, in ISO 8601; without an offset it is UTC. Raises WrongUse."""
-    value = text(arguments, "since")
+def since(arguments: Arguments, name: str = "since") -> datetime | None:
+    """A time among the arguments, in ISO 8601; without an offset it is UTC. Raises WrongUse."""
+    value = text(arguments, name)
     if not value:
         return None
     try:
         return time_read(value)
     except (ValueError, OverflowError):
-        raise WrongUse("since has to be a time in ISO 8601, such as 2026-11-21 or 2026-11-21T12:00:00Z.") from None
+        raise WrongUse(f"{name} has to be a time in ISO 8601, such as 2026-11-21 or 2026-11-21T12:00:00Z.") from None
 
 
 def _state(arguments: Arguments) -> State | None:
@@ -233,16 +238,55 @@ def _send_test(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
     return {"id": receipt.id, "repeated": receipt.repeated}
 
 
-def _forget(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+def _customer(app: App, arguments: Arguments, now: datetime, order: str) -> dict[str, Any]:
+    """A stretch of the search for a customer: `order` is one of the functions of `leads.operate.forget`."""
     from leads.operate import forget
 
-    return forget.forget(app, text(arguments, "who", required=True), now)
+    who, cursor = text(arguments, "who", required=True), text(arguments, "cursor")
+    try:
+        found: dict[str, Any] = getattr(forget, order)(app, who, now, cursor)
+    except forget.NotACustomer as error:
+        raise WrongUse(str(error)) from None
+    return found
+
+
+def _forget(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    return _customer(app, arguments, now, "forget")
 
 
 def _belongings(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
-    from leads.operate import forget
+    return _customer(app, arguments, now, "belongings")
 
-    return forget.belongings(app, text(arguments, "who", required=True), now)
+
+def _export(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    return _customer(app, arguments, now, "give")
+
+
+def _discard(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate import discard, forget
+
+    ids = arguments.get("ids")
+    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+        raise WrongUse("ids has to be a list of texts.")
+    if len(ids) > discard.IDS_A_CALL:
+        raise WrongUse(f"ids may hold {discard.IDS_A_CALL} at most.")
+    try:
+        return {"results": discard.discard(app, ids, now)}
+    except forget.NotACustomer as error:
+        raise WrongUse(str(error)) from None
+
+
+def _discard_quarantined(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate import discard
+
+    return discard.quarantined(
+        app,
+        since=since(arguments),
+        before=since(arguments, "before") or now,
+        reason=text(arguments, "reason"),
+        cursor=text(arguments, "cursor"),
+        yes=flag(arguments, "yes"),
+    )
 
 
 def _import(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
@@ -305,10 +349,21 @@ def _mark_offer(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]
     return {}
 
 
+def _sign_out_all(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
+    from leads.operate.page import session
+
+    del arguments, now
+    session.end_all(app)
+    return {"signed_out": True}
+
+
 OPERATIONS: Mapping[str, Callable[[App, Arguments, datetime], dict[str, Any]]] = {
     "belongings": _belongings,
     "check": _check,
     "checks": _checks,
+    "discard": _discard,
+    "discard-quarantined": _discard_quarantined,
+    "export": _export,
     "forget": _forget,
     "health": _health,
     "import": _import,
@@ -327,4 +382,5 @@ OPERATIONS: Mapping[str, Callable[[App, Arguments, datetime], dict[str, Any]]] =
     "send-test": _send_test,
     "show": _show,
     "skip": _skip,
+    "sign-out-all": _sign_out_all,
 }

@@ -216,8 +216,9 @@ class AzureStore:
             return [], True
         return rows[:most], len(rows) <= most and not getattr(pages, "continuation_token", None)
 
-    def rows_before(self, table: str, partition: str) -> Iterator[Row]:
-        return self._query(table, "PartitionKey lt @partition", {"partition": partition})
+    def rows_before(self, table: str, partition: str, start: str = "") -> Iterator[Row]:
+        condition = "PartitionKey lt @partition" + (" and PartitionKey ge @start" if start else "")
+        return self._query(table, condition, {"partition": partition, "start": start})
 
     def any_row(self, table: str) -> bool:
         return any(True for _ in self._query(table, "PartitionKey ge @partition", {"partition": ""}))
@@ -276,13 +277,16 @@ class AzureStore:
         except ResourceNotFoundError:
             return
 
-    def blobs(self, container: str, prefix: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+    def blobs(self, container: str, prefix: str, start: str = "") -> Iterator[tuple[str, Mapping[str, str]]]:
         from azure.core.exceptions import ResourceNotFoundError
 
         client = self._clients.blobs.get_container_client(container)
+        beginning: dict[str, Any] = {"start_from": start} if start else {}
         try:
-            for blob in client.list_blobs(name_starts_with=prefix, include=["metadata"]):
-                yield blob.name, dict(blob.metadata or {})
+            for blob in client.list_blobs(prefix, include=["metadata"], **beginning):
+                # Azurite knows nothing of `start_from`, and lists from the first blob on.
+                if blob.name >= start:
+                    yield blob.name, dict(blob.metadata or {})
         except ResourceNotFoundError:
             return
 

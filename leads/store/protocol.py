@@ -79,8 +79,8 @@ class Store(Protocol):
         are all. With `columns` only those are read.
         """
 
-    def rows_before(self, table: str, partition: str) -> Iterator[Row]:
-        """All rows of the partitions that sort before `partition`."""
+    def rows_before(self, table: str, partition: str, start: str = "") -> Iterator[Row]:
+        """All rows of the partitions that sort before `partition`, from the partition `start` on."""
 
     def any_row(self, table: str) -> bool:
         """Whether the table holds anything."""
@@ -94,8 +94,8 @@ class Store(Protocol):
     def delete_blob(self, container: str, name: str) -> None:
         """Delete a blob; a missing one is fine."""
 
-    def blobs(self, container: str, prefix: str) -> Iterator[tuple[str, Mapping[str, str]]]:
-        """Names and metadata of all blobs whose name begins with `prefix`, in the order of their names."""
+    def blobs(self, container: str, prefix: str, start: str = "") -> Iterator[tuple[str, Mapping[str, str]]]:
+        """Names and metadata of all blobs whose name begins with `prefix`, in order, from the name `start` on."""
 
 
 class Inbox(Protocol):

@@ -96,9 +96,9 @@ class MemoryStore:
             ]
         return rows[:most], len(rows) <= most
 
-    def rows_before(self, table: str, partition: str) -> Iterator[Row]:
+    def rows_before(self, table: str, partition: str, start: str = "") -> Iterator[Row]:
         for name in sorted(self._partitions.get(table, {})):
-            if name < partition:
+            if start <= name < partition:
                 yield from self.rows(table, name)
 
     def any_row(self, table: str) -> bool:
@@ -121,11 +121,11 @@ class MemoryStore:
     def delete_blob(self, container: str, name: str) -> None:
         self.containers.get(container, {}).pop(name, None)
 
-    def blobs(self, container: str, prefix: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+    def blobs(self, container: str, prefix: str, start: str = "") -> Iterator[tuple[str, Mapping[str, str]]]:
         with self._lock:
             blobs = sorted(self.containers.get(container, {}).items())
         for name, blob in blobs:
-            if name.startswith(prefix):
+            if name.startswith(prefix) and name >= start:
                 yield name, blob.metadata
 
 

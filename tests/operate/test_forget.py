@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ from leads.app import App
 from leads.intake import accept as intake
 from leads.intake import normalize
 from leads.lead import Via
-from leads.operate import forget, quarantine, stories
+from leads.operate import export, forget, operations, quarantine, stories
+from leads.operate.cli import look
+from leads.operate.cli.screen import Screen
 from leads.store.ledger import Ledger
 from tests.world import NOON, FakeDestination, World, post, row, world
 
@@ -29,6 +32,15 @@ def of(email: str) -> dict[str, str]:
 
 def accept(w: World, email: str = ADA, **changes: Any) -> str:
     return intake.receive(w.app, post(userDetails=of(email), **changes), w.now).id
+
+
+def forgotten(w: World, who: str = ADA) -> dict[str, Any]:
+    """Forget a customer, in as many calls as that takes."""
+    return look.search(partial(operations.perform, w.app, now=w.now), "forget", who, Screen())
+
+
+def belongings(w: World, who: str = ADA) -> dict[str, Any]:
+    return look.search(partial(operations.perform, w.app, now=w.now), "belongings", who, Screen())
 
 
 def everything(w: World) -> str:
@@ -46,7 +58,7 @@ def test_nothing_is_left_of_a_forgotten_customer_but_the_events() -> None:
         other = accept(w, "grace@example.com")
         with pytest.raises(intake.NotALead):
             intake.receive(w.app, b'{"email": "Ada@example.com"', w.now)
-        told = forget.forget(w.app, "Ada@EXAMPLE.com", w.now)
+        told = forgotten(w, "Ada@EXAMPLE.com")
         assert set(told["leads"]) == leads
         assert len(told["quarantine"]) == 1
         assert told["forgotten"] == 3
@@ -55,7 +67,7 @@ def test_nothing_is_left_of_a_forgotten_customer_but_the_events() -> None:
         assert "lovelace" in left, "of the other customer"
         assert w.ids() == [other]
         assert {row.key for row in w.store.tables["journal"].values()} == {other}
-        assert forget.forget(w.app, ADA, w.now)["forgotten"] == 0
+        assert forgotten(w, ADA)["forgotten"] == 0
         w.live(days=2)
         assert "ada@" not in everything(w)
 
@@ -67,7 +79,7 @@ def test_what_was_forgotten_does_not_come_back() -> None:
         accept(w)
         w.live(minutes=6)
         assert len(w.ids()) == 2
-        told = forget.forget(w.app, ADA, w.now)
+        told = forgotten(w, ADA)
         assert accept(w), "the same POST is answered, and brings nothing back"
         w.live(days=2)
         assert w.ids() == []
@@ -85,7 +97,7 @@ def test_a_row_that_was_quarantined_does_not_come_back(monkeypatch: pytest.Monke
             patched.setattr(normalize, "normalize", broken)
             w.live(minutes=6)
             assert len(quarantine.quarantined(w.app, None, w.now)) == 1
-            assert forget.forget(w.app, ADA, w.now)["forgotten"] == 1
+            assert forgotten(w, ADA)["forgotten"] == 1
             w.live(days=2)
         w.live(days=2)
         assert "ada@" not in everything(w)
@@ -97,7 +109,7 @@ def test_an_intake_that_has_not_finished_is_forgotten_too() -> None:
         for table in ("leads", "events"):
             for key in list(w.store.tables[table]):
                 w.store.delete(table, *key)
-        told = forget.forget(w.app, ADA, w.now)
+        told = forgotten(w, ADA)
         assert told["leads"] == [lead_id]
         w.live(days=2)
         assert "ada@" not in everything(w)
@@ -108,8 +120,8 @@ def test_the_records_elsewhere_are_named_before_they_are_gone() -> None:
     with world(crm=FakeDestination(), mail=FakeDestination()) as w:
         lead_id = accept(w)
         w.drain()
-        before = forget.belongings(w.app, ADA, w.now)
-        told = forget.forget(w.app, ADA, w.now)
+        before = belongings(w)
+        told = forgotten(w, ADA)
     assert told["by_hand"] == before["by_hand"]
     assert {"where": "crm", "what": f"remote-{lead_id[-16:]}"} in told["by_hand"]
     assert {each["where"] for each in told["by_hand"]} == {"crm", "mail", "Partner Center"}
@@ -125,12 +137,12 @@ def test_a_dynamics_record_is_named_with_its_page() -> None:
         delivery = w.app.ledger.delivery(lead_id, "dynamics")
         assert delivery
         w.app.ledger.save(replace(delivery, remote_id=guid))
-        told = forget.belongings(w.app, ADA, w.now)
+        told = belongings(w)
         assert any(f"id={guid}" in each["what"] for each in told["by_hand"])
         next_step = w.app.ledger.delivery(accept(w, offerTitle="another step"), "dynamics")
         assert next_step
         w.app.ledger.save(replace(next_step, remote_id=guid))
-        assert forget.belongings(w.app, ADA, w.now)["by_hand"] == told["by_hand"], "one record is named once"
+        assert belongings(w)["by_hand"] == told["by_hand"], "one record is named once"
 
 
 def test_a_delivery_under_way_brings_nothing_back_and_is_told() -> None:
@@ -140,7 +152,7 @@ def test_a_delivery_under_way_brings_nothing_back_and_is_told() -> None:
 
         class Slow(FakeDestination):
             def send(self, lead: Any, step: Any, _: Any) -> str:
-                told.update(forget.forget(w.app, ADA, w.now))
+                told.update(forgotten(w, ADA))
                 return "made meanwhile"
 
         w.places["crm"] = Slow()
@@ -154,28 +166,285 @@ def test_a_delivery_under_way_brings_nothing_back_and_is_told() -> None:
 def test_another_customers_lead_that_mentions_the_address_is_told_and_left() -> None:
     with world() as w:
         mine, other = accept(w), accept(w, "grace@example.com", description="Ask my colleague ada@example.com.")
-        told = forget.forget(w.app, ADA, w.now)
+        told = forgotten(w, ADA)
         assert told["leads"] == [mine]
         assert told["mentioned_in"] == [other]
         assert w.ids() == [other]
-        assert forget.forget(w.app, other, w.now)["forgotten"] == 1
+        assert forgotten(w, other)["forgotten"] == 1
         assert "ada@" not in everything(w)
 
 
-def test_an_address_that_is_none_is_found_as_it_stands() -> None:
+@pytest.mark.parametrize(
+    "who",
+    ["a", "@", "example.com", "lovelace", "ada@example,com", "ada@example", "ada example.com", "ada(at)home@nowhere"],
+)
+def test_what_is_neither_an_address_nor_an_id_is_wrong_use(who: str) -> None:
+    """`Nothing is kept of this customer` would be passed on to the customer."""
     with world() as w:
-        lead_id = accept(w, "ada(at)home@nowhere")
-        told = forget.forget(w.app, "Ada(at)home@nowhere", w.now)
-        assert told["leads"] == [lead_id]
-        assert "nowhere" not in everything(w)
+        lead_id = accept(w, who)
+        for search in (forgotten, belongings):
+            with pytest.raises(operations.WrongUse) as told:
+                search(w, who)
+            assert len(who) < 2 or who not in str(told.value)
+        assert w.ids() == [lead_id]
+        assert forgotten(w, lead_id)["forgotten"] == 1, "a lead with an address that is none is forgotten by its id"
 
 
-@pytest.mark.parametrize("who", ["", "a", "@", "example.com", "lovelace"])
-def test_what_is_no_address_finds_nothing(who: str) -> None:
+def test_a_lead_is_forgotten_by_the_second_half_of_its_id_too() -> None:
+    with world() as w:
+        lead_id = accept(w)
+        assert forgotten(w, lead_id[-16:])["leads"] == [lead_id]
+        assert w.ids() == []
+
+
+def test_bytes_without_an_address_are_forgotten_by_their_name() -> None:
+    with world() as w:
+        for body in (b"Ada Lovelace, +39 06 1234567", b"somebody else"):
+            with pytest.raises(intake.NotALead):
+                intake.receive(w.app, body, w.now)
+        assert forgotten(w)["forgotten"] == 0
+        name = next(each.name for each in quarantine.quarantined(w.app, None, w.now) if each.size > 20)
+        assert belongings(w, name)["quarantine"] == [name]
+        assert forgotten(w, name)["forgotten"] == 1
+        assert "lovelace" not in everything(w)
+        assert len(quarantine.quarantined(w.app, None, w.now)) == 1
+        assert forgotten(w, name)["forgotten"] == 0
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"note": f"see below:\n{ADA}"},
+        {"note": f"\t{ADA}\r\n"},
+        {"note": {"deep": [f"x\n{ADA}"]}},
+        {"note": json.dumps({"inner": f"\n{ADA}"})},
+        {"note": json.dumps({"inner": json.dumps([f"\n{ADA}"])})},
+        {"note": "mail=ada%40example.com&x=1"},
+        {"note": "ada&#64;example.com"},
+        {"note": f"\\{ADA}"},
+    ],
+)
+def test_an_address_inside_of_an_unknown_field_is_found(written: dict[str, Any]) -> None:
+    with world() as w:
+        other = accept(w, "grace@example.com", **written)
+        assert belongings(w)["mentioned_in"] == [other]
+        nobody = intake.receive(w.app, json.dumps(written).encode(), w.now).id
+        body = json.dumps(written)[:-1].encode()
+        with pytest.raises(intake.NotALead):
+            intake.receive(w.app, body, w.now)
+        told = forgotten(w)
+        assert (told["leads"], len(told["quarantine"])) == ([nobody], 1)
+        assert w.ids() == [other]
+
+
+def test_words_beyond_what_a_row_holds_are_searched_too() -> None:
+    with world() as w:
+        far = "x " * 9000 + ADA
+        other = accept(w, "grace@example.com", description=far)
+        third = accept(w, "emmy@example.com", odd=far)
+        short = accept(w, "lise@example.com", description="x " * 9000)
+        told = forgotten(w)
+        assert sorted(told["mentioned_in"]) == sorted([other, third])
+        assert sorted(w.ids()) == sorted([other, third, short])
+
+
+def test_a_body_too_deep_to_be_read_is_the_customers_whose_address_stands_in_it() -> None:
+    with world() as w:
+        deep = ('{"userDetails": {"email": "ada@example.com"}, "x": ' + "[" * 150 + "]" * 150 + "}").encode()
+        lead_id = intake.receive(w.app, deep, w.now).id
+        assert forgotten(w)["leads"] == [lead_id]
+        assert "ada@" not in everything(w)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-32", "utf-32-be"])
+def test_an_address_in_wide_letters_is_found(encoding: str) -> None:
+    with world() as w:
+        intake.quarantine(w.app, f"x\n{ADA}!".encode(encoding), Via.HTTPS, "a reason", w.now)
+        assert forgotten(w)["forgotten"] == 1
+
+
+# --- The inbox -------------------------------------------------------------------------------------------------------
+
+
+def inbox(w: World) -> None:
+    """Rows of three years: hers from before the app and from now, one of somebody else who names her, and others."""
+    w.inbox.page = 3
+    rows = [
+        row(f"r{number}", w.now - timedelta(days=number), CustomerInfo=json.dumps({"Email": f"c{number}@example.com"}))
+        for number in range(10, 30)
+    ]
+    hers = {"FirstName": "Ada", "LastName": "Lovelace", "Email": "ADA@example.com"}
+    rows.append(row("before", w.now - timedelta(days=900), CustomerInfo=json.dumps(hers), Description="old words"))
+    rows.append(row("now", w.now, CustomerInfo=json.dumps(hers)))
+    his = {"Email": "grace@example.com", "LastName": "Hopper"}
+    rows.append(row("his", w.now - timedelta(days=40), CustomerInfo=json.dumps(his), Description=f"not {ADA}"))
+    w.inbox.tables["MarketplaceLeads"] = rows
+
+
+def test_rows_of_the_inbox_are_named_also_those_older_than_the_app_and_when_asked_again() -> None:
+    with world() as w:
+        inbox(w)
+        w.live(minutes=6)
+        for again in (False, True):
+            told = forgotten(w)
+            rows = [each["what"] for each in told["by_hand"] if each["where"] == "inbox table MarketplaceLeads"]
+            assert [what.rpartition(" ")[2] for what in rows] == ["now", "before"]
+            assert told["searched"]["rows of the inbox table MarketplaceLeads"] == 23
+            assert [each for each in told["mentioned_in"] if "RowKey his" in each]
+            assert bool(told["forgotten"]) != again
+        assert "old words" not in str(told), "forget tells the keys only"
+
+
+def test_an_inbox_that_cannot_be_read_does_not_keep_anything_from_being_erased(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise OSError("AccountKey=secret")
+
     with world() as w:
         accept(w)
-        assert forget.forget(w.app, who, w.now)["forgotten"] == 0
+        monkeypatch.setattr(w.inbox, "pages", broken)
+        told = forgotten(w)
+        assert told["forgotten"] == 1
+        (left,) = told["unsearched"]
+        assert left["where"] == "inbox table MarketplaceLeads"
+        assert "OSError" in left["why"]
+        assert "secret" not in str(told)
+
+
+# --- In many calls ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ["belongings", "forget", "export"])
+def test_a_search_in_the_smallest_steps_finds_the_same(order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run() -> tuple[dict[str, Any], int]:
+        with world() as w:
+            calls = 0
+
+            def call(name: str, given: Any) -> dict[str, Any]:
+                nonlocal calls
+                calls += 1
+                return operations.perform(w.app, name, given, w.now)
+
+            inbox(w)
+            w.live(minutes=6)
+            for number in range(8):
+                accept(w, f"someone{number}@example.com", offerTitle=str(number))
+                with pytest.raises(intake.NotALead):
+                    intake.receive(w.app, f"junk {number} {ADA if number % 3 == 0 else ''}".encode(), w.now)
+            accept(w, offerTitle="hers")
+            found = look.search(call, order, ADA, Screen())
+            left = forgotten(w)["forgotten"]
+            assert (left == 0) == (order == "forget")
+            # Ids and random keys differ from one world to the next.
+            found["leads"] = len(found["leads"])
+            found["mentioned_in"] = len(found["mentioned_in"])
+            for record in found.get("records", []):
+                record.pop("our number", None)
+                record.pop("sent to", None)
+            found.get("records", []).sort(key=str)
+            found["by_hand"] = len(found["by_hand"])
+            return found, calls
+
+    at_once, few = run()
+    monkeypatch.setattr(forget, "SECONDS", 0.0)
+    monkeypatch.setattr(forget, "ROWS_A_STEP", 1)
+    stepwise, many = run()
+    assert stepwise == at_once
+    assert at_once["leads"] == 2
+    assert many > 40 > few
+
+
+def test_junk_by_the_thousand_does_not_keep_a_customer_from_being_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has the key in Partner Center can send it. Each call ends in time, and the next goes on behind it."""
+    now = 0.0
+    with world() as w:
+        read = w.store.get_blob
+
+        def slow(container: str, name: str) -> Any:
+            nonlocal now
+            now += 0.05
+            return read(container, name)
+
+        monkeypatch.setattr(w.store, "get_blob", slow)
+        monkeypatch.setattr(forget.time, "monotonic", lambda: now)
+        for number in range(1500):
+            intake.quarantine(w.app, f"junk {number}".encode(), Via.HTTPS, "The body is not JSON.", w.now)
+        intake.quarantine(w.app, ADA.encode(), Via.HTTPS, "The body is not JSON.", w.now)
+        accept(w)
+        took: list[float] = []
+
+        def call(name: str, given: Any) -> dict[str, Any]:
+            began = now
+            found = operations.perform(w.app, name, given, w.now)
+            took.append(now - began)
+            return found
+
+        told = look.search(call, "forget", ADA, Screen())
+        assert told["forgotten"] == 2
+        assert told["searched"]["entries of the quarantine"] == 1501
+        assert len(took) > 3
+        assert max(took) < 21, "seconds; the host and the command wait for a minute"
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "x",
+        "{}",
+        "[]",
+        "[1]",
+        "[1, 2, 3, 4]",
+        '[9, false, 0, ""]',
+        '[1, false, 9, ""]',
+        '[1, false, 4, "x"]',
+        "[" * 9999,
+    ],
+)
+def test_a_cursor_that_is_none_is_wrong_use(cursor: str) -> None:
+    with world() as w:
+        accept(w)
+        with pytest.raises(operations.WrongUse, match="cursor"):
+            operations.perform(w.app, "forget", {"who": ADA, "cursor": cursor}, w.now)
         assert len(w.ids()) == 1
+
+
+# --- What a customer is given ----------------------------------------------------------------------------------------
+
+
+def test_a_customer_is_given_who_what_when_where_and_what_arrived() -> None:
+    with world(crm=FakeDestination(), mail=FakeDestination()) as w:
+        inbox(w)
+        lead_id = accept(w, actionCode="PLT", description="Please call me.", odd="Also this")
+        w.drain()
+        content = look.search(partial(operations.perform, w.app, now=w.now), "export", ADA, Screen())["records"]
+        (record,) = [each for each in content if each.get("our number") == lead_id]
+        assert record["what"] == "Contact me"
+        assert record["who"]["email"] == ADA
+        assert record["your words"] == "Please call me."
+        assert record["also came"] == {"odd": "Also this"}
+        assert record["reached us"] == w.now.isoformat()
+        assert {each["where"]: each["state"] for each in record["sent to"]} == {"crm": "sent", "mail": "sent"}
+        assert record["sent to"][0]["record there"].startswith("remote-")
+        assert json.loads(record["as it arrived"])["userDetails"]["email"] == ADA
+        rows = [each for each in content if "MarketplaceLeads" in each["what"]]
+        assert [json.loads(each["as it arrived"])["RowKey"] for each in rows] == ["now", "before"]
+        assert "old words" in rows[1]["as it arrived"], "the whole row"
+        assert "hopper" not in str(content).lower()
+
+
+def test_the_page_for_a_customer_says_the_same_and_runs_nothing() -> None:
+    hostile = "<script>alert(1)</script>\u202e"
+    with world() as w:
+        accept(w, description=hostile, odd={"<b>": hostile})
+        intake.quarantine(w.app, f"{ADA} {hostile} \x9b".encode(), Via.HTTPS, "a reason", w.now)
+        records = look.search(partial(operations.perform, w.app, now=w.now), "export", ADA, Screen())["records"]
+        text = export.page({"customer": ADA, "made": "2026-11-21 12:00 UTC", "records": records})
+    assert "2 records" in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert "<script" not in text
+    assert "<b>" not in text
+    assert not {"\u202e", "\x9b"} & set(text)
+    assert "reached us" in text
+    assert "ada@example.com" in text
 
 
 def test_an_international_domain_is_found_in_either_form() -> None:
@@ -183,7 +452,7 @@ def test_an_international_domain_is_found_in_either_form() -> None:
         accept(w, "ada@bücher.example")
         with pytest.raises(intake.NotALead):
             intake.receive(w.app, "no json, ada@bücher.example".encode("utf-16"), w.now)
-        told = forget.forget(w.app, "ada@xn--bcher-kva.example", w.now)
+        told = forgotten(w, "ada@xn--bcher-kva.example")
         assert told["forgotten"] == 2
         assert "ada@" not in everything(w)
 
@@ -201,7 +470,7 @@ def test_an_address_is_found_in_bytes_of_any_encoding(encoding: str, upper: bool
     text = f"{around} {written} {around}"
     with world() as w:
         intake.quarantine(w.app, text.encode(encoding, "replace"), Via.HTTPS, "a reason", w.now)
-        assert forget.forget(w.app, ADA, w.now)["forgotten"] == 1
+        assert forgotten(w, ADA)["forgotten"] == 1
         assert quarantine.quarantined(w.app, None, w.now) == []
 
 
@@ -243,7 +512,7 @@ def test_raw_that_no_event_is_known_of_is_forgotten_too(monkeypatch: pytest.Monk
             with pytest.raises(KeyboardInterrupt):
                 accept(w, "grace@example.com")
         assert len(w.store.containers["raw"]) == 2
-        told = forget.forget(w.app, ADA, w.now)
+        told = forgotten(w, ADA)
         assert told["forgotten"] == 1
         assert "ada@" not in everything(w)
         w.live(days=2)
@@ -262,7 +531,7 @@ def test_what_comes_in_meanwhile_is_forgotten_and_told_as_well(monkeypatch: pyte
             erase(*arguments)
 
         monkeypatch.setattr(Ledger, "erase", slow)
-        told = forget.forget(w.app, ADA, w.now)
+        told = forgotten(w, ADA)
         assert len(told["leads"]) == 2
         assert first in told["leads"]
         assert "ada@" not in everything(w)

@@ -90,6 +90,7 @@ def test_a_partition_is_read_in_order_and_by_range(store: Store, table: str) -> 
     assert [row.key for row in store.rows(table, "p", "a", "a;")] == ["a", "a:x", "a:y"]
     assert [row.key for row in store.rows(table, "p", "b")] == ["b", "c"]
     assert [row.partition for row in store.rows_before(table, "q")] == ["p"] * 5
+    assert [row.partition for row in store.rows_before(table, "r", "q")] == ["q"]
     assert store.any_row(table)
 
 
@@ -123,6 +124,8 @@ def test_a_blob_is_written_once_and_kept_to_the_byte(store: Store, table: str) -
     assert blob
     assert (blob.data, blob.metadata) == (data, {"via": "https", "at": "2026"})
     store.put_blob(table, "2026/11/22/b.json", b"", {})
+    assert [name for name, _ in store.blobs(table, "2026/", "2026/11/21/b")] == ["2026/11/22/b.json"]
+    assert [name for name, _ in store.blobs(table, "2026/11/21/", "2026/11/21/a.json")] == ["2026/11/21/a.json"]
     assert list(store.blobs(table, "2026/11/21/")) == [("2026/11/21/a.json", {"via": "https", "at": "2026"})]
     store.delete_blob(table, "2026/11/21/a.json")
     store.delete_blob(table, "2026/11/21/a.json")

@@ -7,12 +7,13 @@ import contextlib
 import json
 import os
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from leads.operate.cli.screen import Screen, aligned, block, printable, some
+from leads.operate.cli.screen import Screen, aligned, block, escaped, printable, some
 from leads.operate.stories import FATES
 
 Call = Callable[[str, Mapping[str, Any]], dict[str, Any]]
@@ -258,30 +259,72 @@ def check(call: Call, options: Namespace, screen: Screen) -> int:
     return FINDING if failed else FINE
 
 
+def search(call: Call, operation: str, who: str, screen: Screen) -> dict[str, Any]:
+    """Search for a customer, or forget one, in calls of bounded length, and return their answers as one."""
+    whole: dict[str, Any] = {"leads": [], "quarantine": [], "by_hand": [], "mentioned_in": [], "unsearched": []}
+    searched: Counter[str] = Counter()
+    cursor = ""
+    while True:
+        found = call(operation, {"who": who, "cursor": cursor})
+        for name, items in found.items():
+            if isinstance(items, list):
+                there = whole.setdefault(name, [])
+                for item in items:
+                    if item not in there:
+                        there.append(item)
+        whole["forgotten"] = whole.get("forgotten", 0) + found.get("forgotten", 0)
+        searched.update(found["searched"])
+        cursor = found["cursor"]
+        screen.status(f"  looked at {counted(searched)}" if cursor else "")
+        if not cursor:
+            return {**whole, "searched": dict(searched)}
+
+
+def counted(searched: Mapping[str, int]) -> str:
+    """What was searched, in words."""
+    return ", ".join(f"{count:,} {what}" for what, count in searched.items()) or "nothing: there is nothing yet"
+
+
+def tell_search(found: Mapping[str, Any], screen: Screen) -> int:
+    """Say how far a search went. What could not be searched is a finding."""
+    screen.line(f"Looked at {counted(found['searched'])}.")
+    for each in found["unsearched"]:
+        screen.trouble(f"Not searched: {each['where']}.", each["why"])
+    return FINDING if found["unsearched"] else FINE
+
+
 def export(call: Call, options: Namespace, screen: Screen) -> int:
-    """Write all that is kept of a customer as JSON, for the customer."""
-    found = call("belongings", {"who": options.who})
-    stories = [call("show", {"id": each}) for each in [*found["leads"], *found["quarantine"]]]
+    """Write all that is kept of a customer, for the customer: as JSON, and with a file also as a page to read."""
+    found = search(call, "export", options.who, screen)
     # It is for the customer, so what is said of other customers' leads stays out.
-    content = {"customer": options.who, "records": [story for story in stories if story]}
+    content = {"customer": options.who, "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "records": found["records"]}
+    count = len(content["records"])
     if options.output:
+        from leads.operate.export import page
+
+        file = options.output.with_suffix(".json") if options.output.suffix == ".html" else options.output
         try:
-            # It holds personal data: for nobody else on this machine.
-            target = os.open(options.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(target, "w", encoding="utf-8") as file:
-                file.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+            _write(file, escaped(content) + "\n")
+            _write(file.with_suffix(".html"), page(content))
         except OSError as error:
-            screen.trouble(f"{options.output} cannot be written ({error.strerror}).", "Give another --output.")
+            screen.trouble(f"{file} cannot be written ({error.strerror}).", "Give another --output.")
             return WRONG_USE
-        screen.answer({"written": str(options.output), "records": len(stories)})
-        screen.line(f"Written to {options.output}: {some(len(stories), 'record')}.")
+        screen.answer({"written": [str(file), str(file.with_suffix(".html"))], "records": count})
+        screen.line(f"Written to {file}, and to read {file.with_suffix('.html')}: {some(count, 'record')}.")
     else:
         Screen(as_json=True).answer(content)
     if found["mentioned_in"]:
-        screen.trouble(
-            f"The address also stands in {some(len(found['mentioned_in']), 'lead')} of others, left out here."
-        )
-    if not stories:
-        screen.trouble("Nothing is kept of this customer.")
-        return FINDING
-    return FINE
+        places = some(len(found["mentioned_in"]), "lead or row", "leads and rows")
+        screen.trouble(f"The address also stands in {places} of others, left out here.")
+    if not count:
+        screen.trouble(f"Nothing is kept of this customer. Looked at {counted(found['searched'])}.")
+    code = tell_search(found, screen) if options.output else FINDING if found["unsearched"] else FINE
+    return code if count else FINDING
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that holds personal data: for nobody else on this machine, also where it was there before."""
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(target, "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text)

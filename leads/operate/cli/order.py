@@ -1,4 +1,4 @@
-"""The commands that change something: `send-test`, `replay` and `forget`. What is much is shown first."""
+"""The commands that change something. What is much is shown first."""
 
 from __future__ import annotations
 
@@ -6,13 +6,27 @@ import time
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from leads.operate.cli.look import FINDING, FINE, WRONG_USE, Call, filters
+from leads.operate.cli.look import (
+    FINDING,
+    FINE,
+    WRONG_USE,
+    Call,
+    counted,
+    filters,
+    moment,
+    person,
+    search,
+    tell_search,
+)
 from leads.operate.cli.screen import Screen, printable, some
 from leads.transport import Deadline, host, request
 
 POLL_SECONDS = 0.5
+LISTED, DISCARDED = 200, 100
+"""Leads that `discard` takes at once, and that one call does."""
 pause = time.sleep
 
 
@@ -48,8 +62,6 @@ def send_test(call: Call, options: Namespace, screen: Screen) -> int:
 
 def _post(options: Namespace, screen: Screen) -> dict[str, Any]:
     """Send it as Partner Center would, to the very address that was given there."""
-    from datetime import UTC, datetime
-
     from leads.operate import sample
 
     content = sample.body(options.step or "", options.email or "", datetime.now(UTC))
@@ -227,16 +239,28 @@ def _replay_quarantine(call: Call, options: Namespace, screen: Screen) -> int:
     return FINE
 
 
+def sign_out_all(call: Call, options: Namespace, screen: Screen) -> int:
+    """End every session of the page."""
+    screen.line("Whoever uses the page has to sign in again. The key of the function ops stays as it is.")
+    if not screen.confirmed("Sign everybody out?", yes=options.yes):
+        screen.answer({"signed_out": False})
+        return FINE
+    screen.answer(call("sign-out-all", {}))
+    screen.line("Everybody is signed out.")
+    return FINE
+
+
 def forget(call: Call, options: Namespace, screen: Screen) -> int:
     """Erase all that is kept of a customer, and tell what has to be deleted by hand elsewhere."""
-    found = call("belongings", {"who": options.who})
+    found = search(call, "belongings", options.who, screen)
     count = len(found["leads"]) + len(found["quarantine"])
     entries = some(len(found["quarantine"]), "entry", "entries")
+    code = tell_search(found, screen)
     screen.line(f"Found {some(len(found['leads']), 'lead')}, and {entries} in quarantine.")
     if count and not screen.confirmed("Erase them? This cannot be undone.", yes=options.yes):
         screen.answer({"would_forget": found})
         return FINE
-    done = call("forget", {"who": options.who}) if count else {**found, "forgotten": 0}
+    done = search(call, "forget", options.who, screen) if count else found
     screen.answer(done)
     if count:
         screen.line(f"{done['forgotten']} erased. The events stay, without personal data, so that nothing comes back.")
@@ -245,10 +269,91 @@ def forget(call: Call, options: Namespace, screen: Screen) -> int:
         for each in done["by_hand"]:
             screen.line(f"  {printable(each['where'])}: {printable(each['what'])}")
     if done["mentioned_in"]:
-        screen.line("\nThe address also stands in leads of others; look at them, and forget them by id if need be:")
+        screen.line("\nThe address also stands in what is of others; look at it, and forget leads by id if need be:")
         for each in done["mentioned_in"]:
             screen.line(f"  {printable(each)}")
     if not count:
-        screen.trouble("Nothing is kept of this customer.")
+        elsewhere = " here; what is left is to be deleted by hand" if done["by_hand"] else ""
+        screen.trouble(f"Nothing is kept of this customer{elsewhere}. Looked at {counted(found['searched'])}.")
         return FINDING
+    return code
+
+
+def discard(call: Call, options: Namespace, screen: Screen) -> int:
+    """Take out entries of the quarantine, or leads, after showing what they are."""
+    if options.quarantined and not options.ids:
+        return _discard_quarantined(call, options, screen)
+    if not options.ids and not filters(options):
+        screen.trouble(
+            "What should be discarded?", "Give an ID, --quarantined, or a filter such as --offer or --since."
+        )
+        return WRONG_USE
+    if options.ids and filters(options):
+        screen.trouble("Filters do not go with an ID: what is named is discarded.", "Leave out the one or the other.")
+        return WRONG_USE
+    ids = options.ids
+    if not ids:
+        found = call("list", {**filters(options), "limit": LISTED})
+        for lead in found["leads"]:
+            told = f"{moment(lead['arrived_at'])}  {lead['state']:<9}  {lead['id']}  {person(lead)}"
+            screen.line(f"  {printable(told)}")
+        if found["more"]:
+            screen.line(f"These are the newest {len(found['leads'])}; run it again for the others.")
+        ids = [lead["id"] for lead in found["leads"]]
+    things = some(len(ids), "lead or entry", "leads and entries")
+    if not ids or not screen.confirmed(f"Discard {things}? This cannot be undone.", yes=options.yes):
+        screen.answer({"would_discard": ids})
+        screen.line("" if ids else "Nothing is like that.")
+        return FINE
+    results = [
+        result
+        for start in screen.progress(range(0, len(ids), DISCARDED), f"times {DISCARDED}")
+        for result in call("discard", {"ids": ids[start : start + DISCARDED]})["results"]
+    ]
+    screen.answer({"results": results})
+    screen.line(f"{sum(result['gone'] for result in results)} of {len(results)} are gone.")
+    for result in results:
+        for each in result["by_hand"]:
+            screen.line(f"  by hand: {printable(each['where'])}: {printable(each['what'])}")
+        if not result["gone"]:
+            screen.trouble(f"Nothing is known by the id {result['id']}.")
+    return FINE if all(result["gone"] for result in results) else FINDING
+
+
+def _discard_quarantined(call: Call, options: Namespace, screen: Screen) -> int:
+    given = {"reason": options.reason or ""}
+    given |= {"since": options.since.isoformat()} if options.since else {}
+    reasons, kept, size, before = _walk_quarantine(call, given, screen)
+    for reason, count in reasons.most_common():
+        screen.line(f"  {count:>7}  {printable(reason)}")
+    screen.line(f"{some(reasons.total(), 'entry', 'entries')}, {size:,} bytes.")
+    if kept:
+        screen.line(
+            f"{some(kept, 'entry stays', 'entries stay')}: a row or a lead that this version could not read. "
+            "`replay --quarantined` reads them again; by name they can be discarded."
+        )
+    if not reasons or not screen.confirmed("Discard them? This cannot be undone.", yes=options.yes):
+        screen.answer({"would_discard": dict(reasons), "kept": kept})
+        return FINE
+    # What has come since was not shown.
+    done, *_ = _walk_quarantine(call, {**given, "before": before, "yes": True}, screen)
+    screen.answer({"discarded": done.total(), "reasons": dict(done), "kept": kept})
+    screen.line(f"{done.total()} discarded.")
     return FINE
+
+
+def _walk_quarantine(call: Call, given: Mapping[str, Any], screen: Screen) -> tuple[Counter[str], int, int, str]:
+    """Go through the quarantine in calls of bounded length.
+
+    Returns how many entries have which reason, how many stay, bytes, and the time before which all of them came.
+    """
+    reasons: Counter[str] = Counter()
+    kept, size, cursor = 0, 0, ""
+    while True:
+        found = call("discard-quarantined", {**given, "cursor": cursor})
+        given = {**given, "before": found["before"]}
+        reasons.update(found["reasons"])
+        kept, size, cursor = kept + found["kept"], size + found["bytes"], found["cursor"]
+        screen.status(f"  {reasons.total():,} entries" if cursor else "")
+        if not cursor:
+            return reasons, kept, size, found["before"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from leads import transport
 from leads.errors import Misconfigured, Transient
+from leads.operate import audit
 from leads.operate.api import HEADER
 from leads.operate.operations import WrongUse
 from leads.transport import Deadline
@@ -22,7 +23,7 @@ _LOCAL = ("localhost", "127.0.0.1", "::1")
 class Remote:
     """Calls the operations of the app at `url`. Raises WrongUse for a URL that is none, or that would bare the key."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, operator: str = "") -> None:
         try:
             parts = urlsplit(url if "://" in url else f"https://{url}")
             name, port = parts.hostname, parts.port
@@ -35,7 +36,9 @@ class Remote:
         # What stands behind the host is not needed, and a pasted ?code= is not sent.
         shown = f"[{name}]" if ":" in name else name
         self._base = f"{parts.scheme}://{shown}{f':{port}' if port else ''}/api/ops/api/"
-        self._key = key
+        self._headers = {HEADER: "1"} | ({"x-functions-key": key} if key else {})
+        # A header takes Latin-1 only, so a name in other letters travels percent-encoded.
+        self._headers |= {audit.HEADER: quote(operator, safe=" ")} if operator else {}
 
     def __call__(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Perform an operation there. Raises WrongUse, or a Failure with the cause and remedy that came back."""
@@ -43,7 +46,7 @@ class Remote:
             "POST",
             f"{self._base}{name}",
             deadline=Deadline.after(SECONDS),
-            headers={HEADER: "1"} | ({"x-functions-key": self._key} if self._key else {}),
+            headers=self._headers,
             json=dict(arguments),
             limit=ANSWER_LIMIT,
         )

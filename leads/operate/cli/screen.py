@@ -49,7 +49,7 @@ class Screen:
     def answer(self, content: Mapping[str, Any]) -> None:
         """Give the answer in JSON, if it is asked for."""
         if self.as_json:
-            print(json.dumps(content, ensure_ascii=False, indent=2), file=self._out, flush=True)
+            print(escaped(content), file=self._out, flush=True)
 
     def trouble(self, cause: str, remedy: str = "") -> None:
         """Tell what went wrong, and what to do, on the error output."""
@@ -67,6 +67,11 @@ class Screen:
         except EOFError:
             return False
 
+    def status(self, text: str) -> None:
+        """Show how far long work has come: one line that changes on a terminal, nothing elsewhere. Empty ends it."""
+        if self._err.isatty() and not self.as_json:
+            print(f"\r\033[K{text}", end="", file=self._err, flush=True)
+
     def progress(self, items: Sequence[_T], what: str) -> Iterator[_T]:
         """Go through the items with a bar on a terminal, and silently elsewhere."""
         shown = self._err.isatty() and not self.as_json and len(items) > 1
@@ -81,6 +86,19 @@ class Screen:
                     file=self._err,
                     flush=True,
                 )
+
+
+def escaped(content: Mapping[str, Any]) -> str:
+    """The content as JSON in which no letter moves a terminal: what is not printable is escaped, as JSON may.
+
+    Python escapes what ASCII has of it; U+009B begins a command as well, and others turn text around.
+    """
+    text = json.dumps(content, ensure_ascii=False, indent=2)
+    return "".join(letter if letter.isprintable() or letter == "\n" else _escape(letter) for letter in text)
+
+
+def _escape(letter: str) -> str:
+    return json.dumps(letter)[1:-1]
 
 
 def printable(text: object) -> str:

@@ -1,13 +1,15 @@
 """The operators' routes: who is let in, which page answers, and the headers that keep a page to itself.
 
-`/api/ops/` asks the host's key and lets a browser in; `/api/page/` is the page itself, for browsers that were let in.
-docs/adr/0007-page.md tells why these are two. What the pages say is in `views`.
+`/api/ops/` is behind the host's key: the JSON API, and the question whether a key is right. `/api/page/` is the page
+itself, for browsers that signed in there. docs/adr/0007-page.md tells why these are two. What the pages say is in
+`views`.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,9 +19,11 @@ import azure.functions as func
 
 from leads import __version__, log
 from leads.app import App
+from leads.errors import Failure
 from leads.messages.templating import render
+from leads.operate import api, audit
+from leads.operate.page import door, views
 from leads.operate.page import session as ops_session
-from leads.operate.page import views
 from leads.operate.page.session import Session
 from leads.operate.page.views import Clock, Done, NotFound, View, Wish
 
@@ -36,6 +40,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Strict-Transport-Security": "max-age=31536000",
 }
 _POLICY = (
     "default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; form-action 'self'; base-uri 'none'; "
@@ -44,12 +49,15 @@ _POLICY = (
 
 _TRICKS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """Characters that control or reorder what stands around them. No template has one, so what has came from outside."""
+_BEYOND = re.compile(r"(?!sign-)[a-z0-9][A-Za-z0-9/.-]{0,200}(?:\?state=[a-z]{1,20})?")
+"""Addresses of the page to which signing in goes on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
     """One request, where it goes, and whose it is."""
 
+    app: App
     request: func.HttpRequest
     now: datetime
     clock: Clock
@@ -57,6 +65,7 @@ class Visit:
     """What all routes of the app begin with: `/api/`."""
     path: str
     """What follows the route's own name, without slashes around it."""
+    form: Mapping[str, str]
     session: Session | None = None
 
     @property
@@ -93,7 +102,15 @@ class Visit:
 
     def cookie(self, session: Session | None) -> str:
         """The header that begins a session in the browser, or ends it."""
-        return ops_session.set_cookie(self.request, self.home.rstrip("/"), session)
+        return ops_session.set_cookie(self.request, self.app.environ, session)
+
+    def ask_for_key(self, trouble: str = "", status: int = 403) -> func.HttpResponse:
+        """Answer with the form that lets one in. What it says first is what went wrong with the last try."""
+        query = urlsplit(self.request.url).query
+        wanted = self.form.get("to", f"{self.path}?{query}" if query else self.path)
+        to = wanted if _BEYOND.fullmatch(wanted) else ""
+        values = {"title": "A key opens this page", "trouble": trouble, "to": to}
+        return self.show(View("closed", values, status))
 
     def fail(self, status: int, title: str, cause: str = "", remedy: str = "") -> func.HttpResponse:
         """Answer with what went wrong, in words that are safe to show."""
@@ -108,17 +125,20 @@ class Visit:
 
 
 def answer(app: App, request: func.HttpRequest, now: datetime) -> func.HttpResponse:
-    """Answer a request whose key the host has checked: the JSON API, or the way in to the page."""
-    from leads.operate import api
-
+    """Answer a request whose key the host has checked: the JSON API, or whether the key is right."""
     answered: func.HttpResponse | None = api.answer(app, request, now)
     if answered is not None:
         return answered
     visit = _visit(app, request, now, "ops")
     if visit.path or request.method not in ("GET", "HEAD"):
         return visit.fail(404, "There is no such page")
+    if request.headers.get(api.HEADER) == "1":
+        return func.HttpResponse(status_code=204, headers=_HEADERS)
+    if not ops_session.is_local(request, app.environ):
+        # A key that stood in the address is in the browser's history: it opens nothing, lest somebody get used to it.
+        return visit.go("")
     try:
-        return visit.go("", visit.cookie(ops_session.begin(app.identity.key, now)))
+        return visit.go("", visit.cookie(ops_session.begin(app, now)))
     except Exception as error:  # noqa: BLE001 - whatever is broken, the operator has to learn what
         return visit.broken(error)
 
@@ -126,26 +146,54 @@ def answer(app: App, request: func.HttpRequest, now: datetime) -> func.HttpRespo
 def page(app: App, request: func.HttpRequest, now: datetime) -> func.HttpResponse:
     """Answer a request for the page, which anybody can send."""
     visit = _visit(app, request, now, "page")
+    if visit.path == "sign-in" and request.method == "POST":
+        return _sign_in(visit)
     try:
-        session = ops_session.read(request, app.identity.key, now)
+        session = ops_session.read(app, request, now)
     except Exception as error:  # noqa: BLE001 - strangers are not told what is broken
         log.event("page_failed", error=type(error).__name__)
-        return visit.fail(503, "It cannot be opened now", "Open it with the key of the function ops, and it says why.")
+        return visit.fail(503, "It cannot be opened now", "Sign in with the key of the function ops, and it says why.")
     if session is None:
-        return visit.show(View("closed", {"title": "A key opens this page"}, 403))
+        return visit.ask_for_key()
     visit = replace(visit, session=session)
     try:
-        return _let_in(app, visit, session)
+        return _let_in(visit, session)
     except NotFound as error:
         return visit.fail(404, "It is not here", str(error))
     except Exception as error:  # noqa: BLE001 - whatever is broken, the operator has to learn what
         return visit.broken(error)
 
 
-def _let_in(app: App, visit: Visit, session: Session) -> func.HttpResponse:
-    form = _form(visit.request)
-    posted = visit.request.method == "POST"
-    if posted and not session.sent(visit.request, form.get("token", "")):
+def _sign_in(visit: Visit) -> func.HttpResponse:
+    """Exchange the key in the form for a session, if the app's own route says that it is right."""
+    key, request = visit.form.get("key", "").strip(), visit.request
+    if not ops_session.is_from_here(request):
+        return visit.ask_for_key("This did not come from the form on this page.")
+    if not door.can_be_key(key):
+        return visit.ask_for_key("This cannot be a key. Copy it whole: it has 16 characters at least, and no space.")
+    try:
+        right = door.opens(request, visit.app.environ, visit.root, key)
+    except door.Busy:
+        busy = visit.ask_for_key("Another key is being looked at. Try again in some seconds.", 429)
+        busy.headers["Retry-After"] = f"{door.SECONDS:.0f}"
+        return busy
+    except Failure as failure:
+        return visit.fail(503, "The key could not be looked at", failure.cause, failure.remedy)
+    if not right:
+        return visit.ask_for_key("This key does not open the function ops.")
+    operator = audit.name(visit.form.get("operator", ""))
+    try:
+        session = ops_session.begin(visit.app, visit.now, operator)
+    except Exception as error:  # noqa: BLE001 - whatever is broken, the operator has to learn what
+        return visit.broken(error)
+    log.event("signed_in", way="key", operator=operator)
+    to = visit.form.get("to", "")
+    return visit.go(to if _BEYOND.fullmatch(to) else "", visit.cookie(session))
+
+
+def _let_in(visit: Visit, session: Session) -> func.HttpResponse:
+    app, posted = visit.app, visit.request.method == "POST"
+    if posted and not session.sent(visit.request, visit.form.get("token", "")):
         return visit.fail(
             403,
             "Nothing was changed",
@@ -153,10 +201,23 @@ def _let_in(app: App, visit: Visit, session: Session) -> func.HttpResponse:
             "Open the page again, and press the button once more.",
         )
     if posted and visit.path == "sign-out":
+        ops_session.end(app, session, visit.now)
         return visit.go("", visit.cookie(None))
-    wish = Wish(visit.path, visit.request.params, form, posted, f"{_origin(visit.request)}{visit.root}")
+    wish = Wish(visit.path, visit.request.params, visit.form, posted, f"{_origin(visit)}{visit.root}")
     found = views.answer(app, wish, visit.now, visit.clock)
+    if posted:
+        _tell(visit.path, found, session.operator)
     return visit.go(found.path) if isinstance(found, Done) else visit.show(found)
+
+
+def _tell(path: str, found: View | Done, operator: str) -> None:
+    """Log what a button did: it revealed the page that it stands on, or changed something."""
+    _, _, subject = path.partition("/")
+    if isinstance(found, Done):
+        audit.done("replay", operator, subject.removesuffix("/replay"))
+    else:
+        shown = found.values.get("leads", found.values.get("latest"))
+        audit.done("reveal", operator, subject, 1 if shown is None else len(shown))
 
 
 def _visit(app: App, request: func.HttpRequest, now: datetime, route: str) -> Visit:
@@ -164,13 +225,13 @@ def _visit(app: App, request: func.HttpRequest, now: datetime, route: str) -> Vi
     root, _, rest = urlsplit(request.url).path.partition(f"/{route}")
     path = request.route_params.get("path")
     path = unquote(rest) if path is None else path
-    return Visit(request, now, Clock.read(app.environ, now), f"{root}/", path.strip("/"))
+    return Visit(app, request, now, Clock.read(app.environ, now), f"{root}/", path.strip("/"), _form(request))
 
 
-def _origin(request: func.HttpRequest) -> str:
+def _origin(visit: Visit) -> str:
     """Where the app is. In Azure that is HTTPS, whatever the way behind its front end."""
-    scheme = "http" if ops_session.is_local(request) else "https"
-    return f"{scheme}://{urlsplit(request.url).netloc}"
+    scheme = "http" if ops_session.is_local(visit.request, visit.app.environ) else "https"
+    return f"{scheme}://{urlsplit(visit.request.url).netloc}"
 
 
 def _form(request: func.HttpRequest) -> dict[str, str]:

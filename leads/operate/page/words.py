@@ -7,16 +7,20 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from urllib.parse import quote
 
 from leads import redact
 from leads.lead import Lead, Stage, Via
-from leads.messages import languages, notification
+from leads.messages import languages, notification, plain
 from leads.messages.message import Fact
-from leads.messages.plain import block, cut, line
+from leads.messages.plain import cut
 from leads.offers import Offer, Verdict
 from leads.operate.listing import Summary
 from leads.sweep import verdict
+
+# No browser makes links of words, and an offer's id has to be as it is when it is copied.
+line, block = partial(plain.line, links=True), partial(plain.block, links=True)
 
 MESSAGE_LIMIT = 8000
 BYTES_LIMIT = 12_000

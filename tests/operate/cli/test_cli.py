@@ -27,10 +27,11 @@ from leads import transport
 from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept as intake
 from leads.lead import Stage, Via
-from leads.operate import api, listing, operations, quarantine, sample
+from leads.operate import api, audit, discard, listing, operations, quarantine, sample
 from leads.operate.cli import order
 from leads.operate.cli.remote import Remote
 from leads.operate.cli.screen import Screen, block, printable
+from leads.operate.page import session
 from leads.transport import Response
 from tests.world import FakeDestination, World, failing, post, row, world
 
@@ -250,7 +251,7 @@ def test_an_export_that_cannot_be_written_is_told(shell: Shell, tmp_path: Path) 
     assert shell.run("export", "someone@contoso.com", "--output", str(tmp_path / "no/file"))[0] == 2
     assert "cannot be written" in shell.err
     file = tmp_path / "customer.json"
-    told = {"written": str(file), "records": 1}
+    told = {"written": [str(file), str(tmp_path / "customer.html")], "records": 1}
     assert shell.json("export", "someone@contoso.com", "--output", str(file)) == (0, told)
 
 
@@ -390,14 +391,199 @@ def test_export_is_all_that_is_kept_as_json(shell: Shell, tmp_path: Path) -> Non
         intake.receive(shell.w.app, b"someone@contoso.com", shell.w.now)
     code, out = shell.run("export", "someone@contoso.com")
     assert other not in out
-    assert "1 lead of others" in shell.err
+    assert "1 lead or row of others" in shell.err
     assert code == 0
     content = json.loads(out)
     assert len(content["records"]) == 2
-    assert content["records"][0]["lead"]["contact"]["phone"] == "+16175555555"
+    assert content["records"][1]["who"]["phone"] == "+16175555555"
     file = tmp_path / "out.json"
+    file.touch(0o644)
     assert shell.run("export", "someone@contoso.com", "--output", str(file))[0] == 0
-    assert json.loads(file.read_text()) == content
+    assert json.loads(file.read_text())["records"] == content["records"]
+    page = tmp_path / "out.html"
+    assert "+16175555555" in page.read_text()
+    assert {oct(each.stat().st_mode & 0o777) for each in (file, page)} == {"0o600"}, "for nobody else, also if it was"
+
+
+def test_nothing_found_says_what_was_searched(shell: Shell) -> None:
+    accept(shell)
+    with pytest.raises(intake.NotALead):
+        intake.receive(shell.w.app, b"junk", shell.w.now)
+    shell.w.inbox.tables["MarketplaceLeads"] = [row("a", shell.w.now), row("b", shell.w.now)]
+    for command in (["forget", "ada@example.com", "--yes"], ["export", "ada@example.com"]):
+        assert shell.run(*command)[0] == 1
+        assert "Nothing is kept of this customer. Looked at 1 entries of the quarantine" in shell.err
+        assert "1 leads, 2 rows of the inbox table MarketplaceLeads" in shell.err
+
+
+@pytest.mark.parametrize("command", [["forget", "--yes"], ["export"]])
+def test_a_mistyped_address_is_wrong_use(shell: Shell, command: list[str]) -> None:
+    accept(shell)
+    code, out = shell.run(command[0], "someone@contoso,com", *command[1:])
+    assert (code, out) == (2, "")
+    assert "Give an e-mail address, a lead id" in shell.err
+    assert len(shell.w.ids()) == 1
+
+
+@pytest.mark.parametrize("letter", ["\x9b", "\x1b", "\x7f", "\u202e", "\u2066", "\u200e", "\ud83d"])
+def test_json_moves_no_terminal_either(shell: Shell, letter: str) -> None:
+    words = f"a{letter}31mb"
+    lead_id = accept(shell, description=words, odd={letter: words})
+    for command in (["show", lead_id, "--json"], ["export", "someone@contoso.com"], ["list", "--reveal", "--json"]):
+        _, out = shell.run(*command)
+        assert letter not in out
+        json.loads(out)
+    raw = json.loads(shell.json("show", lead_id)[1]["raw"])
+    assert raw["odd"] == {letter: words}, "and nothing is lost"
+
+
+# --- Discarding ------------------------------------------------------------------------------------------------------
+
+
+def junk(shell: Shell, *bodies: bytes) -> list[str]:
+    for body in bodies:
+        with pytest.raises(intake.NotALead):
+            intake.receive(shell.w.app, body, shell.w.now)
+    return [each.name for each in quarantine.quarantined(shell.w.app, None, shell.w.now)]
+
+
+def test_the_quarantine_is_discarded_after_showing_what_is_in_it(shell: Shell) -> None:
+    lead_id = accept(shell)
+    junk(shell, b"junk 1", b"junk 2", b"[]", b"x" * 300_000)
+    row_of_ours = f"{'a' * 16}"
+    intake.quarantine(shell.w.app, b"{}", Via.TABLE, "could not be read: KeyError", shell.w.now, event=row_of_ours)
+    shell.w.forward(minutes=1)
+    code, out = shell.run("discard", "--quarantined")
+    assert code == 0
+    assert "2  The body is not JSON." in out
+    assert "1  too large" in out
+    assert "4 entries, 300014 bytes".replace("300014", "300,014") in out
+    assert "1 entry stays: a row or a lead" in out
+    assert len(junk(shell)) == 5, "it asks first"
+    assert shell.json("discard", "--quarantined", "--reason", "not JSON", "--yes")[1]["discarded"] == 2
+    assert shell.json("discard", "--quarantined", "--yes")[1]["discarded"] == 2
+    (left,) = quarantine.quarantined(shell.w.app, None, shell.w.now)
+    assert left.event == row_of_ours
+    assert shell.w.ids() == [lead_id]
+
+
+def test_what_comes_after_the_question_is_not_discarded_unseen(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    junk(shell, b"junk 1")
+    shell.w.forward(minutes=1)
+
+    def asked(*_: Any, **__: Any) -> bool:
+        shell.w.forward(minutes=1)
+        junk(shell, b"a lead of somebody, with a comma missing")
+        return True
+
+    monkeypatch.setattr(Screen, "confirmed", asked)
+    assert shell.run("discard", "--quarantined")[0] == 0
+    assert [each.size for each in quarantine.quarantined(shell.w.app, None, shell.w.now)] == [40]
+
+
+def test_since_is_heeded(shell: Shell) -> None:
+    junk(shell, b"early")
+    shell.w.forward(days=2)
+    junk(shell, b"late")
+    shell.w.forward(minutes=1)
+    since = (shell.w.now - timedelta(hours=1)).isoformat()
+    assert shell.json("discard", "--quarantined", "--since", since, "--yes")[1]["discarded"] == 1
+    assert len(junk(shell)) == 1
+
+
+def test_thousands_are_discarded_in_calls_of_bounded_length(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    junk(shell, *(f"junk {number}".encode() for number in range(30)))
+    shell.w.forward(minutes=1)
+    monkeypatch.setattr(discard, "SECONDS", 0.0)
+    assert shell.json("discard", "--quarantined", "--yes")[1]["discarded"] == 30
+    assert junk(shell) == []
+
+
+def test_leads_are_discarded_by_filter_after_showing_them(shell: Shell, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    robots = [accept(shell, offerTitle="Robot", description=str(number)) for number in range(3)]
+    kept = accept(shell, offerTitle="Planner")
+    code, out = shell.run("discard", "--offer", "robot")
+    assert code == 0
+    assert all(each in out for each in robots)
+    assert kept not in out
+    assert "someone@" not in out
+    assert len(shell.w.ids()) == 4
+    assert shell.run("discard", "--offer", "robot", "--yes")[0] == 0
+    assert shell.w.ids() == [kept]
+    assert done(caplog)[-1][:3] == ("discard", "", 3)
+
+
+def test_leads_and_entries_are_discarded_by_name(shell: Shell) -> None:
+    (name,) = junk(shell, b"junk")
+    lead_id = accept(shell)
+    code, out = shell.run("discard", name, lead_id, "0" * 16, "--yes")
+    assert code == 1
+    assert "2 of 3 are gone." in out
+    assert "Nothing is known by the id 0000000000000000." in shell.err
+    assert (shell.w.ids(), junk(shell)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--yes"], ["0" * 16, "--dead"], ["someone@contoso.com", "--yes"], ["x", "--yes"]]
+)
+def test_discarding_everything_or_a_whole_customer_is_wrong_use(shell: Shell, arguments: list[str]) -> None:
+    accept(shell)
+    assert shell.run("discard", *arguments)[0] == 2
+    assert len(shell.w.ids()) == 1
+
+
+def done(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, int, str]]:
+    """What the log says that operators did."""
+    logged = [json.loads(record.getMessage()) for record in caplog.records if record.name == "leads"]
+    return [
+        (each["operation"], each["lead"], each["count"], each["operator"])
+        for each in logged
+        if each["event"] == "operation_done"
+    ]
+
+
+def test_who_looked_at_personal_data_is_logged(shell: Shell, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    lead_id = accept(shell)
+    shell.run("list")
+    shell.run("list", "--quarantined")
+    assert done(caplog) == [], "what is masked can be looked at by anybody"
+    for command in (["list", "--reveal"], ["show", lead_id], ["show", "0" * 16]):
+        shell.run(*command)
+    assert done(caplog) == [("list", "", 1, ""), ("show", lead_id, 1, "")]
+    assert "someone@" not in caplog.text
+
+
+def test_the_operators_name_travels_in_a_header(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setenv("LEADS_OPS_KEY", KEY)
+    with world() as w:
+        monkeypatch.setattr(transport, "request", lambda method, url, **asked: answer(w, method, url, **asked))
+        lead_id = intake.receive(w.app, post(), w.now).id
+        cli.main(["--url", APP, "--operator", "李明\r\nX: y", "show", lead_id])
+        monkeypatch.setenv("LEADS_OPERATOR", "Grace Hopper")
+        cli.main(["--url", APP, "show", lead_id])
+    assert [name for *_, name in done(caplog)] == ["李明 X: y", "Grace Hopper"]
+
+
+def test_everybody_is_signed_out(shell: Shell) -> None:
+    one = session.begin(shell.w.app, shell.w.now)
+    code, out = shell.run("sign-out-all")
+    assert (code, "--yes" in out) == (0, True)
+    assert session.begin(shell.w.app, shell.w.now).key == one.key, "it asks first"
+    assert shell.run("sign-out-all", "--yes")[0] == 0
+    assert session.begin(shell.w.app, shell.w.now).key != one.key
+
+
+MASKED = {"check", "checks", "health", "offers", "quarantine", "route", "select"}
+"""Operations that show nothing personal and change nothing."""
+
+
+def test_every_operation_is_logged_or_harmless() -> None:
+    assert audit.COUNTS.keys() | MASKED == operations.OPERATIONS.keys()
 
 
 def test_import_previews_then_takes(shell: Shell, tmp_path: Path) -> None:
@@ -605,6 +791,9 @@ def test_no_answer_is_larger_than_what_the_command_reads(letter: str) -> None:
             ("show", {"id": last}),
             ("show", {"id": listed[0]}),
             ("show", {"id": entry.name}),
+            ("export", {"who": "a@example.com"}),
+            ("export", {"who": entry.name}),
+            ("export", {"who": last}),
         ):
             asked = request(x_leads_request="1", path=f"api/{name}", body=json.dumps(arguments).encode())
             answered = api.answer(w.app, asked, w.now)

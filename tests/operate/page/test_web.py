@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,17 +17,18 @@ from azure.functions.http import HttpResponseConverter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leads import offers
+from leads import offers, transport
 from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept
 from leads.offers import Offer
-from leads.operate.page import views, web
+from leads.operate.page import session, views, web
 from leads.operate.page.words import bytes_text
 from leads.store.ledger import QUARANTINE, Line
 from leads.sweep import drift
+from leads.transport import Deadline, Response
 from tests.month import offered
 from tests.page import KEY, SITE, Answer, Visitor, visitor
-from tests.world import FakeDestination, World, failing, post, world
+from tests.world import NOON, FakeDestination, World, failing, post, world
 
 ADA = {
     "firstName": "Ada",
@@ -48,6 +50,11 @@ def take(world: World, **changes: Any) -> str:
     return receipt.id
 
 
+def events(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """What the app logged, but for the storage's own lines."""
+    return [json.loads(record.getMessage()) for record in caplog.records if record.name == "leads"]
+
+
 @pytest.fixture
 def quiet() -> Iterator[World]:
     with world() as made:
@@ -62,20 +69,156 @@ def busy() -> Iterator[World]:
         yield made
 
 
+class Host:
+    """What stands before the app's own route `ops`: it checks the key, as Azure does, and counts the questions."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, w: World) -> None:
+        self.w = w
+        self.asked: list[str] = []
+        self.status = 0
+        monkeypatch.setattr(transport, "request", self.answer)
+
+    def answer(self, method: str, url: str, *, headers: dict[str, str], deadline: Deadline, **_: Any) -> Response:
+        self.asked.append(url)
+        assert deadline.remaining() <= 5
+        if self.status:
+            return Response(self.status, {}, b"")
+        if headers["x-functions-key"] != KEY:
+            return Response(401, {}, b"")
+        request = func.HttpRequest(method, url, headers=headers, body=b"", route_params={"path": ""})
+        return Response(web.answer(self.w.app, request, self.w.now).status_code, {}, b"")
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch, quiet: World) -> Host:
+    quiet.app.environ = {**quiet.app.environ, "WEBSITE_HOSTNAME": "contoso.azurewebsites.net"}
+    return Host(monkeypatch, quiet)
+
+
+def sign_in(browser: Visitor, key: str = KEY, **fields: str) -> Answer:
+    return browser.ask("POST", "sign-in", urlencode({"key": key, **fields}).encode())
+
+
 class TestDoor:
-    def test_the_key_is_exchanged_for_a_session(self, quiet: World) -> None:
+    def test_the_key_is_exchanged_for_a_session(self, quiet: World, host: Host) -> None:
         browser = Visitor(quiet)
-        came = browser.ask("GET", f"/api/ops/?code={KEY}")
+        assert browser.open().status == 403
+        came = sign_in(browser)
         assert (came.status, came.headers["Location"], came.body) == (303, "/api/page/", b"")
         assert KEY not in str(came.headers)
         assert browser.open().status == 200
+        assert host.asked == ["https://contoso.azurewebsites.net/api/ops/"]
 
-    def test_the_cookie_comes_through_the_worker(self, quiet: World) -> None:
-        request = func.HttpRequest("GET", f"{SITE}/api/ops/", body=b"")
-        datum = HttpResponseConverter.encode(web.answer(quiet.app, request, quiet.now), expected_type=None)
-        cookie = datum.value["cookies"][0]["ops_session"]
+    def test_no_form_or_link_puts_the_key_into_an_address(self, quiet: World) -> None:
+        text = Visitor(quiet).open().text
+        assert '<form class="key" method="post" action="/api/page/sign-in">' in text
+        assert "code" not in re.sub("<code>.*?</code>", "", text.partition("</style>")[2])
+
+    def test_a_key_in_an_address_opens_nothing(self, quiet: World) -> None:
+        came = Visitor(quiet).ask("GET", f"/api/ops/?code={KEY}")
+        assert (came.status, came.headers["Location"]) == (303, "/api/page/")
+        assert "Set-Cookie" not in came.headers
+
+    def test_on_ones_own_machine_the_address_alone_opens_it(self, quiet: World) -> None:
+        browser = Visitor(quiet, "http://localhost:7071")
+        assert browser.open("/api/ops/").status == 200
+
+    def test_a_wrong_key_opens_nothing_and_says_so(self, quiet: World, host: Host) -> None:
+        browser = Visitor(quiet)
+        came = sign_in(browser, "another-key-of-the-app")
+        assert (came.status, browser.cookie) == (403, "")
+        assert "This key does not open the function ops." in came.read
+        assert "another-key" not in came.text
+        assert len(host.asked) == 1
+
+    @pytest.mark.parametrize(
+        "key", ["", "short", "with a space in the middle", "k" * 257, "schlüssel" * 3, "\r\nX: y" * 4]
+    )
+    def test_what_cannot_be_a_key_is_refused_without_asking(self, quiet: World, host: Host, key: str) -> None:
+        assert sign_in(Visitor(quiet), key).status == 403
+        assert host.asked == []
+
+    def test_one_question_at_a_time(self, quiet: World, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+        nested: list[Answer] = []
+
+        def slow(*given: Any, **more: Any) -> Response:
+            nested.append(sign_in(Visitor(quiet)))
+            return host.answer(*given, **more)
+
+        monkeypatch.setattr(transport, "request", slow)
+        assert sign_in(Visitor(quiet)).status == 303
+        assert nested[0].status == 429
+        assert nested[0].headers["Retry-After"] == "5"
+        assert "Try again in some seconds" in nested[0].read
+        assert len(host.asked) == 1
+        monkeypatch.setattr(transport, "request", host.answer)
+        assert sign_in(Visitor(quiet)).status == 303, "the way is free again"
+
+    @pytest.mark.parametrize("status", [200, 302, 303, 403, 404, 500])
+    def test_only_the_hosts_own_word_counts(self, quiet: World, host: Host, status: int) -> None:
+        host.status = status
+        browser = Visitor(quiet)
+        came = sign_in(browser)
+        assert (came.status, browser.cookie) == (503, "")
+        assert f"answered {status}" in came.read
+        assert "access restrictions" in came.read
+
+    def test_a_question_that_fails_does_not_block_the_next(
+        self, quiet: World, host: Host, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: Any, **__: Any) -> Response:
+            raise Transient("contoso.azurewebsites.net did not answer in time.", "Try again.")
+
+        monkeypatch.setattr(transport, "request", broken)
+        assert "did not answer in time" in sign_in(Visitor(quiet)).read
+        monkeypatch.setattr(transport, "request", host.answer)
+        assert sign_in(Visitor(quiet)).status == 303
+
+    def test_the_app_asks_itself_and_nobody_whom_the_request_names(self, quiet: World, host: Host) -> None:
+        for site in ("https://evil.example", "http://localhost:1"):
+            sign_in(Visitor(quiet, site))
+        assert set(host.asked) == {"https://contoso.azurewebsites.net/api/ops/"}
+
+    def test_without_an_address_of_its_own_it_asks_nobody(self, quiet: World, host: Host) -> None:
+        quiet.app.environ = {name: value for name, value in quiet.app.environ.items() if name != "WEBSITE_HOSTNAME"}
+        assert "WEBSITE_HOSTNAME" in sign_in(Visitor(quiet, "https://evil.example")).read
+        assert host.asked == []
+
+    def test_a_form_of_another_site_signs_nobody_in(self, quiet: World, host: Host) -> None:
+        browser = Visitor(quiet, sent={"Sec-Fetch-Site": "cross-site"})
+        assert sign_in(browser).status == 403
+        assert (browser.cookie, host.asked) == ("", [])
+
+    @pytest.mark.parametrize("path", ["leads", "leads?state=dead", f"leads/{'0' * 16}-{'1' * 16}"])
+    def test_after_signing_in_one_is_where_the_link_pointed(self, quiet: World, host: Host, path: str) -> None:
+        assert f'name="to" value="{path}"' in Visitor(quiet).open(path).text
+        assert sign_in(Visitor(quiet), to=path).headers["Location"] == f"/api/page/{path}"
+        assert host.asked
+
+    @pytest.mark.parametrize(
+        "to", ["//evil.example", "https://evil.example", "\r\nX: y", "/..//x", "sign-out", "a?b=c", "é"]
+    )
+    def test_it_leads_nowhere_else(self, quiet: World, host: Host, to: str) -> None:
+        assert sign_in(Visitor(quiet), to=to).headers["Location"] == "/api/page/"
+        assert host.asked
+
+    def test_signing_in_is_logged_with_the_name_that_was_given(
+        self, quiet: World, host: Host, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO")
+        sign_in(Visitor(quiet), operator=" Grace\n Hopper ")
+        assert host.asked
+        assert events(caplog) == [{"event": "signed_in", "way": "key", "operator": "Grace Hopper"}]
+        assert KEY not in caplog.text
+
+    def test_the_cookie_comes_through_the_worker(self, quiet: World, host: Host) -> None:
+        body = urlencode({"key": KEY}).encode()
+        request = func.HttpRequest("POST", f"{SITE}/api/page/sign-in", body=body, route_params={"path": "sign-in"})
+        datum = HttpResponseConverter.encode(web.page(quiet.app, request, quiet.now), expected_type=None)
+        assert host.asked
+        cookie = datum.value["cookies"][0]["__Host-ops_session"]
         assert {name: value for name, value in cookie.items() if value} == {
-            "path": "/api/page",
+            "path": "/",
             "max-age": "28800",
             "httponly": True,
             "secure": True,
@@ -95,7 +238,16 @@ class TestDoor:
                 assert "A key opens this page" in came.read
                 assert "Analytical" not in came.text
                 assert "Version" not in came.text
-                assert lead_id not in came.text
+                assert lead_id not in came.text.replace(f'value="{path}"', ""), "but for the address that was typed"
+
+    def test_a_stranger_is_answered_the_same_whether_there_is_such_a_lead(self, busy: World) -> None:
+        lead_id, unknown = busy.ids()[0], f"{'0' * 16}-{'1' * 16}"
+
+        def answer(each: str) -> tuple[int, str]:
+            came = Visitor(busy).open(f"leads/{each}")
+            return came.status, re.sub('nonce="[^"]*"', "", came.text).replace(each, "")
+
+        assert answer(lead_id) == answer(unknown)
 
     def test_a_session_ends(self, quiet: World) -> None:
         browser = visitor(quiet)
@@ -104,8 +256,11 @@ class TestDoor:
 
     def test_signing_out(self, quiet: World) -> None:
         browser = visitor(quiet)
+        kept = browser.cookie
         assert browser.press("Sign out").status == 403
-        assert browser.cookie == "ops_session="
+        assert browser.cookie == "__Host-ops_session="
+        browser.cookie = kept
+        assert browser.open().status == 403, "whoever has copied the cookie is out as well"
 
     def test_no_page_ever_holds_the_key(self, busy: World) -> None:
         browser = visitor(busy)
@@ -131,6 +286,7 @@ class TestHeaders:
             assert came.headers["Referrer-Policy"] == "no-referrer"
             assert came.headers["X-Content-Type-Options"] == "nosniff"
             assert came.headers["X-Frame-Options"] == "DENY"
+            assert came.headers["Strict-Transport-Security"] == "max-age=31536000"
 
     def test_the_policy_is_strict(self, busy: World) -> None:
         nonces = set()
@@ -301,6 +457,30 @@ class TestMasking:
         assert 'href="mailto:ada.lovelace@analytical.example"' in (browser.last or masked).text  # type: ignore[union-attr]
 
 
+class TestWhoLooked:
+    def test_what_is_revealed_and_replayed_is_logged(self, busy: World, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("INFO")
+        lead_id, browser = busy.ids()[0], visitor(busy)
+        browser.cookie = f"__Host-ops_session={session.begin(busy.app, busy.now, 'Grace').text}"
+        for path in ("", "leads", f"leads/{lead_id}"):
+            browser.open(path)
+            browser.press("Show personal data")
+        browser.open(f"leads/{lead_id}")
+        browser.press("Replay to chat")
+        done = [each for each in events(caplog) if each["event"] == "operation_done"]
+        assert [(each["operation"], each["lead"], each["count"], each["operator"]) for each in done] == [
+            ("reveal", "", 1, "Grace"),
+            ("reveal", "", 1, "Grace"),
+            ("reveal", lead_id, 1, "Grace"),
+            ("replay", lead_id, 1, "Grace"),
+        ]
+
+    def test_looking_at_what_is_masked_is_not_logged(self, busy: World, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("INFO")
+        visitor(busy).open("leads")
+        assert "operation_done" not in caplog.text
+
+
 class TestLists:
     def test_states(self, busy: World) -> None:
         browser = visitor(busy)
@@ -442,28 +622,32 @@ class TestTrouble:
 
     def test_operators_learn_what_is_broken(self, quiet: World, monkeypatch: pytest.MonkeyPatch) -> None:
         browser = visitor(quiet)
+        held = session.read(
+            quiet.app, func.HttpRequest("GET", SITE, headers={"Cookie": browser.cookie}, body=b""), NOON
+        )
+        monkeypatch.setattr(session, "read", lambda *_: held)
         self.break_storage(quiet, monkeypatch)
         came = browser.open()
         assert came.status == 503
         assert "Something has to be mended It failed unforeseen (ConnectionError)." in came.read
         assert "secret" not in came.text
 
-    def test_nobody_is_let_in_without_storage(self, quiet: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        browser = Visitor(quiet)
+    def test_nobody_is_let_in_without_storage(self, quiet: World, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+        browser, known = Visitor(quiet), visitor(quiet)
         self.break_storage(quiet, monkeypatch)
-        came = browser.ask("GET", "/api/ops/")
+        came = sign_in(browser)
+        assert host.asked
         assert (came.status, "Set-Cookie" in came.headers) == (503, False)
         assert "ConnectionError" in came.read
-        stranger = browser.ask("GET", "")
+        assert browser.ask("GET", "").status == 403
+        stranger = known.ask("GET", "")
         assert stranger.status == 503
         assert "ConnectionError" not in stranger.text
 
     def test_an_expected_failure_is_told_in_its_own_words(self, busy: World) -> None:
         busy.store.delete("state", "state", "id-key")
         busy.restart()
-        came = Visitor(busy).ask("GET", "/api/ops/")
-        assert came.status == 503
-        assert "The row id-key of the table state is missing" in came.read
+        assert "The row id-key of the table state is missing" in visitor(busy).open().read
 
     def test_the_page_shows_leads_of_unfinished_intake(self, quiet: World) -> None:
         quiet.app.ledger.open(Line("0" * 16 + "-" + "1" * 16, "2026/11/21/x.json", quiet.now))

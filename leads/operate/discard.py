@@ -1,0 +1,70 @@
+"""Take out what nobody needs: entries of the quarantine by the thousand, and leads or entries by name."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from leads.app import App
+from leads.operate import forget, quarantine
+from leads.store.ledger import QUARANTINE
+
+IDS_A_CALL = 100
+SECONDS = 20.0
+"""How long one call works."""
+
+
+def discard(app: App, ids: Sequence[str], now: datetime) -> list[dict[str, Any]]:
+    """Erase leads and entries of the quarantine, and say of each whether there was one and what is left `by_hand`.
+
+    Raises `leads.operate.forget.NotACustomer` for an e-mail address: a whole customer is for `forget`.
+    """
+    if any("@" in each for each in ids):
+        raise forget.NotACustomer("ids has to name leads and entries of the quarantine. `forget` takes an address.")
+    results = []
+    for each in ids:
+        told = forget.forget(app, each, now)
+        gone = bool(told["leads"] or told["quarantine"])
+        results.append({"id": each, "gone": gone, "by_hand": told["by_hand"]})
+    return results
+
+
+def quarantined(
+    app: App, *, since: datetime | None, before: datetime, reason: str, cursor: str, yes: bool
+) -> dict[str, Any]:
+    """Count a stretch of the entries from `since` on and before `before`, and with `yes` delete them.
+
+    `reason` is a part of their reason. `reasons` has how many have which; `kept` are those whose event is known: they
+    came as a row or a lead that this version could not read, so they are discarded by name only. `before`
+    and `cursor` are for the next call; `cursor` is empty at the end.
+    """
+    stop_at = time.monotonic() + SECONDS
+    reasons: Counter[str] = Counter()
+    kept = size = 0
+    following = ""
+    for name, note in app.store.blobs(QUARANTINE, "", cursor or (f"{since:%Y/%m/%d}/" if since else "")):
+        if name <= cursor or not quarantine.NAME.fullmatch(name):
+            continue
+        entry = quarantine.entry(name, note)
+        wanted = (since is None or entry.at >= since) and entry.at < before
+        if wanted and reason.casefold() in entry.reason.casefold():
+            if entry.event:
+                kept += 1
+            else:
+                reasons[entry.reason.partition(":")[0]] += 1
+                size += entry.size
+                if yes:
+                    app.store.delete_blob(QUARANTINE, name)
+        if time.monotonic() >= stop_at:
+            following = name
+            break
+    return {
+        "reasons": dict(reasons),
+        "kept": kept,
+        "bytes": size,
+        "before": before.isoformat(),
+        "cursor": following,
+    }
