@@ -99,7 +99,7 @@ class Api:
         found = self.parsed(response, doing).get("records")
         if not isinstance(found, list):
             raise self.failure(response, doing)
-        return [row for row in found if isinstance(row, dict)]
+        return [row for row in found if isinstance(row, dict) and row.get("Id")]
 
     def _once(
         self, method: str, path: str, row: Mapping[str, Any] | None, headers: Mapping[str, str], token: str
