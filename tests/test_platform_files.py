@@ -9,13 +9,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
 import pytest
 
-from leads import settings
-=======
 from leads import enabled, settings
->>>>>>> be5d1b8 (Salesforce: the page with its set-up in twelve clicks, the settings everywhere that lists them, and a test for a real org)
 from leads.transport import SEND_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -35,7 +35,7 @@ def test_every_field_that_is_written_is_named() -> None:
 
 
 def test_what_check_says_is_what_it_says() -> None:
-    code = "".join(Path(module.__file__).read_text("utf-8") for module in (checks, errors))
+    code = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (checks, errors))
     code = re.sub(r'"\s*\n\s*f?"', "", code)
     table = PAGE.split("## What `check` says")[1].split("\n## ")[0]
     cells = re.findall(r"^\| .+? \| ([a-z, -]+): (.+) \|$", table, re.MULTILINE)

@@ -94,7 +94,7 @@ def test_a_rule_is_told_in_its_own_words(org: StandIn) -> None:
     ],
 )
 def test_a_wrong_sign_in(org: StandIn, change: dict[str, str], words: str, setting: str) -> None:
-    failure = failed(org, **change)
+    failure = failed(org, None, **change)
     assert isinstance(failure, Misconfigured)
     assert words in failure.cause
     assert setting in failure.remedy

@@ -214,7 +214,7 @@ class Org:
         if isinstance(value, str) and len(value.encode("utf-16-le")) // 2 > about.length > 0:
             told = f"{name}: data value too large: {value} (max length={about.length})"
             raise _Refused(400, "STRING_TOO_LONG", told, name)
-        if about.type == "email" and value and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", value):
+        if about.type == "email" and value and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", str(value)):
             raise _Refused(400, "INVALID_EMAIL_ADDRESS", f"{name}: invalid email address: {value}", name)
         if about.restricted and value not in about.restricted:
             if name == "CountryCode":

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from leads import crm, log
 from leads.destinations.salesforce import errors
-from leads.destinations.salesforce.mapping import WHOLE, Row
+from leads.destinations.salesforce.mapping import WHOLE, Values
 from leads.transport import Response
 
 REMEMBERED = timedelta(hours=1)
@@ -33,7 +33,7 @@ def hidden(names: Iterable[str], url: str, now: datetime) -> None:
             _warn(name, "The org has no such field of Lead, or the user as whom the app works may not see it", ())
 
 
-def mended(row: Row, response: Response, extra: Collection[str], needed: Collection[str]) -> Row | None:
+def mended(row: Values, response: Response, extra: Collection[str], needed: Collection[str]) -> Values | None:
     """The row without what the answer complains about, or None where leaving fields out would not help.
 
     `extra` names the fields of SALESFORCE_FIELDS, `needed` those that are never left out.

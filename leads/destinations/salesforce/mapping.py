@@ -14,7 +14,8 @@ from leads import crm
 from leads.destinations.salesforce.settings import Settings
 from leads.lead import COUNTRIES, Lead, Stage
 
-Row = dict[str, Any]
+Values = dict[str, Any]
+"""A record's fields by name."""
 
 RATING: Mapping[Stage, str] = {
     Stage.ACTIVE: "Hot",
@@ -73,7 +74,7 @@ def key_stem(lead: Lead) -> str:
     return f"{lead.customer}-{sha256(crm.offer_key(lead).encode()).hexdigest()[:16]}-"
 
 
-def record(lead: Lead, settings: Settings, *, codes: bool) -> Row:
+def record(lead: Lead, settings: Settings, *, codes: bool) -> Values:
     """All fields of a new Lead but its key. With `codes` the org has pick-lists of countries, which go by ISO code."""
     contact = lead.contact
     texts = {
@@ -87,7 +88,7 @@ def record(lead: Lead, settings: Settings, *, codes: bool) -> Row:
         "Country": crm.country(contact.country),
         "LeadSource": SOURCE,
     }
-    row: Row = {name: fit(name, crm.line(value)) for name, value in texts.items()}
+    row: Values = {name: fit(name, crm.line(value)) for name, value in texts.items()}
     row["Company"] = row["Company"] or crm.UNKNOWN
     row["Description"] = crm.description(lead, LENGTHS["Description"])
     row["Rating"] = RATING.get(lead.stage)
@@ -107,7 +108,7 @@ def fit(name: str, value: str) -> str:
     return crm.cut(value, LENGTHS[name])
 
 
-def task(lead: Lead, who: str, settings: Settings) -> Row:
+def task(lead: Lead, who: str, settings: Settings) -> Values:
     """The completed Task that says what the customer did: everything that is known of the step, whole."""
     test = "TEST " if lead.is_test else ""
     return {
@@ -130,11 +131,13 @@ def form(lead: Lead, settings: Settings) -> dict[str, str]:
 
 
 def preview(lead: Lead, settings: Settings) -> str:
-    """What would be written for a customer who has no record yet."""
+    """What would be written, as JSON: the record where it is made, and the step on it; or the form."""
     if settings.web:
-        parts = {"Web-to-Lead": form(lead, settings)}
+        shown = {"the form of Web-to-Lead": form(lead, settings)}
     else:
-        who = "(the new lead)"
-        made = {**record(lead, settings, codes=True), settings.lead_key: key(lead)}
-        parts = {"Lead": made, "Task": task(lead, who, settings)}
-    return "\n\n".join(f"{name}\n{json.dumps(row, indent=2, ensure_ascii=False)}" for name, row in parts.items())
+        made = {**record(lead, settings, codes=False), settings.lead_key: key(lead)}
+        shown = {
+            "the lead, where there is none yet": made,
+            "the task on it": task(lead, "the lead's id", settings),
+        }
+    return json.dumps(shown, ensure_ascii=False, indent=2)

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
 from itertools import chain
-from typing import Any
 
 from leads import crm
 from leads.contract import Step
 from leads.destinations.salesforce import errors, fields, mapping, web
 from leads.destinations.salesforce.api import Api, quoted
+from leads.destinations.salesforce.mapping import Values
 from leads.destinations.salesforce.settings import Settings
 from leads.errors import Failure, Misconfigured, Rejected, Transient
 from leads.lead import Lead, State
@@ -36,7 +36,6 @@ _WANTED = ("Description", "Rating", *mapping.FILLED)
 _DUPLICATES = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
 _TIMES = 3
 """How often something that changes meanwhile is looked at again within one attempt."""
-Row = dict[str, Any]
 
 
 def record_url(lead: Lead, known: Iterable[tuple[Lead, str]], settings: Settings) -> str:
@@ -134,7 +133,7 @@ class _Visit:
             f"Give its permission set View All Records of leads ({errors.GUIDE}).",
         )
 
-    def _look(self) -> list[Row]:
+    def _look(self) -> list[Values]:
         """The leads of this customer and offer, those first that the customer's newest other steps are on."""
         key = self.settings.lead_key
         condition = f"{key} LIKE {quoted(mapping.key_stem(self.lead) + '%')}"
@@ -151,7 +150,7 @@ class _Visit:
         places = [_parse(one.remote_id)[0] for one in reversed(others) if crm.same_offer(self.lead, one.lead)]
         return list(dict.fromkeys(place for place in places if place.startswith(prefix)))[:_STEPS_KNOWN]
 
-    def _one(self, place: str) -> Row | None:
+    def _one(self, place: str) -> Values | None:
         """The Lead or Contact of this id; None where even the Recycle Bin has none."""
         if place.startswith("00Q"):
             found = self._leads(f"Id = {quoted(place)}")
@@ -160,7 +159,7 @@ class _Visit:
             found = self.api.rows(asked, "show the contact")
         return found[0] if found else None
 
-    def _leads(self, condition: str) -> list[Row]:
+    def _leads(self, condition: str) -> list[Values]:
         """The leads that meet the condition, with all fields that the org shows."""
         while True:
             self.asked = fields.present(_WANTED, self.settings.url, self.step.now)
@@ -170,7 +169,7 @@ class _Visit:
                 return self.api.rows(answer, "look for the lead")
             fields.hidden(hidden, self.settings.url, self.step.now)
 
-    def _followed(self, row: Row | None) -> Row | None:
+    def _followed(self, row: Values | None) -> Values | None:
         """The record itself, the one that it was merged into, or the contact that it became; None if deleted."""
         for _ in range(5):
             if row is None or not (row.get("IsDeleted") or row.get("IsConverted")):
@@ -180,7 +179,7 @@ class _Visit:
             row = self._one(other) if _ID.fullmatch(other) else None
         return None
 
-    def _taken(self, row: Row | None) -> str:
+    def _taken(self, row: Values | None) -> str:
         """The id of the record that takes the step, brought up to date; empty where a person deleted it."""
         for _ in range(_TIMES):
             row = self._followed(row)
@@ -192,9 +191,9 @@ class _Visit:
             row = self._one(place)
         raise Transient("The record changed each time it was to be written.", "Nothing to do: it is tried again.")
 
-    def _updated(self, row: Row) -> bool:
+    def _updated(self, row: Values) -> bool:
         """Fill what is empty and raise the rating; False where somebody changed the record since it was looked at."""
-        wanted: Row | None = self._changes(row)
+        wanted: Values | None = self._changes(row)
         while wanted:
             headers = {**_DUPLICATES, "Sforce-Auto-Assign": "FALSE", **_unless_changed(row)}
             answer = self.api.call("PATCH", f"sobjects/Lead/{row['Id']}", row=wanted, headers=headers)
@@ -205,7 +204,7 @@ class _Visit:
             wanted = self._without(wanted, answer, "fill in the lead")
         return True
 
-    def _changes(self, row: Row) -> Row:
+    def _changes(self, row: Values) -> Values:
         """What this step adds to a record that is there. A do-not-contact lead changes nothing."""
         if self.lead.do_not_contact:
             return {}
@@ -242,7 +241,7 @@ class _Visit:
         headers = {**_DUPLICATES, "Sforce-Auto-Assign": "TRUE"}
         return self._created("Lead", row, headers, self.settings.lead_key, "make the lead")
 
-    def _fresh(self) -> Row:
+    def _fresh(self) -> Values:
         """The fields of a new lead, as far as the org shows them."""
         row = mapping.record(self.lead, self.settings, codes=fields.CODE in self.asked)
         return {name: value for name, value in row.items() if name not in _WANTED or name in self.asked}
@@ -252,7 +251,7 @@ class _Visit:
         row, doing = mapping.task(self.lead, place, self.settings), "add the step to the record"
         self._created("Task", row, {}, self.settings.step_key, doing)
 
-    def _created(self, kind: str, row: Row, headers: dict[str, str], key: str, doing: str) -> str:
+    def _created(self, kind: str, row: Values, headers: dict[str, str], key: str, doing: str) -> str:
         """The id of a new record, made without the fields that the org does not take; empty where its key is taken."""
         left = row
         while True:
@@ -268,7 +267,7 @@ class _Visit:
                 )
             left = self._without(left, answer, doing)
 
-    def _without(self, row: Row, answer: Response, doing: str) -> Row:
+    def _without(self, row: Values, answer: Response, doing: str) -> Values:
         """The row without what the answer refuses. Raises the failure where that would not help."""
         needed = {*mapping.REQUIRED, "WhoId", self.settings.lead_key, self.settings.step_key}
         mended = fields.mended(row, answer, self.settings.fields.keys(), needed)
@@ -276,13 +275,13 @@ class _Visit:
             raise self.api.failure(answer, doing)
         return mended
 
-    def _generation(self, row: Row) -> int:
+    def _generation(self, row: Values) -> int:
         """Which of the customer's records this is; -1 for one whose key is another's."""
         number = str(row.get(self.settings.lead_key) or "").removeprefix(mapping.key_stem(self.lead))
         return int(number) if number.isascii() and number.isdecimal() else -1
 
 
-def _is_gone(row: Row) -> bool:
+def _is_gone(row: Values) -> bool:
     return bool(row.get("IsDeleted")) and not row.get("MasterRecordId")
 
 
@@ -292,7 +291,7 @@ def _higher(one: str, other: str) -> str:
     return max(other, one, key=lambda rating: ranks.get(rating, len(ranks)))
 
 
-def _unless_changed(row: Row) -> dict[str, str]:
+def _unless_changed(row: Values) -> dict[str, str]:
     """The condition that a person who saved since the look wins (REST API, Conditional Request Headers)."""
     try:
         changed = datetime.fromisoformat(str(row.get("LastModifiedDate")))
