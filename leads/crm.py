@@ -292,7 +292,7 @@ def _wrong(field: str, value: object, name: re.Pattern[str], fixed: Collection[s
     if not isinstance(value, str | int | float | bool | None):
         return f"{field!r} has a value that is neither text, nor a number, nor true or false."
     if isinstance(value, float) and not math.isfinite(value):
-        return f"{field!r} has a number that is none."
+        return f"{field!r} has a number that is not finite."
     if isinstance(value, str) and value.startswith(("lead.", "campaign.")) and not is_path(value):
-        return f"{field!r} names a part of the lead that there is not."
+        return f"{field!r} names a part of the lead that does not exist."
     return ""

@@ -61,7 +61,7 @@ def test_the_address_of_any_page_will_do(pasted: str, url: str) -> None:
         ({"SALESFORCE_URL": "https://me:pass@contoso.my.salesforce.com"}, "SALESFORCE_URL", "user name or a password"),
         ({"SALESFORCE_URL": "https://test.salesforce.com"}, "SALESFORCE_URL", "My Domain"),
         ({"SALESFORCE_CLIENT_ID": ""}, "SALESFORCE_CLIENT_ID", "not set"),
-        ({"SALESFORCE_CLIENT_SECRET": ""}, "SALESFORCE_CLIENT_SECRET", "Nothing proves"),
+        ({"SALESFORCE_CLIENT_SECRET": ""}, "SALESFORCE_CLIENT_SECRET", "Neither"),
         ({"SALESFORCE_PRIVATE_KEY": PEM, "SALESFORCE_USERNAME": "x"}, "SALESFORCE_CLIENT_SECRET", "Keep one"),
         (
             {"SALESFORCE_CLIENT_SECRET": "", "SALESFORCE_PRIVATE_KEY": "MIIC", "SALESFORCE_USERNAME": "x"},

@@ -16,7 +16,7 @@ from leads.transport import Deadline
 
 KEY_LENGTH = 64
 _TASK_FIELDS = ("Subject", "Description", "Status", "ActivityDate", "WhoId")
-_PERMISSION = f"Give the permission set of the user as whom the app works {{}} ({GUIDE})."
+_PERMISSION = f"Give the permission set of the app's user {{}} ({GUIDE})."
 
 
 def check(settings: Settings, deadline: Deadline) -> Iterator[Finding]:
@@ -77,7 +77,7 @@ def _leads(settings: Settings, lead: dict[str, Any]) -> Finding:
         return Finding(
             name,
             ok=False,
-            cause=f"To the user as whom the app works leads are not {', not '.join(refused)}.",
+            cause=f"The app's user may not use leads: they are not {', not '.join(refused)}.",
             remedy=_PERMISSION.format("Read, Create and Edit on Lead"),
         )
     about = lead["fields"]
@@ -91,9 +91,9 @@ def _leads(settings: Settings, lead: dict[str, Any]) -> Finding:
         return Finding(
             name,
             ok=False,
-            cause=f"The org has no {', '.join(absent)} in Lead, or the user as whom the app works may not set it. "
+            cause=f"The org has no {', '.join(absent)} in Lead, or the app's user may not set it. "
             "Leads arrive without it.",
-            remedy='Give the permission set edit of it, or leave it out by "<field>": null in SALESFORCE_FIELDS.',
+            remedy='Let the permission set edit it, or leave it out by "<field>": null in SALESFORCE_FIELDS.',
         )
     demanded = sorted(
         name
@@ -134,7 +134,7 @@ def _key(name: str, setting: str, field: str, kind: str, described: dict[str, An
         return Finding(
             name,
             ok=False,
-            cause=f"{kind} has no field {field}, or the user as whom the app works may not see it.",
+            cause=f"{kind} has no field {field}, or the app's user may not see it.",
             remedy=f"Make it as Text({KEY_LENGTH}), External ID and Unique, give the permission set read and edit of "
             f"it, or name another in {setting}.",
         )
@@ -143,7 +143,7 @@ def _key(name: str, setting: str, field: str, kind: str, described: dict[str, An
         for words, good in (
             ("not unique, so a customer can get two records", about.get("unique")),
             ("no external id, so looking for it is slow", about.get("externalId")),
-            ("not writable for the user as whom the app works", about.get("createable")),
+            ("not writable for the app's user", about.get("createable")),
             (f"shorter than {KEY_LENGTH} characters", _is_long_enough(about.get("length"))),
         )
         if not good
@@ -166,7 +166,7 @@ def _steps(_: Settings, task: dict[str, Any]) -> Finding:
     return Finding(
         "steps",
         ok=False,
-        cause=f"The user as whom the app works may not make or see tasks{what}.",
+        cause=f"The app's user may not make or see tasks{what}.",
         remedy=_PERMISSION.format("Edit Tasks, and edit of these fields"),
     )
 
@@ -177,7 +177,7 @@ def _contacts(_: Settings, contact: dict[str, Any]) -> Finding:
     return Finding(
         "contacts",
         ok=False,
-        cause="The user as whom the app works may not see contacts, so the steps of converted leads do not arrive.",
+        cause="The app's user may not see contacts, so the steps of converted leads do not arrive.",
         remedy=_PERMISSION.format("Read on Contact"),
     )
 

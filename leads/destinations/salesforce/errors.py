@@ -42,14 +42,14 @@ OF_A_FIELD = frozenset(
 
 _THROTTLED = frozenset({"REQUEST_LIMIT_EXCEEDED"})
 _TRANSIENT = frozenset({"UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "QUERY_TIMEOUT", "REQUEST_RUNNING_TOO_LONG"})
-_PERMISSIONS = f"Give the user as whom the app works the permission set with these objects and fields ({GUIDE})."
+_PERMISSIONS = f"Give the app's user the permission set with these objects and fields ({GUIDE})."
 _MISCONFIGURED = {
     "INVALID_SESSION_ID": (
         "The sign-in worked, but Salesforce does not take its token.",
         "Give the External Client App the scope api, and let its policies allow the user from any address.",
     ),
-    "INVALID_TYPE": ("The user as whom the app works may not see leads, tasks or contacts.", _PERMISSIONS),
-    "INSUFFICIENT_ACCESS": ("The user as whom the app works lacks a permission.", _PERMISSIONS),
+    "INVALID_TYPE": ("The app's user may not see leads, tasks or contacts.", _PERMISSIONS),
+    "INSUFFICIENT_ACCESS": ("The app's user lacks a permission.", _PERMISSIONS),
     "INACTIVE_OWNER_OR_USER": (
         "The record would belong to a user who is not active.",
         "Correct the lead assignment rule, or the OwnerId in SALESFORCE_FIELDS.",
@@ -61,11 +61,11 @@ _MISCONFIGURED = {
     "STORAGE_LIMIT_EXCEEDED": ("The org's data storage is full.", "Free storage in Salesforce, or buy more."),
     "DUPLICATES_DETECTED": (
         "A duplicate rule of the org blocks the lead.",
-        "Let the rule allow leads of the user as whom the app works, with or without an alert.",
+        "Let the rule allow leads of the app's user, with or without an alert.",
     ),
     "FIELD_CUSTOM_VALIDATION_EXCEPTION": (
         "A validation rule of the org refuses the record",
-        "Except the user as whom the app works from the rule, or set what it asks for by SALESFORCE_FIELDS.",
+        "Except the app's user from the rule, or set what it asks for by SALESFORCE_FIELDS.",
     ),
     "REQUIRED_FIELD_MISSING": (
         "The org demands a field that a lead does not bring",
@@ -107,7 +107,7 @@ _SIGN_IN = {
         "Upload the certificate that belongs to SALESFORCE_PRIVATE_KEY to the External Client App.",
     ),
     "user": (
-        "The user as whom the app works is not active, or there is none of this name.",
+        "The app's user is not active, or does not exist.",
         "Correct SALESFORCE_USERNAME, or activate the user.",
     ),
     "grant_type": (

@@ -30,7 +30,7 @@ def hidden(names: Iterable[str], url: str, now: datetime) -> None:
     for name in names:
         _absent[url, name] = now + REMEMBERED
         if name != CODE:
-            _warn(name, "The org has no such field of Lead, or the user as whom the app works may not see it", ())
+            _warn(name, "The org has no such field of Lead, or the app's user may not see it", ())
 
 
 def mended(row: Values, response: Response, extra: Collection[str], needed: Collection[str]) -> Values | None:

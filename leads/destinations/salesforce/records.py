@@ -129,7 +129,7 @@ class _Visit:
             if made := self._made(1 + max((self._generation(row) for row in rows), default=-1)):
                 return made, False
         raise Misconfigured(
-            "Salesforce has a lead with this customer's key, but the user as whom the app works may not see it.",
+            "Salesforce has a lead with this customer's key, but the app's user may not see it.",
             f"Give its permission set View All Records of leads ({errors.GUIDE}).",
         )
 

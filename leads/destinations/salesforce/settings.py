@@ -21,7 +21,7 @@ SETTINGS = (
         secret=True,
         own=True,
     ),
-    Setting("SALESFORCE_USERNAME", "With a private key: the user as whom the app works"),
+    Setting("SALESFORCE_USERNAME", "With a private key: the user name of the app's user"),
     Setting("SALESFORCE_API_VERSION", "The version of the REST API", "66.0"),
     Setting("SALESFORCE_LEAD_KEY", "The unique text field of Lead that holds the app's key", "MarketplaceLeadKey__c"),
     Setting("SALESFORCE_STEP_KEY", "The unique text field of Activity that holds the lead id", "MarketplaceStepKey__c"),
@@ -106,20 +106,20 @@ def _one_way_to_sign_in(reader: Reader, read: Settings) -> None:
     elif not reader.is_set("SALESFORCE_CLIENT_SECRET") and not reader.is_set("SALESFORCE_PRIVATE_KEY"):
         reader.problem(
             "SALESFORCE_CLIENT_SECRET",
-            "Nothing proves to Salesforce who asks.",
-            "Set SALESFORCE_CLIENT_SECRET to the consumer secret, or SALESFORCE_PRIVATE_KEY and SALESFORCE_USERNAME.",
+            "Neither SALESFORCE_CLIENT_SECRET nor SALESFORCE_PRIVATE_KEY is set.",
+            "Set the consumer secret, or a private key and SALESFORCE_USERNAME.",
         )
     if read.private_key and "PRIVATE KEY-----" not in read.private_key:
         reader.problem(
             "SALESFORCE_PRIVATE_KEY",
-            "It is no private key in PEM.",
+            "It has to be a private key in PEM.",
             "Paste the whole text, from -----BEGIN PRIVATE KEY----- to the END line.",
         )
     if read.private_key and not read.username:
         reader.problem(
             "SALESFORCE_USERNAME",
             "It is not set, and a private key signs in as a user.",
-            "Set it to the user name of the user as whom the app works.",
+            "Set it to the user name of the app's user.",
         )
 
 
@@ -147,7 +147,9 @@ def _version(reader: Reader) -> str:
     found = _VERSION.fullmatch(reader.text("SALESFORCE_API_VERSION", "66.0"))
     if found:
         return f"{found[1]}.0"
-    reader.problem("SALESFORCE_API_VERSION", "It is no version of the API.", "Write it as 66.0, or leave it empty.")
+    reader.problem(
+        "SALESFORCE_API_VERSION", "It has to be a version of the API.", "Write it as 66.0, or leave it empty."
+    )
     return "66.0"
 
 
@@ -156,7 +158,7 @@ def _key(reader: Reader, name: str, default: str) -> str:
     if _CUSTOM_FIELD.fullmatch(value):
         return value
     reader.problem(
-        name, "It is not the API name of a custom field.", f"Write it with its __c, or leave it empty for {default}."
+        name, "It has to be the API name of a custom field.", f"Write it with its __c, or leave it empty for {default}."
     )
     return default
 
@@ -166,7 +168,7 @@ def _oid(reader: Reader, *, web: bool) -> str:
     if value and not _OID.fullmatch(value):
         reader.problem(
             "SALESFORCE_OID",
-            "It is no organization id, which has 15 or 18 letters and digits and begins with 00D.",
+            "It has to be an organization id: 15 or 18 letters and digits that begin with 00D.",
             "Copy it from Setup > Company Information.",
         )
         return ""
