@@ -58,6 +58,16 @@ param settings = {
   EMAIL_GRAPH_CLIENT_ID: ''
   EMAIL_GRAPH_URL: ''
   EMAIL_GRAPH_AUTHORITY: ''
+
+  SALESFORCE_URL: '' // https://contoso.my.salesforce.com
+  SALESFORCE_CLIENT_ID: ''
+  SALESFORCE_USERNAME: ''
+  SALESFORCE_API_VERSION: ''
+  SALESFORCE_LEAD_KEY: ''
+  SALESFORCE_STEP_KEY: ''
+  SALESFORCE_FIELDS: ''
+  SALESFORCE_MODE: ''
+  SALESFORCE_OID: ''
 }
 
 // The secret settings that this deployment has. Take the slashes away from those you need, and give each its value once,
@@ -69,6 +79,8 @@ param secretSettings = [
   // 'EMAIL_SMTP_URL'
   // 'EMAIL_GRAPH_CLIENT_SECRET'
   // 'EMAIL_GRAPH_CERTIFICATE'
+  // 'SALESFORCE_CLIENT_SECRET'
+  // 'SALESFORCE_PRIVATE_KEY'
   // 'TEAMS_WEBHOOK_URL'
   // 'PARTNER_CENTER_CLIENT_SECRET'
   // 'PARTNER_CENTER_CERTIFICATE'
@@ -80,6 +92,8 @@ param secrets = {
   EMAIL_SMTP_URL: readEnvironmentVariable('EMAIL_SMTP_URL', '')
   EMAIL_GRAPH_CLIENT_SECRET: readEnvironmentVariable('EMAIL_GRAPH_CLIENT_SECRET', '')
   EMAIL_GRAPH_CERTIFICATE: readEnvironmentVariable('EMAIL_GRAPH_CERTIFICATE', '')
+  SALESFORCE_CLIENT_SECRET: readEnvironmentVariable('SALESFORCE_CLIENT_SECRET', '')
+  SALESFORCE_PRIVATE_KEY: readEnvironmentVariable('SALESFORCE_PRIVATE_KEY', '')
   TEAMS_WEBHOOK_URL: readEnvironmentVariable('TEAMS_WEBHOOK_URL', '')
   PARTNER_CENTER_CLIENT_SECRET: readEnvironmentVariable('PARTNER_CENTER_CLIENT_SECRET', '')
   PARTNER_CENTER_CERTIFICATE: readEnvironmentVariable('PARTNER_CENTER_CERTIFICATE', '')

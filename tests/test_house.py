@@ -24,6 +24,7 @@ FLOORS = (
     ("routes",),
     ("enabled",),
     ("destinations",),
+    ("crm",),
     ("mail", "marks"),
     ("messages",),
     ("contract",),

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.standins.dynamics import columns as real
+from leads import crm
 from leads.destinations.dynamics import mapping
 from leads.lead import Contact, Lead, Stage
 from tests.destinations.dynamics_leads import JOHN, NOW, STAGES, lead
@@ -19,7 +20,7 @@ GUID = "c94d6ac0-3a8d-58cf-9731-b82175ef1cfe"
 TEXT = st.text(st.characters(), max_size=400)
 
 
-def record(one: Lead, **extra: mapping.Constant) -> mapping.Columns:
+def record(one: Lead, **extra: crm.Constant) -> mapping.Columns:
     return mapping.record(one, 8, "", extra)
 
 
@@ -139,12 +140,12 @@ def test_long_words_of_the_customer_are_cut_at_a_word_and_stand_whole_in_the_not
     ],
 )
 def test_cut(text: str, limit: int, cut: str) -> None:
-    assert mapping.cut(text, limit) == cut
+    assert crm.cut(text, limit) == cut
 
 
 @given(TEXT, st.integers(1, 100))
 def test_cut_never_exceeds(text: str, limit: int) -> None:
-    result = mapping.cut(text, limit)
+    result = crm.cut(text, limit)
     assert utf16(result) <= limit
     assert result == text or result.endswith("…")
 
@@ -174,7 +175,7 @@ def test_a_stranger_cannot_put_markup_into_a_timeline() -> None:
     )
 )
 def test_whatever_a_lead_holds_fits_the_columns(one: Lead) -> None:
-    extra: dict[str, mapping.Constant] = {"address1_city": "lead.contact.company", "sic": None}
+    extra: dict[str, crm.Constant] = {"address1_city": "lead.contact.company", "sic": None}
     for table, row in (
         (real.LEAD, record(one, **extra)),
         (real.NOTE, mapping.note(one, GUID)),
@@ -257,7 +258,7 @@ def test_columns_of_the_setting() -> None:
     ],
 )
 def test_paths(path: str, good: bool) -> None:
-    assert mapping.is_path(path) is good
+    assert crm.is_path(path) is good
 
 
 def test_every_length_is_the_tables() -> None:

@@ -91,7 +91,7 @@ def test_the_address_of_any_page_will_do(pasted: str) -> None:
         ({"DYNAMICS_FIELDS": "[]"}, "DYNAMICS_FIELDS", "JSON object"),
         ({"DYNAMICS_FIELDS": '{"leadid": "x"}'}, "DYNAMICS_FIELDS", "leadid"),
         ({"DYNAMICS_FIELDS": '{"ownerid@odata.bind": "x"}'}, "DYNAMICS_FIELDS", "ownerid"),
-        ({"DYNAMICS_FIELDS": '{"a b": "x"}'}, "DYNAMICS_FIELDS", "name of a column"),
+        ({"DYNAMICS_FIELDS": '{"a b": "x"}'}, "DYNAMICS_FIELDS", "name of a field"),
         ({"DYNAMICS_FIELDS": '{"new_x": {"a": 1}}'}, "DYNAMICS_FIELDS", "new_x"),
         ({"DYNAMICS_FIELDS": '{"new_x": NaN}'}, "DYNAMICS_FIELDS", "new_x"),
         ({"DYNAMICS_FIELDS": '{"new_x": "lead.contact.age"}'}, "DYNAMICS_FIELDS", "part of the lead"),

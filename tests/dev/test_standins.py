@@ -16,14 +16,14 @@ import requests
 
 from dev import host, run, serving, standins
 from dev.standins import Item, page
-from leads import oauth
+from leads import enabled, oauth
 from leads.contract import Step
 from leads.reader import Reader
 from leads.transport import Deadline
 from tests import browser
 from tests.message_samples import SAMPLES, hostile_lead
 
-NAMES = [name for name in ("dynamics", "email", "teams") if standins.find(name)]
+NAMES = [name for name in enabled.names() if standins.find(name)]
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 

@@ -9,9 +9,9 @@ import re
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from leads import log
+from leads import crm, log
 from leads.destinations.dynamics import errors
-from leads.destinations.dynamics.mapping import Columns, cut
+from leads.destinations.dynamics.mapping import Columns
 from leads.transport import Response
 
 OWNER = "ownerid@odata.bind"
@@ -82,7 +82,7 @@ def _shortened(row: Columns, response: Response) -> Columns | None:
     kept = dict(row)
     for column in named:
         before = kept.pop(column)
-        after = cut(before, limit) if limit else ""
+        after = crm.cut(before, limit) if limit else ""
         if after and after != before:
             kept[column] = after
     return kept

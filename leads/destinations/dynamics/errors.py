@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
-from leads import redact
+from leads import crm
 from leads.errors import Failure, Misconfigured, Rejected, Throttled, Transient
 from leads.transport import Response
 
@@ -124,7 +124,7 @@ def is_foreign(response: Response) -> bool:
 def failure(response: Response, doing: str, where: str, now: datetime, private: Iterable[str]) -> Failure:
     """The failure that the answer to `doing` ("make the record") amounts to. `private` is what must not be shown."""
     told = code(response)
-    words = safe(message(response), private)
+    words = crm.safe(message(response), private)
     about = f"{where} refused to {doing} (HTTP {response.status}{f', {told}' if told else ''})"
     if is_throttled(response):
         return Throttled(
@@ -134,7 +134,7 @@ def failure(response: Response, doing: str, where: str, now: datetime, private: 
         )
     if told in _REJECTED:
         cause, remedy = _REJECTED[told]
-        return Rejected(_sentence(f"{about}: {cause}", words), remedy)
+        return Rejected(crm.whole_sentence(f"{about}: {cause}", words), remedy)
     if response.status == 401:
         return Misconfigured(f"{about}: {_NO_USER}", _USER)
     if response.status < 400 or is_foreign(response):
@@ -157,16 +157,11 @@ def failure(response: Response, doing: str, where: str, now: datetime, private: 
             cause = f"The application user's security role lacks the privilege {missing[0]}."
         return Misconfigured(f"{about}: {cause}", remedy)
     if response.status == 403:
-        return Misconfigured(_sentence(f"{about}: the application user may not", words), _ROLE)
+        return Misconfigured(crm.whole_sentence(f"{about}: the application user may not", words), _ROLE)
     return Rejected(
-        _sentence(f"{about}", words),
+        crm.whole_sentence(f"{about}", words),
         "Mend what it complains about, in Dynamics or in DYNAMICS_FIELDS; then replay the lead.",
     )
-
-
-def safe(text: str, private: Iterable[str]) -> str:
-    """Dataverse's words, one line of at most 300 characters, without what the customer told."""
-    return redact.safe(redact.without(text, private))
 
 
 def named_columns(response: Response, columns: Iterable[str]) -> list[str]:
@@ -180,12 +175,6 @@ def allowed_length(response: Response) -> int | None:
     """The length that a "too long" answer allows; None where it does not say."""
     found = re.search(r"maximum allowed length of '?(\d{1,9})", message(response))
     return int(found[1]) if found else None
-
-
-def _sentence(start: str, words: str) -> str:
-    """The start and Dataverse's words as a whole sentence."""
-    whole = f"{start.rstrip('.')}: {words}" if words else start
-    return whole if whole.endswith((".", "!", "?", "…")) else f"{whole}."
 
 
 def _error(response: Response) -> dict[str, object]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
 
+from leads import crm
 from leads.contract import Step
 from leads.destinations.dynamics import columns, errors, mapping
 from leads.destinations.dynamics.api import Api, is_done
@@ -37,7 +38,7 @@ Found = dict[str, Any] | None
 
 def record_id(lead: Lead, generation: int = 0) -> str:
     """The GUID of the record that the lead's customer has for its offer, in lower case."""
-    return str(uuid5(NAMESPACE, f"lead:{lead.customer}:{_offer(lead)}:{generation}"))
+    return str(uuid5(NAMESPACE, f"lead:{lead.customer}:{crm.offer_key(lead)}:{generation}"))
 
 
 def record_url(lead: Lead, known: Iterable[tuple[Lead, str]], settings: Settings) -> str:
@@ -53,7 +54,7 @@ def record_url(lead: Lead, known: Iterable[tuple[Lead, str]], settings: Settings
 def _likely_record(lead: Lead, known: Iterable[tuple[Lead, str]], settings: Settings) -> str:
     for other, remote_id in known:
         guid, todo = _parse(remote_id)
-        if guid and todo != _ASKED and (other.id == lead.id or _same_offer(lead, other)):
+        if guid and todo != _ASKED and (other.id == lead.id or crm.same_offer(lead, other)):
             return guid
     return "" if settings.match == "email" else record_id(lead)
 
@@ -66,7 +67,7 @@ def send(lead: Lead, step: Step, settings: Settings) -> str:
     """
     if not settings.url:
         raise Misconfigured("DYNAMICS_URL is not set, or is no URL.", "Set it to the environment's address.")
-    visit = _Visit(Api(settings, step.deadline, step.now, mapping.private(lead)), lead, step, settings, step.remote_id)
+    visit = _Visit(Api(settings, step.deadline, step.now, crm.private(lead)), lead, step, settings, step.remote_id)
     try:
         return visit.run()
     except Failure as failure:
@@ -160,7 +161,7 @@ class _Visit:
     def _known(self) -> list[str]:
         """The records that the customer's other steps for this offer are on, newest first."""
         others = (*self.step.earlier, *self.step.later)
-        found = [_parse(other.remote_id) for other in reversed(others) if _same_offer(self.lead, other.lead)]
+        found = [_parse(other.remote_id) for other in reversed(others) if crm.same_offer(self.lead, other.lead)]
         return list(dict.fromkeys(guid for guid, todo in found if guid and todo != _ASKED))
 
     def _look(self, guid: str) -> Found:
@@ -258,16 +259,6 @@ class _Visit:
     def _mended(self, table: str, row: mapping.Columns, response: Response) -> mapping.Columns | None:
         extra = self.settings.fields.keys() if table == "leads" else ()
         return columns.mended(row, response, extra, f"{self.settings.url}/{table}", self.step.now)
-
-
-def _offer(lead: Lead) -> str:
-    return (lead.offer or lead.offer_title).casefold().encode(errors="replace").decode()
-
-
-def _same_offer(one: Lead, other: Lead) -> bool:
-    """A lead by HTTPS has the offer's title only, one by table has its id as well."""
-    titles = (one.offer_title.casefold(), other.offer_title.casefold())
-    return _offer(one) == _offer(other) or (not (one.offer and other.offer) and titles[0] == titles[1] != "")
 
 
 def _generation(lead: Lead, guid: str) -> int:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from leads import oauth
-from leads.destinations.dynamics.mapping import Constant, is_path
+from leads import crm, oauth
+from leads.crm import Constant
 from leads.oauth import Credentials
 from leads.reader import Reader, Setting
 
@@ -106,39 +103,5 @@ def _owner(reader: Reader) -> str:
 
 
 def _fields(reader: Reader) -> Mapping[str, Constant]:
-    text = reader.text("DYNAMICS_FIELDS")
-    if not text:
-        return MappingProxyType({})
-    try:
-        parsed = json.loads(text)
-    except ValueError:
-        parsed = None
-    if not isinstance(parsed, dict):
-        reader.problem(
-            "DYNAMICS_FIELDS",
-            "It has to be a JSON object.",
-            'Write it like {"new_campaign": "campaign.utm_source"}; no extra column is written until then.',
-        )
-        return MappingProxyType({})
-    good: dict[str, Constant] = {}
-    for column, value in parsed.items():
-        cause = _wrong(column, value)
-        if cause:
-            reader.problem("DYNAMICS_FIELDS", cause, "This column is left out until it is mended.")
-        else:
-            good[column if "@" in column else column.lower()] = value
-    return MappingProxyType(good)
-
-
-def _wrong(column: str, value: object) -> str:
-    if not _COLUMN.fullmatch(column):
-        return f"{column!r} cannot be the name of a column."
-    if column.removesuffix("@odata.bind").lower() in FIXED:
-        return f"{column!r} is not for this setting: it is read-only, or the app or another setting decides it."
-    if not isinstance(value, str | int | float | bool | None):
-        return f"{column!r} has a value that is neither text, nor a number, nor true or false."
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"{column!r} has a number that is none."
-    if isinstance(value, str) and value.startswith(("lead.", "campaign.")) and not is_path(value):
-        return f"{column!r} names a part of the lead that there is not."
-    return ""
+    found = crm.further_fields(reader, "DYNAMICS_FIELDS", _COLUMN, FIXED, '{"new_campaign": "campaign.utm_source"}')
+    return {column if "@" in column else column.lower(): value for column, value in found.items()}
