@@ -18,7 +18,7 @@ from leads import log
 from leads.app import App
 from leads.intake import normalize, payload
 from leads.lead import Lead, Via
-from leads.store.ledger import ACCEPTED, BACKFILLED, GONE, QUARANTINE, RAW, Line, Seen
+from leads.store.ledger import ACCEPTED, BACKFILLED, GONE, QUARANTINE, RAW, UNREADABLE, Line, Seen
 from leads.store.rows import time_read, time_text
 
 BODY_LIMIT = 256 * 1024
@@ -109,6 +109,11 @@ def accept(
     if seen is None or (bring_in and seen.fate == BACKFILLED):
         app.ledger.keep_raw(raw, body, via, now)
         return _go_on(app, event, raw, via, body, now, now)
+    if seen.fate == UNREADABLE:
+        # Perhaps a later version can read it; if not, it is in quarantine already.
+        again = redo(app, seen.raw, now)
+        if again is not None:
+            return again
     if via != Via.TABLE:
         log.event("lead_repeated", lead=seen.lead_id or event, via=via)
     if seen.fate == ACCEPTED and _is_unfinished(app, seen.lead_id):
@@ -139,13 +144,15 @@ def _go_on(app: App, event: str, raw: str, via: Via, body: bytes, arrived_at: da
     try:
         lead = _lead(app, event, raw, via, body, arrived_at)
     except Exception as error:  # noqa: BLE001 - a bug of ours in reading must not cost the lead: its bytes are kept
-        quarantine(app, body, via, f"could not be read: {type(error).__name__}", now, event=event)
+        quarantine(app, body, via, f"could not be read: {type(error).__name__}", arrived_at, event=event)
+        # Known from now on, so that a row that is seen again each day is kept and told once.
+        app.ledger.remember(event, Seen("", raw, UNREADABLE), now)
         return Receipt(event, quarantined=True)
     line = Line(lead.id, raw, arrived_at)
     app.ledger.open(line)
     seen = app.ledger.remember(event, Seen(lead.id, raw), now)
-    if seen.fate == BACKFILLED:
-        # Only what is brought in on purpose has its bytes in raw.
+    if seen.fate in (BACKFILLED, UNREADABLE):
+        # Only what is brought in on purpose, or read again by an operator, comes so far with such an event.
         seen = app.ledger.rewrite(event, replace(seen, lead_id=lead.id, raw=raw, fate=ACCEPTED), now)
     if seen.raw != raw:
         app.store.delete_blob(RAW, raw)
@@ -214,5 +221,7 @@ def quarantine(
         "size": str(size),
         "event": event,
     }
+    # Before the bytes are there, so that no crash hides them from the sweep, which lists no other days.
+    app.ledger.change(f"quarantine:{now:%Y-%m-%d}", now)
     if app.store.put_blob(QUARANTINE, name, body, note):
         log.event("quarantined", blob=name, via=via, reason=note["reason"], size=size)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from leads import enabled, problems, transport
+from leads import enabled, transport
 from leads.app import App
 from leads.contract import Finding
 from leads.errors import Failure
@@ -19,7 +19,7 @@ from leads.intake import watch
 from leads.operate import health
 from leads.store.ledger import QUARANTINE, STATE
 from leads.store.protocol import Row
-from leads.store.rows import time_read
+from leads.sweep.configuration import configuration
 from leads.transport import Deadline
 
 SECONDS = 18.0
@@ -70,7 +70,11 @@ class Result:
 
 def parts(app: App) -> tuple[str, ...]:
     """What there is to look at, in order."""
-    return ("settings", "storage", "inbox", "runs", "function key", *app.settings.destinations)
+    try:
+        destinations = app.destinations
+    except Exception:  # noqa: BLE001 - what is wrong with the storage is told by its own part
+        destinations = app.settings.destinations
+    return ("settings", "storage", "inbox", "runs", "function key", *destinations)
 
 
 def look(app: App, part: str, now: datetime) -> Iterator[Result]:
@@ -132,12 +136,12 @@ def _tried(name: str, question: Callable[[], str | None]) -> Finding:
 
 
 def _settings(app: App, now: datetime) -> Iterator[Finding]:
-    """Every setting that is wrong, of the app and of each destination, at once."""
+    """Every setting that is wrong, of the app and of each destination, at once; then what is worth knowing."""
     del now
-    found = problems.find(app.settings, app.environ, app.destinations)
+    found = configuration(app)
     for problem in found.problems:
         yield Finding(problem.setting, ok=False, cause=problem.cause, remedy=problem.remedy)
-    for problem in found.warnings:
+    for problem in found.remarks:
         yield Finding(problem.setting, ok=True, cause=problem.cause, remedy=problem.remedy)
     if not found.problems:
         yield Finding("all settings", ok=True)
@@ -183,17 +187,15 @@ def _inbox(app: App, now: datetime) -> Iterator[Finding]:
 
 
 def _runs(app: App, now: datetime) -> Iterator[Finding]:
-    """When watch and sweep last ran, and whether leads are stuck."""
+    """When watch and sweep last ran, and whether leads are stuck. What is wrong with settings is told apart."""
     state = health.health(app, now)
-    known = {str(problem) for problem in app.settings.problems}
-    last = time_read(state["last_sweep"])
-    for text in state["reasons"] if isinstance(state["reasons"], list) else []:
-        if text not in known:
-            cause, _, remedy = str(text).partition(". ")
-            yield Finding("watch and sweep", ok=False, cause=f"{cause}." if remedy else cause, remedy=remedy)
-            known.add("")
-    if "" not in known:
-        ran = f"The last sweep ran at {last:%Y-%m-%d %H:%M} UTC; {state['open']} leads are open." if last else ""
+    settings = {(problem.cause, problem.remedy) for problem in configuration(app).problems}
+    wrong = [reason for reason in state.reasons if (reason.cause, reason.remedy) not in settings]
+    for reason in wrong:
+        yield Finding("watch and sweep", ok=False, cause=reason.cause, remedy=reason.remedy)
+    if not wrong:
+        last = state.last_sweep
+        ran = f"The last sweep ran at {last:%Y-%m-%d %H:%M} UTC; {state.open} leads are open." if last else ""
         yield Finding("watch and sweep", ok=True, cause=ran)
 
 
@@ -201,7 +203,7 @@ def _function_key(app: App, now: datetime) -> Iterator[Finding]:
     """Whether the deployed app asks for a key where leads come in."""
     del now
     site = app.environ.get("WEBSITE_HOSTNAME", "").strip()
-    if not site or site.partition(":")[0] in ("localhost", "127.0.0.1", "0.0.0.0"):  # noqa: S104 - compared, not bound
+    if not app.is_deployed:
         yield Finding("asked for", ok=True, cause="Not looked at on one machine, where keys are off unless AUTH=1.")
         return
     answer = transport.request("GET", f"https://{site}/api/leads", deadline=Deadline.after(SECONDS))
