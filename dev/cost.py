@@ -50,14 +50,14 @@ class Counts:
         return Counts(*(value * times for value in astuple(self)))
 
 
-LEAD = Counts(runs=1, tables=52, blob_writes=1)
+LEAD = Counts(runs=1, tables=46, blob_writes=1)
 """From its arrival to its last look by the sweep, without its deliveries. The way in by the table needs more operations
 (the watch sees a row again in every run of the next quarter of an hour), HTTPS has the run: the dearer of both."""
 DELIVERY = Counts(runs=1, tables=3, queue=3)
 """One attempt."""
 WATCH = Counts(runs=1, tables=6)
 """One run that finds nothing new, for one table."""
-SWEEP = Counts(runs=1, tables=20, blob_writes=2.5)
+SWEEP = Counts(runs=1, tables=6, blob_writes=0.1)
 """One run that finds nothing to do, with its share of the hourly and the daily work."""
 HOST = Counts(queue=MONTH / 2, blob_writes=MONTH / 30, blob_others=MONTH / 10)
 """One instance of the host all month, as if it looked at a queue every two seconds, and renewed its locks. An estimate:

@@ -136,6 +136,7 @@ def parser() -> argparse.ArgumentParser:
     _add_filters(made)
     made.add_argument("--quarantined", action="store_true", help="what could not be read as a lead")
     made.add_argument("--limit", type=_limit, default=50)
+    made.add_argument("--after", metavar="CURSOR", help="go on where an earlier list stopped")
     made.add_argument("--reveal", action="store_true", help="show names and addresses")
     made = command("show", look.show, "tell the whole story of a lead, with its personal data")
     made.add_argument("id", metavar="ID", help="a lead id, its second half, or the name of an entry of the quarantine")

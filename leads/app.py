@@ -19,6 +19,9 @@ from leads.store.identity import Identity
 from leads.store.ledger import Ledger
 from leads.store.protocol import Inbox, Store
 
+LOCAL_NAMES = ("", "localhost", "127.0.0.1", "0.0.0.0")  # noqa: S104 - compared, not bound
+"""Hosts in WEBSITE_HOSTNAME, without the port, that mean one machine and no deployed app."""
+
 if TYPE_CHECKING:
     from leads.routes import Decision, Routes
 
@@ -55,11 +58,6 @@ class App:
                 "LEADS_INBOX names no storage account.", "Correct it; `python -m leads check` says how."
             )
         return AzureInbox(self._account(self.settings.inbox))
-
-    @property
-    def destinations(self) -> tuple[str, ...]:
-        """The names of the destinations that leads go to."""
-        return self.settings.destinations
 
     @cached_property
     def routes(self) -> Routes:
@@ -99,6 +97,28 @@ class App:
     def ledger(self) -> Ledger:
         """What is known of each lead."""
         return Ledger(self.store)
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether this runs on Azure, and not on somebody's own machine."""
+        return self.environ.get("WEBSITE_HOSTNAME", "").strip().partition(":")[0] not in LOCAL_NAMES
+
+    @property
+    def names_destinations(self) -> bool:
+        """Whether LEADS_DESTINATIONS names anything that can be read."""
+        value = self.environ.get("LEADS_DESTINATIONS", "")
+        return bool(value.strip(" ,")) and not value.strip().startswith("@Microsoft.KeyVault(")
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """Where leads go: LEADS_DESTINATIONS, or its last good value where a deployed app has lost the setting.
+
+        A lost setting must not send leads elsewhere; it is told (`leads.sweep.configuration`). Only then this reads
+        storage.
+        """
+        if self.names_destinations or not self.is_deployed:
+            return self.settings.destinations
+        return self.ledger.last_destinations() or self.settings.destinations
 
     @cached_property
     def identity(self) -> Identity:

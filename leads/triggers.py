@@ -109,10 +109,17 @@ def answer_health(app: App, now: datetime) -> func.HttpResponse:
     try:
         state = of_app.health(app, now)
     except Exception as error:  # noqa: BLE001 - health has to answer whatever is broken
-        return _answer(
-            503, {"status": "failed", "version": __version__, "reasons": [f"storage: {type(error).__name__}"]}
-        )
-    return _answer(200 if state["status"] == "ok" else 503, state)
+        return _answer(503, {"status": "failed", "version": __version__, "reasons": [_unreadable(error)]})
+    return _answer(200 if state.status == "ok" else 503, state.as_json())
+
+
+def _unreadable(error: Exception) -> dict[str, str]:
+    """Why health could not be told. The text of an error may quote a connection string."""
+    return {
+        "cause": f"The storage does not answer ({type(error).__name__}).",
+        "remedy": "Check AzureWebJobsStorage; `python -m leads check` tells more.",
+        "setting": "AzureWebJobsStorage",
+    }
 
 
 def _answer(status: int, content: Mapping[str, object]) -> func.HttpResponse:

@@ -16,6 +16,7 @@ from leads.contract import Kind, Step
 from leads.errors import Failure
 from leads.intake import watch
 from leads.lead import Lead
+from leads.messages.alert import Alert
 from leads.reader import Reader, Setting
 from leads.settings import Settings
 from leads.store.testing import MemoryDoorbell, MemoryInbox, MemoryStore
@@ -103,6 +104,21 @@ class Noting:
 
 
 @dataclass
+class Pager(FakeDestination):
+    """A notification destination that takes alerts."""
+
+    KIND: Kind = Kind.NOTIFICATION
+    alerts: list[Alert] = field(default_factory=list)
+    refuse: Failure | None = None
+
+    def alert(self, alert: Alert, *_: object) -> None:
+        """Take an alert, unless the test wants it refused."""
+        if self.refuse:
+            raise self.refuse
+        self.alerts.append(alert)
+
+
+@dataclass
 class World:
     """An app in memory and its clock."""
 
@@ -157,7 +173,14 @@ class World:
 
     def restart(self) -> None:
         """A new process: nothing but what was stored."""
+        forget_sends()
         self.app = _app(self.app.settings, self.app.environ, self.store, self.inbox, self.bell)
+
+
+def forget_sends() -> None:
+    """A process that has just begun has sent nothing yet."""
+    delivery._sends.cache_clear()
+    delivery._noted.cache_clear()
 
 
 def _app(
@@ -180,6 +203,7 @@ def world(
     made = settings.read(environ)
     store, bell = MemoryStore(), MemoryDoorbell(now)
     inbox = MemoryInbox(clock=lambda: bell.now)
+    forget_sends()
     load, names = enabled.load, enabled.names
     enabled.load = lambda name: places[name] if name in places else places.get(name.partition(":")[0]) or load(name)  # type: ignore[assignment,return-value]
     enabled.names = lambda: (*names(), *places)  # type: ignore[assignment]
@@ -194,4 +218,16 @@ def failing(kind: type[Failure], **details: Any) -> Failure:
     return kind("It did not work.", "Mend it.", **details)
 
 
-__all__ = ["NOON", "PERSON", "FakeDestination", "Noting", "World", "failing", "post", "replace", "row", "world"]
+__all__ = [
+    "NOON",
+    "PERSON",
+    "FakeDestination",
+    "Noting",
+    "Pager",
+    "World",
+    "failing",
+    "post",
+    "replace",
+    "row",
+    "world",
+]

@@ -21,7 +21,7 @@ from leads.errors import Failure
 from leads.intake import normalize, payload, times
 from leads.intake.payload import Fields, NotALead
 from leads.lead import Lead, Via
-from leads.store.ledger import ACCEPTED, BACKFILLED, GONE, QUARANTINE, RAW, Line, Seen
+from leads.store.ledger import ACCEPTED, BACKFILLED, GONE, QUARANTINE, RAW, UNREADABLE, Line, Seen
 from leads.store.protocol import Blob
 from leads.store.rows import time_read, time_text
 
@@ -194,6 +194,11 @@ def accept(
 
 def _again(app: App, event: str, seen: Seen, via: Via, now: datetime) -> Receipt:
     """An event that is known: complete what a crash left undone."""
+    if seen.fate == UNREADABLE:
+        # Perhaps a later version can read it; if not, it is in quarantine already.
+        again = redo(app, seen.raw, now)
+        if again is not None:
+            return again
     if via != Via.TABLE and _may_log(app, "lead_repeated", now):
         log.event("lead_repeated", lead=seen.lead_id or event, via=via)
     if seen.fate == ACCEPTED and _is_unfinished(app, seen.lead_id):
@@ -236,13 +241,15 @@ def _go_on(
         lead = replace(_lead(app, event, raw, via, body, arrived_at), old=old)
     except Exception as error:  # noqa: BLE001 - a bug of ours in reading must not cost the lead: its bytes are kept
         quarantine(app, body, via, f"could not be read: {type(error).__name__}", arrived_at, event=event)
+        # Known from now on, so that a row that is seen again each day is kept and told once.
+        app.ledger.remember(event, Seen("", raw, UNREADABLE), now)
         return Receipt(event, quarantined=True)
     lead = offers.of_lead(app, lead, now)
     line = Line(lead.id, raw, arrived_at)
     app.ledger.open(line)
     seen = app.ledger.remember(event, Seen(lead.id, raw), now)
-    if seen.fate == BACKFILLED:
-        # Only what is brought in on purpose has its bytes in raw.
+    if seen.fate in (BACKFILLED, UNREADABLE):
+        # Only what is brought in on purpose, or read again by an operator, comes so far with such an event.
         seen = app.ledger.rewrite(event, replace(seen, lead_id=lead.id, raw=raw, fate=ACCEPTED), now)
     if seen.raw != raw or seen.fate == GONE:
         app.store.delete_blob(RAW, raw)
@@ -386,6 +393,8 @@ def quarantine(
         "kept": str(kept),
         "event": event,
     } | ({"waits": "true"} if waits else {})
+    # Before the bytes are there, so that no crash hides them from the sweep, which lists no other days.
+    app.ledger.change(f"quarantine:{at:%Y-%m-%d}", at)
     if app.store.put_blob(QUARANTINE, name, body, note) and _may_log(app, "quarantined", at):
         log.event("quarantined", blob=name, via=via, reason=note["reason"], size=size)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from leads import enabled, partner_center, problems, transport
+from leads import enabled, partner_center, transport
 from leads.app import App
 from leads.contract import Finding
 from leads.errors import Failure
@@ -20,8 +20,8 @@ from leads.operate import health
 from leads.reader import Reader
 from leads.store.ledger import QUARANTINE, STATE
 from leads.store.protocol import Row
-from leads.store.rows import time_read
 from leads.sweep import drift
+from leads.sweep.configuration import configuration
 from leads.transport import Deadline
 
 SECONDS = 18.0
@@ -73,7 +73,11 @@ class Result:
 def parts(app: App) -> tuple[str, ...]:
     """What there is to look at, in order."""
     market = ("partner center",) if partner_center.Settings.read(_market_reader(app)).wanted else ()
-    return ("settings", "storage", "inbox", "runs", "function key", *market, *app.settings.destinations)
+    try:
+        destinations = app.destinations
+    except Exception:  # noqa: BLE001 - what is wrong with the storage is told by its own part
+        destinations = app.settings.destinations
+    return ("settings", "storage", "inbox", "runs", "function key", *market, *destinations)
 
 
 def look(app: App, part: str, now: datetime) -> Iterator[Result]:
@@ -136,12 +140,12 @@ def _tried(name: str, question: Callable[[], str | None]) -> Finding:
 
 
 def _settings(app: App, now: datetime) -> Iterator[Finding]:
-    """Every setting that is wrong, of the app, of each destination and of Partner Center, at once."""
+    """Every setting that is wrong, at once: of the app, of each destination and of Partner Center; then remarks."""
     del now
-    found = problems.find(app.settings, app.environ, app.destinations)
+    found = configuration(app)
     for problem in found.problems:
         yield Finding(problem.setting, ok=False, cause=problem.cause, remedy=problem.remedy)
-    for problem in found.warnings:
+    for problem in found.remarks:
         yield Finding(problem.setting, ok=True, cause=problem.cause, remedy=problem.remedy)
     if not found.problems:
         yield Finding("all settings", ok=True)
@@ -191,17 +195,15 @@ def _inbox(app: App, now: datetime) -> Iterator[Finding]:
 
 
 def _runs(app: App, now: datetime) -> Iterator[Finding]:
-    """When watch and sweep last ran, and whether leads are stuck."""
+    """When watch and sweep last ran, and whether leads are stuck. What is wrong with settings is told apart."""
     state = health.health(app, now)
-    known = {str(problem) for problem in app.settings.problems}
-    last = time_read(state["last_sweep"])
-    for text in state["reasons"] if isinstance(state["reasons"], list) else []:
-        if text not in known:
-            cause, _, remedy = str(text).partition(". ")
-            yield Finding("watch and sweep", ok=False, cause=f"{cause}." if remedy else cause, remedy=remedy)
-            known.add("")
-    if "" not in known:
-        ran = f"The last sweep ran at {last:%Y-%m-%d %H:%M} UTC; {state['open']} leads are open." if last else ""
+    settings = {(problem.cause, problem.remedy) for problem in configuration(app).problems}
+    wrong = [reason for reason in state.reasons if (reason.cause, reason.remedy) not in settings]
+    for reason in wrong:
+        yield Finding("watch and sweep", ok=False, cause=reason.cause, remedy=reason.remedy)
+    if not wrong:
+        last = state.last_sweep
+        ran = f"The last sweep ran at {last:%Y-%m-%d %H:%M} UTC; {state.open} leads are open." if last else ""
         yield Finding("watch and sweep", ok=True, cause=ran)
 
 
@@ -209,7 +211,7 @@ def _function_key(app: App, now: datetime) -> Iterator[Finding]:
     """Whether the deployed app asks for a key where leads come in."""
     del now
     site = app.environ.get("WEBSITE_HOSTNAME", "").strip()
-    if not site or site.partition(":")[0] in ("localhost", "127.0.0.1", "0.0.0.0"):  # noqa: S104 - compared, not bound
+    if not app.is_deployed:
         yield Finding("asked for", ok=True, cause="Not looked at on one machine, where keys are off unless AUTH=1.")
         return
     answer = transport.request("GET", f"https://{site}/api/leads", deadline=Deadline.after(SECONDS))

@@ -1,9 +1,9 @@
-"""How many leads came on each day and where they stand, counted from the journal without reading the finished ones."""
+"""How many leads came on each day and where they stand: from what the sweep counted, and what is open and new."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -11,14 +11,19 @@ from itertools import islice
 from leads.app import App
 from leads.lead import Attempt, Outcome, State
 from leads.operate.page.chart import Day
-from leads.store.ledger import Line
-from leads.store.rows import time_read
+from leads.store.ledger import CHANGED, SWEEP, Case, DayLine, Line, worst
+from leads.sweep import days as of_days
+from leads.sweep.cycle import Cycle, figures
 
 DAYS = 30
+OPEN_LISTED = 1000
+"""Open lines that are listed: one page of storage. Where there are more, the sweep's figures say how many."""
 OPEN_READ = 100
 """Open leads that are read one by one to see where they wait; the others only count as open."""
-
-_WORST = (State.DEAD, State.OPEN, State.DELIVERED, State.SKIPPED)
+DEAD_READ = 1000
+"""Lines of dead leads that are read for the newest of each destination."""
+NEW_READ = 2000
+"""Finished leads that are counted here, of days that changed since the sweep counted them, the newest first."""
 
 
 @dataclass
@@ -44,66 +49,101 @@ class Counts:
     """Leads with a delivery that is open, as their list has them: one that the sweep has yet to close is none."""
     unread: int
     """Open leads beyond `OPEN_READ`, which no place counts."""
+    finished: of_days.Counts
+    """All finished leads of these days by destination, offer, country and stage, with the time deliveries took."""
+
+
+@dataclass
+class _Gathered:
+    days: dict[date, Counter[State]]
+    places: dict[str, Place]
 
 
 def count(app: App, now: datetime) -> Counts:
-    """Count, with one query a day and one an open lead."""
+    """Count, with a bounded number of rows however much there is."""
     first = now.date() - timedelta(days=DAYS - 1)
-    days = {first + timedelta(days=n): Counter[State]() for n in range(DAYS)}
-    places = {name: Place(name) for name in app.settings.destinations}
-    lines = list(app.ledger.open_lines())
-    opened = {line.lead_id for line in lines}
-    waiting = sum(_count_open(app, line, days, places) for line in islice(lines, OPEN_READ))
-    for line in lines[OPEN_READ:]:
-        _count_lead(days, line.arrived_at, [State.OPEN])
-    for day in days:
-        for row in app.ledger.day_lines(f"{day:%Y-%m-%d}"):
-            at = time_read(row.values.get("arrived_at"))
-            if at is None or row.key in opened:
-                continue  # A replayed lead has both lines, and the open one is the newer.
-            states = {name[3:]: State(str(value)) for name, value in row.values.items() if name.startswith("to_")}
-            _count_lead(days, at, states.values())
-            for name, state in states.items():
-                _count_delivery(places, name, state, at, row.key)
-    for place in places.values():
-        _find_trouble(app, place)
+    got = _Gathered(
+        {first + timedelta(days=n): Counter() for n in range(DAYS)}, {name: Place(name) for name in app.destinations}
+    )
+    lines = list(islice(app.ledger.open_lines(), OPEN_LISTED + 1))
+    waiting = sum(_count_open(app, line, got) for line in lines[:OPEN_READ])
+    unread = _count_unread(app, lines, got)
+    by_day = _finished(app, f"{first:%Y-%m-%d}", f"{now:%Y-%m-%d}", {line.lead_id for line in lines})
+    finished = of_days.Counts()
+    for day, counts in by_day.items():
+        finished.add(counts)
+        got.days[date.fromisoformat(day)] += counts.leads
+    for name, place in finished.places.items():
+        got.places.setdefault(name, Place(name)).states += place.states
+    for line in islice(app.ledger.dead_lines(), DEAD_READ):
+        _find_newest(line, got)
+    for shown in got.places.values():
+        _find_trouble(app, shown)
     made = tuple(
         Day(day, states[State.DELIVERED], states[State.OPEN], states[State.DEAD], states[State.SKIPPED])
-        for day, states in days.items()
+        for day, states in got.days.items()
     )
-    unread = max(0, len(lines) - OPEN_READ)
-    return Counts(made, tuple(places.values()), waiting + unread, unread)
+    return Counts(made, tuple(got.places.values()), waiting + unread, unread, finished)
 
 
-def _count_open(app: App, line: Line, days: dict[date, Counter[State]], places: dict[str, Place]) -> bool:
+def _finished(app: App, first: str, last: str, opened: set[str]) -> Mapping[str, of_days.Counts]:
+    """The counts of each day. What changed since the sweep counted it is counted here, as far as that is little."""
+    known = dict(map(of_days.read, app.ledger.day_counts(first, last)))
+    changed = (row.key.removeprefix(f"{CHANGED}day:") for row in app.ledger.changes("day:"))
+    left = NEW_READ
+    for day in sorted((day for day in changed if first <= day <= last), reverse=True):
+        lines = list(islice(app.ledger.day_lines(day), left + 1))
+        left -= len(lines)
+        if left < 0:
+            break
+        # A replayed lead has both lines, and the open one is the newer.
+        known[day] = of_days.count(line for line in lines if line.lead_id not in opened)
+    return known
+
+
+def _count_open(app: App, line: Line, got: _Gathered) -> bool:
     """Count a lead that has an open line, and say whether a delivery of it is open."""
-    case = app.ledger.case(line.lead_id)
+    case: Case | None = app.ledger.case(line.lead_id)
     deliveries = case.deliveries if case else ()
-    states = [delivery.state for delivery in deliveries] or [State.OPEN]
-    _count_lead(days, line.arrived_at, states)
+    stands = worst([delivery.state for delivery in deliveries])
+    if line.arrived_at.date() in got.days:
+        got.days[line.arrived_at.date()][stands] += 1
     for delivery in deliveries:
-        place = _count_delivery(places, delivery.destination, delivery.state, line.arrived_at, line.lead_id)
+        place = got.places.setdefault(delivery.destination, Place(delivery.destination))
+        place.states[delivery.state] += 1
+        if delivery.state == State.DEAD:
+            place.newest_dead = max(
+                place.newest_dead or (line.arrived_at, line.lead_id), (line.arrived_at, line.lead_id)
+            )
         last = delivery.last
-        if delivery.state != State.OPEN or last is None or last.outcome == Outcome.OK:
-            continue
-        if place.trouble is None or place.trouble.at < last.at:
-            place.trouble = last
-    return State.OPEN in states
+        if delivery.state == State.OPEN and last and last.outcome != Outcome.OK:
+            place.trouble = max(place.trouble or last, last, key=lambda attempt: attempt.at)
+    return not deliveries or any(delivery.state == State.OPEN for delivery in deliveries)
 
 
-def _count_lead(days: dict[date, Counter[State]], arrived_at: datetime, states: Iterable[State]) -> None:
-    """A lead stands as its worst delivery does."""
-    there = set(states)
-    if arrived_at.date() in days:
-        days[arrived_at.date()][next((state for state in _WORST if state in there), State.OPEN)] += 1
+def _count_unread(app: App, lines: Sequence[Line], got: _Gathered) -> int:
+    """Count the open leads that are not read one by one, and say how many they are."""
+    if len(lines) <= OPEN_LISTED:
+        rest = lines[OPEN_READ:]
+        by_day = Counter(line.arrived_at.date() for line in rest)
+        unread = len(rest)
+    else:
+        whole = figures(app.ledger.note(SWEEP).values.get("figures")) or Cycle("")
+        by_day = Counter({date.fromisoformat(day): n for day, n in whole.arrived.items()})
+        by_day -= Counter(line.arrived_at.date() for line in lines[:OPEN_READ])
+        # The first look at a great many may not have ended.
+        unread = max(whole.open, len(lines)) - OPEN_READ
+    for day, number in by_day.items():
+        if day in got.days:
+            got.days[day][State.OPEN] += number
+    return unread
 
 
-def _count_delivery(places: dict[str, Place], name: str, state: State, at: datetime, lead_id: str) -> Place:
-    place = places.setdefault(name, Place(name))
-    place.states[state] += 1
-    if state == State.DEAD:
-        place.newest_dead = max(place.newest_dead or (at, lead_id), (at, lead_id))
-    return place
+def _find_newest(line: DayLine, got: _Gathered) -> None:
+    for name, state in line.states.items():
+        if state == State.DEAD:
+            place = got.places.setdefault(name, Place(name))
+            place.newest_dead = max(place.newest_dead or (line.arrived_at, ""), (line.arrived_at, line.lead_id))
 
 
 def _find_trouble(app: App, place: Place) -> None:
@@ -111,6 +151,6 @@ def _find_trouble(app: App, place: Place) -> None:
     if place.newest_dead is None:
         return
     delivery = app.ledger.delivery(place.newest_dead[1], place.name)
-    last = delivery.last if delivery else None
+    last = delivery.last if delivery and delivery.state == State.DEAD else None
     if last and last.outcome != Outcome.OK and (place.trouble is None or place.trouble.at < last.at):
         place.trouble = last

@@ -2,67 +2,137 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from leads import __version__
 from leads.app import App
 from leads.errors import Misconfigured
+from leads.store.ledger import SWEEP
 from leads.store.rows import time_read
+from leads.sweep.concerns import silent_after
+from leads.sweep.configuration import configuration
+from leads.sweep.cycle import Cycle, figures
 
-SILENT = timedelta(minutes=15)
-"""How long watch and sweep may be quiet; they run each minute and every five minutes unless set otherwise."""
 SLOW = timedelta(hours=1)
 """How long a lead may be open before health says so."""
 
 
-def health(app: App, now: datetime) -> dict[str, object]:
-    """Say whether all is well, from a few stored rows.
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing that is not well. Commands stand in backquotes."""
 
-    `status` is `ok`, or `attention` with the `reasons` in whole sentences. Times are ISO 8601 or None; `last_watch` is
-    by table. `dead` counts the deliveries of the last 14 days that died; it is as old as the last sweep.
-    """
-    sweep = app.ledger.note("sweep").values
+    cause: str
+    remedy: str
+    setting: str = ""
+    """The setting that is wrong, where it is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the app is. What it counts is as old as the last whole look of the sweep at all open leads."""
+
+    reasons: tuple[Reason, ...]
+    open: int
+    """Leads with work left."""
+    oldest_open_seconds: int
+    """How long the oldest of them waits."""
+    dead: int
+    """Deliveries that died, of leads of the last 14 days."""
+    quarantined: int
+    """Entries of the quarantine."""
+    last_watch: Mapping[str, datetime | None]
+    """By table."""
+    last_sweep: datetime | None
+    version: str = field(default=__version__)
+
+    @property
+    def status(self) -> str:
+        """`ok`, or `attention` where there are reasons."""
+        return "attention" if self.reasons else "ok"
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as JSON values; times are ISO 8601 or None."""
+        return {
+            "status": self.status,
+            **asdict(self),
+            "last_watch": {table: _text(at) for table, at in self.last_watch.items()},
+            "last_sweep": _text(self.last_sweep),
+            "reasons": [asdict(reason) for reason in self.reasons],
+        }
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def health(app: App, now: datetime) -> Health:
+    """Say whether all is well: from the sweep's note, the watch's, the id key and the settings."""
+    sweep = app.ledger.note(SWEEP).values
     last_sweep = time_read(sweep.get("ran_at"))
-    oldest = time_read(sweep.get("oldest_open_at"))
-    dead, misconfigured = int(sweep.get("dead", 0)), str(sweep.get("misconfigured", ""))
+    whole = figures(sweep.get("figures")) or Cycle("")
+    oldest = time_read(whole.oldest_open_at)
+    dead, quarantined = int(sweep.get("dead", 0)), int(sweep.get("quarantined", 0))
     notes = {table: app.ledger.note(f"watch:{table.lower()}").values for table in app.settings.inbox_tables}
     watched = {table: time_read(values.get("ran_at")) for table, values in notes.items()}
     starts = [sweep.get("first_ran_at"), *(values.get("first_run_at") for values in notes.values())]
     started = min(filter(None, map(time_read, starts)), default=None)
-    reasons = [str(problem) for problem in app.settings.problems]
+    reasons = [Reason(problem.cause, problem.remedy, problem.setting) for problem in configuration(app).problems]
+    reasons += _lost_key(app)
+    reasons += _silent("The sweep", last_sweep, started, now, silent_after(app.settings.sweep_schedule))
+    for table, ran_at in watched.items():
+        reasons += _silent(f"The watch of {table}", ran_at, started, now, silent_after(app.settings.watch_schedule))
+    reasons += _stuck(whole, oldest, now)
+    reasons += _needs_a_person(dead, quarantined)
+    return Health(
+        reasons=tuple(reasons),
+        open=whole.open,
+        oldest_open_seconds=max(0, round((now - oldest).total_seconds())) if oldest else 0,
+        dead=dead,
+        quarantined=quarantined,
+        last_watch=watched,
+        last_sweep=last_sweep,
+    )
+
+
+def _lost_key(app: App) -> Iterator[Reason]:
     try:
         _ = app.identity
     except Misconfigured as failure:
-        reasons.append(f"{failure.cause} {failure.remedy}")
-    reasons += _silent("The sweep", last_sweep, started, now)
-    for table, ran_at in watched.items():
-        reasons += _silent(f"The watch of {table}", ran_at, started, now)
+        yield Reason(failure.cause, failure.remedy)
+
+
+def _silent(
+    who: str, ran_at: datetime | None, started: datetime | None, now: datetime, allowed: timedelta
+) -> Iterator[Reason]:
+    """`started` is when the app first did anything: one that has just begun is not unwell."""
+    if ran_at is None and (started is None or now - started > allowed):
+        yield Reason(f"{who} has not run yet.", "It runs within minutes after the start of the app.")
+    if ran_at is not None and now - ran_at > allowed:
+        yield Reason(f"{who} last ran at {ran_at:%Y-%m-%d %H:%M} UTC.", "See why its function fails in the logs.")
+
+
+def _stuck(whole: Cycle, oldest: datetime | None, now: datetime) -> Iterator[Reason]:
     if oldest and now - oldest > SLOW:
-        reasons.append(
-            f"The oldest open lead waits since {oldest:%Y-%m-%d %H:%M} UTC. See `python -m leads list --open`."
-        )
-    if misconfigured:
-        reasons.append(f"These destinations need a person: {misconfigured}. See `python -m leads list --open`.")
+        leads = "The one open lead waits" if whole.open == 1 else f"{whole.open} leads are open, the oldest"
+        yield Reason(f"{leads} since {oldest:%Y-%m-%d %H:%M} UTC.", "See `python -m leads list --open`.")
+    if whole.misconfigured:
+        named = ", ".join(whole.misconfigured)
+        yield Reason(f"These destinations need a person: {named}.", "See `python -m leads list --open`.")
+
+
+def _needs_a_person(dead: int, quarantined: int) -> Iterator[Reason]:
     if dead:
         what = "delivery" if dead == 1 else "deliveries"
-        died = f"{dead} {what} of the last 14 days died."
-        reasons.append(f"{died} See `python -m leads list --dead`, then `python -m leads replay --dead`.")
-    return {
-        "status": "attention" if reasons else "ok",
-        "version": __version__,
-        "open": int(sweep.get("open", 0)),
-        "oldest_open_seconds": max(0, round((now - oldest).total_seconds())) if oldest else 0,
-        "dead": dead,
-        "last_watch": {table: ran_at.isoformat() if ran_at else None for table, ran_at in watched.items()},
-        "last_sweep": last_sweep.isoformat() if last_sweep else None,
-        "reasons": reasons,
-    }
-
-
-def _silent(who: str, ran_at: datetime | None, started: datetime | None, now: datetime) -> list[str]:
-    """`started` is when the app first did anything: one that has just begun is not unwell."""
-    if ran_at is None and (started is None or now - started > SILENT):
-        return [f"{who} has not run yet. It runs within minutes after the start of the app."]
-    if ran_at is not None and now - ran_at > SILENT:
-        return [f"{who} last ran at {ran_at:%Y-%m-%d %H:%M} UTC. See why its function fails in the logs."]
-    return []
+        yield Reason(
+            f"{dead} {what} of the last 14 days died.",
+            "See `python -m leads list --dead`, then `python -m leads replay --dead`.",
+        )
+    if quarantined:
+        what = "One thing that arrived is" if quarantined == 1 else f"{quarantined} things that arrived are"
+        yield Reason(
+            f"{what} in quarantine, since no lead could be read in it.",
+            "See `python -m leads list --quarantined`; replay what is a lead.",
+        )

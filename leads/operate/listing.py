@@ -1,23 +1,36 @@
-"""Which leads there are: the newest first, out of the journal, with what each of them holds."""
+"""Which leads there are: the newest first, out of the journal, with what each of them holds.
+
+One call reads a bounded number of rows, however much there is, and says how far it looked; a cursor goes on from there.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from leads.app import App
 from leads.intake.contact import email_key
 from leads.lead import Attempt, Delivery, Lead, Outcome, State, Via
-from leads.store.ledger import Line
-from leads.store.protocol import Row
-from leads.store.rows import time_read
+from leads.store.ledger import CHANGED, COUNTED, DayLine, Line, worst
+from leads.store.rows import time_text
 
-DAYS = 31
-"""Days that are read one by one before all that is older is read at once."""
+SLICE = 5000
+"""Lines of the journal that are put in order of arrival at once: the leads of a day, as a rule all of them."""
+LINES_PER_CALL = 10_000
+"""Lines of the journal after which a call ends."""
+LEADS_PER_CALL = 500
+"""Leads that a call reads, beyond those that it gives."""
 
+_FIRST_OPEN, _OPEN, _DEAD = "first", "open", "dead"
+_END = "~"
+"""Where a partition that was looked at whole goes on: it sorts behind every lead id."""
 _CUSTOMER = re.compile(r"[0-9a-f]{16}")
+_CURSOR = re.compile(
+    r"(first|open|dead|\d{4}-\d{2}-\d{2})/([0-9a-f-]{33}|~|)/(\d{4}-\d{2}-\d{2}T[\d:.]{15}Z [0-9a-f-]{33}|)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +43,7 @@ class Summary:
     @property
     def state(self) -> State:
         """How the lead stands: as its worst delivery does. One that has no delivery yet is open."""
-        states = {delivery.state for delivery in self.deliveries}
-        worst = (state for state in (State.DEAD, State.OPEN, State.DELIVERED, State.SKIPPED) if state in states)
-        return next(worst, State.OPEN)
+        return worst([delivery.state for delivery in self.deliveries])
 
     @property
     def trouble(self) -> Attempt | None:
@@ -45,6 +56,22 @@ class Summary:
         return max(failed, key=lambda attempt: attempt.at, default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A stretch of a list."""
+
+    leads: tuple[Summary, ...]
+    cursor: str = ""
+    """Where the next call goes on; empty where there is nothing left to look at."""
+    looked_back_to: datetime | None = None
+    """Every lead that arrived since then was looked at; None where every lead was, or where they are not in order of
+    arrival beyond the first `SLICE`."""
+
+
+class WrongCursor(ValueError):
+    """The text is no cursor that a list gave."""
+
+
 Chosen = Callable[[Mapping[str, str]], bool]
 """Whether a lead is asked for, by the state of each of its deliveries; the keys are the destinations."""
 
@@ -55,20 +82,25 @@ class _Wanted:
 
     state: State | None
     offer: str | None
+    since: datetime | None
     chosen: Chosen | None
 
-    def may_be_met_by(self, row: Row) -> bool:
+    def may_be_met_by(self, line: DayLine) -> bool:
         """Whether a finished lead can be one, as far as its line tells, so that few leads are read in vain."""
-        states = {name[3:]: str(value) for name, value in row.values.items() if name.startswith("to_")}
+        states = {name: state.value for name, state in line.states.items()}
+        if self.since is not None and line.arrived_at < self.since:
+            return False
         if self.state is not None and (self.state == State.OPEN or self.state not in states.values()):
             return False
         if self.chosen and not self.chosen(states):
             return False
-        return self._is_offer(*(str(row.values.get(name, "")) for name in ("offer", "offer_id")))
+        return self._is_offer(line.offer, line.offer_title)
 
     def is_met_by(self, summary: Summary) -> bool:
         """Whether a lead is one."""
         states = {delivery.destination: delivery.state.value for delivery in summary.deliveries}
+        if self.since is not None and summary.lead.arrived_at < self.since:
+            return False
         if not self._is_offer(summary.lead.offer, summary.lead.offer_title) or (
             self.chosen and not self.chosen(states)
         ):
@@ -81,6 +113,45 @@ class _Wanted:
         return not self.offer or any(self.offer.casefold() in name.casefold() for name in names)
 
 
+@dataclass(frozen=True, slots=True)
+class _At:
+    """A place in a list: a partition of the journal, a slice of it, and the last lead of it that was looked at."""
+
+    partition: str = ""
+    """A day, `dead`, or `open` for the open leads behind the first slice of them; empty for the beginning."""
+    start: str = ""
+    """The lead id with which the slice begins, or `_END`."""
+    after: str = ""
+    """Arrival and id of the last lead."""
+
+    @classmethod
+    def read(cls, cursor: str) -> _At:
+        """The place in a cursor. Raises WrongCursor."""
+        match = _CURSOR.fullmatch(cursor)
+        if match is None:
+            raise WrongCursor("This is no cursor that a list gave.")
+        return cls(*match.groups())
+
+    def text(self) -> str:
+        """The cursor of the place; empty at the beginning."""
+        return f"{self.partition}/{self.start}/{self.after}" if self.partition else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A lead that may be asked for."""
+
+    lead_id: str
+    arrived_at: datetime
+    line: Line | None
+    """Its open line, where it has one."""
+
+    @property
+    def order(self) -> str:
+        """Text that sorts by arrival."""
+        return f"{time_text(self.arrived_at)} {self.lead_id}"
+
+
 def listing(
     app: App,
     *,
@@ -91,21 +162,22 @@ def listing(
     customer: str | None = None,
     chosen: Chosen | None = None,
     limit: int = 50,
-) -> list[Summary]:
-    """The newest leads by arrival, newest first.
+    cursor: str = "",
+) -> Listed:
+    """The newest leads by arrival, newest first, from `cursor` on, as far as one call looks.
 
     `state` is `open` or `dead` (any delivery is), `delivered` or `skipped` (the lead stands so as a whole). `offer` is
     a part of the offer's title or id, without regard to case. `customer` is an e-mail address, or the first half of a
-    lead id. `chosen` decides by where the lead's deliveries stand. Raises ValueError for another state.
+    lead id. `chosen` decides by where the lead's deliveries stand. Within a day of more than `SLICE` leads, and among
+    more than that many dead or open ones, the order is by slices. Raises ValueError for another state, and
+    WrongCursor.
     """
-    wanted = _Wanted(State(state) if state else None, offer, chosen)
-    found: list[Summary] = []
-    for summary in _customers(app, customer) if customer else _newest(app, wanted, since, now):
-        if (since is None or summary.lead.arrived_at >= since) and wanted.is_met_by(summary):
-            found.append(summary)
-            if len(found) >= limit:
-                break
-    return found
+    wanted = _Wanted(State(state) if state else None, offer, since, chosen)
+    if customer:
+        found = [summary for summary in _customers(app, customer) if wanted.is_met_by(summary)]
+        return Listed(tuple(found[:limit]), looked_back_to=found[limit].lead.arrived_at if found[limit:] else None)
+    walk = _Walk(app, wanted, now, _At.read(cursor) if cursor else _At())
+    return walk.listed(limit)
 
 
 def customer_key(app: App, customer: str) -> str:
@@ -122,33 +194,132 @@ def _customers(app: App, customer: str) -> list[Summary]:
     return sorted(found, key=lambda summary: (summary.lead.arrived_at, summary.lead.id), reverse=True)
 
 
-def _newest(app: App, wanted: _Wanted, since: datetime | None, now: datetime) -> Iterator[Summary]:
-    """Leads by arrival, newest first, without those that the journal alone shows not to be asked for."""
-    floor = now - timedelta(days=DAYS)
-    opened = {line.lead_id: line for line in app.ledger.open_lines()}
-    day = now + timedelta(days=1)
-    while day.date() >= (max(since, floor) if since else floor).date():
-        yield from _read(app, app.ledger.day_lines(f"{day:%Y-%m-%d}"), opened, wanted, f"{day:%Y-%m-%d}")
-        day -= timedelta(days=1)
-    if since is None or since < floor:
-        before = f"{day + timedelta(days=1):%Y-%m-%d}"
-        yield from _read(app, app.ledger.day_lines_before(before), opened, wanted, "")
+@dataclass
+class _Walk:
+    """Going through the journal: the newest day first, or the dead or the open ones."""
 
+    app: App
+    wanted: _Wanted
+    now: datetime
+    at: _At
+    lines: int = 0
+    """Lines read so far."""
+    opened: dict[str, Line] = field(default_factory=dict)
+    """The first slice of the open leads."""
+    more_open: str = ""
+    """Where the next slice of them begins."""
 
-def _read(app: App, rows: Iterator[Row], opened: dict[str, Line], wanted: _Wanted, day: str) -> Iterator[Summary]:
-    """The leads of one day, or with no `day` of all lines that are left."""
-    lines = {lead_id: line for lead_id, line in opened.items() if not day or f"{line.arrived_at:%Y-%m-%d}" == day}
-    for lead_id in lines:
-        del opened[lead_id]
-    arrived = {lead_id: line.arrived_at for lead_id, line in lines.items()}
-    for row in rows:
+    def listed(self, limit: int) -> Listed:
+        """Look until there are enough leads, or for as long as one call may."""
+        found: list[Summary] = []
+        read, last = 0, None
+        for at, candidate in self._candidates():
+            if candidate is None:
+                if self.lines >= LINES_PER_CALL:
+                    return Listed(tuple(found), at.text(), last)
+                continue
+            summary = self._summary(candidate)
+            read += 1
+            if summary is not None and self.wanted.is_met_by(summary):
+                if len(found) == limit:
+                    return Listed(tuple(found), self.at.text(), last)
+                found.append(summary)
+            self.at, last = at, candidate.arrived_at
+            if read >= LEADS_PER_CALL + limit:
+                return Listed(tuple(found), at.text(), last)
+        return Listed(tuple(found))
+
+    def _candidates(self) -> Iterator[tuple[_At, _Candidate | None]]:
+        """Candidates, each with its place; and with none the place of each slice that is to be read next."""
+        self._read_open()
+        begin = self.at
+        for partition in self._partitions():
+            start, after = (begin.start, begin.after) if partition == begin.partition else ("", "")
+            if start == _END:
+                continue
+            while True:
+                candidates, following = self._slice(partition, start)
+                for candidate in candidates:
+                    if not after or candidate.order < after:
+                        yield _At(partition, start, candidate.order), candidate
+                if not following:
+                    break
+                start, after = following, ""
+                yield _At(partition, start), None
+            yield _At(partition, _END), None
+
+    def _read_open(self) -> None:
+        lines = list(islice(self.app.ledger.open_lines(), SLICE + 1))
+        self.lines += len(lines)
+        if len(lines) > SLICE:
+            self.more_open = lines.pop().lead_id
+        self.opened = {line.lead_id: line for line in lines}
+
+    def _partitions(self) -> Iterator[str]:
+        """What there is to look at from the present place on."""
+        if self.at.partition != _OPEN:
+            if self.wanted.state == State.OPEN:
+                yield _FIRST_OPEN
+            elif self.wanted.state == State.DEAD:
+                yield _DEAD
+            else:
+                yield from self._days()
+        if self.more_open:
+            yield _OPEN
+
+    def _days(self) -> Iterator[str]:
+        """The days that have leads, from the newest on. Where a day is not counted yet, it is noted as changed."""
+        newest = self.at.partition or "~"
+        oldest = f"{self.wanted.since.astimezone(UTC):%Y-%m-%d}" if self.wanted.since else ""
+        near = max(oldest, f"{self.now - timedelta(days=92):%Y-%m-%d}")
+        other = {row.key.removeprefix(f"{CHANGED}day:") for row in self.app.ledger.changes("day:")}
+        other |= {line.day for line in self.opened.values()}
+        if newest >= near:
+            yield from self._known_days(near, newest, other)
+        if oldest < near:
+            before = f"{datetime.fromisoformat(near) - timedelta(days=1):%Y-%m-%d}"
+            yield from self._known_days(oldest, min(newest, before), other)
+
+    def _known_days(self, first: str, last: str, other: Iterable[str]) -> Iterator[str]:
+        counted = {row.key.removeprefix(COUNTED) for row in self.app.ledger.day_counts(first, last)}
+        self.lines += len(counted)
+        yield from sorted({day for day in {*counted, *other} if first <= day <= last}, reverse=True)
+
+    def _slice(self, partition: str, start: str) -> tuple[list[_Candidate], str]:
+        """The leads of a slice, the newest first, and where the next slice begins."""
+        following = ""
+        opened = {} if start else {each.lead_id: each for each in self.opened.values() if self._is_in(partition, each)}
+        finished: list[DayLine] = []
+        if partition == _OPEN:
+            lines = list(islice(self.app.ledger.open_lines(start or self.more_open), SLICE + 1))
+            self.lines += len(lines)
+            following = lines.pop().lead_id if len(lines) > SLICE else ""
+            opened = {line.lead_id: line for line in lines}
+        elif partition != _FIRST_OPEN:
+            ledger = self.app.ledger
+            rows = ledger.dead_lines(start) if partition == _DEAD else ledger.day_lines(partition, start)
+            finished = list(islice(rows, SLICE + 1))
+            self.lines += len(finished)
+            following = finished.pop().lead_id if len(finished) > SLICE else ""
         # A replayed lead has both lines, and the open one is the newer.
-        at = time_read(row.values.get("arrived_at"))
-        if at and row.key not in arrived and wanted.may_be_met_by(row):
-            arrived[row.key] = at
-    for lead_id, at in sorted(arrived.items(), key=lambda item: (item[1], item[0]), reverse=True):
-        case = app.ledger.case(lead_id)
+        candidates = [
+            _Candidate(line.lead_id, line.arrived_at, None)
+            for line in finished
+            if line.lead_id not in self.opened and self.wanted.may_be_met_by(line)
+        ]
+        candidates += [_Candidate(line.lead_id, line.arrived_at, line) for line in opened.values()]
+        return sorted(candidates, key=lambda each: each.order, reverse=True), following
+
+    def _is_in(self, partition: str, line: Line) -> bool:
+        return partition in (_FIRST_OPEN, _DEAD) or partition == line.day
+
+    def _summary(self, candidate: _Candidate) -> Summary | None:
+        if candidate.line is None and self.more_open and self.app.ledger.open_line(candidate.lead_id):
+            return None  # It was replayed, and comes with the open ones.
+        case = self.app.ledger.case(candidate.lead_id)
         if case:
-            yield Summary(case.lead, case.deliveries)
-        elif lead_id in lines:
-            yield Summary(Lead(Via.HTTPS, at, at, id=lead_id, raw=lines[lead_id].raw), ())
+            return Summary(case.lead, case.deliveries)
+        if candidate.line is None:
+            return None
+        at = candidate.arrived_at
+        return Summary(Lead(Via.HTTPS, at, at, id=candidate.lead_id, raw=candidate.line.raw), ())

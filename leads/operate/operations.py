@@ -14,7 +14,7 @@ from leads.app import App
 from leads.intake import accept
 from leads.lead import State
 from leads.operate import as_json, audit, health, listing, quarantine, replay, stories
-from leads.operate.listing import Chosen, Summary
+from leads.operate.listing import Chosen, Listed
 from leads.store.rows import time_read
 
 LIST_LIMIT = 200
@@ -83,30 +83,44 @@ def _state(arguments: Arguments) -> State | None:
     return State(state) if state else None
 
 
-def _found(app: App, arguments: Arguments, now: datetime, limit: int, chosen: Chosen | None = None) -> list[Summary]:
+def _found(app: App, arguments: Arguments, now: datetime, limit: int, chosen: Chosen | None = None) -> Listed:
     state = _state(arguments)
-    return listing.listing(
-        app,
-        now=now,
-        state=state,
-        offer=text(arguments, "offer") or None,
-        since=since(arguments),
-        customer=text(arguments, "customer") or None,
-        chosen=chosen,
-        limit=limit,
-    )
+    try:
+        return listing.listing(
+            app,
+            now=now,
+            state=state,
+            offer=text(arguments, "offer") or None,
+            since=since(arguments),
+            customer=text(arguments, "customer") or None,
+            chosen=chosen,
+            limit=limit,
+            cursor=text(arguments, "cursor"),
+        )
+    except listing.WrongCursor:
+        raise WrongUse("cursor has to be one that a list gave.") from None
+
+
+def _stretch(found: Listed) -> dict[str, Any]:
+    """Where a list goes on, and how far it looked."""
+    looked = found.looked_back_to
+    return {
+        "more": bool(found.cursor or looked),
+        "cursor": found.cursor,
+        "looked_back_to": looked.isoformat() if looked else "",
+    }
 
 
 def _health(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
     del arguments
-    return dict(health.health(app, now))
+    return health.health(app, now).as_json()
 
 
 def _list(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
     limit = number(arguments, "limit", 50, LIST_LIMIT)
-    found = _found(app, arguments, now, limit + 1)
+    found = _found(app, arguments, now, limit)
     revealed = flag(arguments, "reveal")
-    return {"leads": [as_json.summary(each, revealed=revealed) for each in found[:limit]], "more": len(found) > limit}
+    return {"leads": [as_json.summary(each, revealed=revealed) for each in found.leads], **_stretch(found)}
 
 
 def _quarantine(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
@@ -141,11 +155,11 @@ def _select(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
     found = _found(app, asked, now, SELECT_LIMIT, lambda states: bool(in_question(states)))
     chosen = [
         {"id": each.lead.id, "destinations": in_question({d.destination: d.state.value for d in each.deliveries})}
-        for each in reversed(found)
+        for each in reversed(found.leads)
     ]
-    if everything and any(destination not in {d.destination for d in each.deliveries} for each in found):
+    if everything and any(destination not in {d.destination for d in each.deliveries} for each in found.leads):
         replay.require(app, destination)
-    return {"leads": chosen, "more": len(found) == SELECT_LIMIT}
+    return {"leads": chosen, **_stretch(found)}
 
 
 def _replay(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:

@@ -6,12 +6,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from leads.app import App
 from leads.intake import accept, times
 from leads.lead import Via
 from leads.store.ledger import QUARANTINE
+from leads.sweep import concerns
 
+COUNTED = 1000
+"""Entries of a day that are counted outside the sweep."""
 NAME = re.compile(r"\d{4}/\d{2}/\d{2}/[0-9a-f]{64}\.bin")
 """What an entry is called."""
 
@@ -45,6 +49,21 @@ def quarantined(app: App, since: datetime | None, now: datetime) -> list[Entry]:
     return sorted(kept, key=lambda one: (one.at, one.name), reverse=True)
 
 
+def count(app: App) -> int:
+    """How many entries there are as the sweep counted them; a day on which more came is listed, to a limit."""
+    changes = app.ledger.changes("quarantine:")
+    known = concerns.counted_entries(app) if changes else {}
+    total = 0
+    for change in changes:
+        day = change.key.rpartition(":")[2]
+        values = known[day].values if day in known else {}
+        if values.get("came") == change.values["at"]:
+            total += int(values["count"])
+        else:
+            total += sum(1 for _ in islice(app.store.blobs(QUARANTINE, f"{day.replace('-', '/')}/"), COUNTED))
+    return total
+
+
 def entry(name: str, note: Mapping[str, str]) -> Entry:
     """The entry of that name, out of what was noted beside its bytes."""
     day = datetime.strptime(name[:10], "%Y/%m/%d").replace(tzinfo=UTC)
@@ -71,4 +90,6 @@ def replay_quarantined(app: App, name: str, now: datetime) -> str:
         raise accept.NotALead("There is nothing of that name in quarantine.")
     if not blob.data:
         raise accept.NotALead("Only the size of this was kept: it was empty, or larger than any lead.")
-    return accept.take_quarantined(app, blob, now).id
+    lead_id = accept.take_quarantined(app, blob, now).id
+    app.ledger.change(f"quarantine:{name[:10].replace('/', '-')}", now)
+    return lead_id

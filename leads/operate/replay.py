@@ -10,7 +10,7 @@ from leads.app import App
 from leads.delivery import is_claimed
 from leads.errors import Misconfigured
 from leads.lead import Delivery, State
-from leads.store.ledger import LEADS, Line
+from leads.store.ledger import LEADS, DayLine, Line
 from leads.store.protocol import Changed, Exists
 from leads.store.rows import delivery_row
 
@@ -36,23 +36,33 @@ def replay(app: App, lead_id: str, destination: str | None, now: datetime) -> in
         missing = False
     if not held and not missing:
         return 0
-    # Written before the deliveries are opened, for a crash between; and again after, since a sweep that read the line
-    # in between, while they still were finished, closes it by its ETag.
-    line = Line(lead_id, case.lead.raw, case.lead.arrived_at)
+    # Written before the deliveries are opened: the sweep does not close it for half an hour, and by then whatever
+    # read the lead while it still was finished has ended. Written again, since this process may have slept meanwhile.
+    line = Line(lead_id, case.lead.raw, case.lead.arrived_at, replayed_at=now)
+    app.ledger.change(f"day:{line.day}", now)
     app.ledger.open(line)
     opened = [d.destination for d in held if _reopen(app, d, now)]
     if destination is not None and missing and _add(app, lead_id, destination, now):
         opened.append(destination)
     app.ledger.open(line)
+    if any(d.state == State.DEAD for d in held):
+        _take_back(app, lead_id, now)
     for name in opened:
         log.event("replayed", lead=lead_id, destination=name)
         app.ring(lead_id, name)
     return len(opened)
 
 
+def _take_back(app: App, lead_id: str, now: datetime) -> None:
+    """What was dead is no longer, as far as it is on its way again; the sweep sets right what a crash leaves."""
+    case = app.ledger.case(lead_id)
+    if case is not None:
+        app.ledger.keep_dead(DayLine.of(case), now)
+
+
 def require(app: App, destination: str) -> None:
     """Raise Misconfigured for a destination that no lead goes to."""
-    if destination not in app.settings.destinations:
+    if destination not in app.destinations:
         raise Misconfigured(
             f"LEADS_DESTINATIONS has no {destination!r}.",
             f"Add it there first. There are {', '.join(enabled.names())}.",

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 from leads.errors import Misconfigured
-from leads.lead import Delivery, Lead, State, Via, halves
+from leads.lead import COUNTRIES, Delivery, Lead, Stage, State, Via, halves
 from leads.store.identity import Identity
 from leads.store.protocol import Changed, Exists, Row, Store, Value
 from leads.store.rows import delivery_row, is_delivery, lead_row, read_delivery, read_lead, time_read, time_text
 
 EVENTS, LEADS, JOURNAL, STATE = "events", "leads", "journal", "state"
 RAW, QUARANTINE = "raw", "quarantine"
-OPEN = "open"
-ACCEPTED, BACKFILLED, GONE = "accepted", "backfilled", "gone"
+OPEN, DEAD = "open", "dead"
+"""The partitions of the journal that are no days."""
+ACCEPTED, BACKFILLED, UNREADABLE, GONE = "accepted", "backfilled", "unreadable", "gone"
+SWEEP = "sweep"
+"""The note of the sweep."""
+CHANGED = "changed:"
+"""What the names of the rows in `state` begin with that tell the sweep what to look at; see `Ledger.change`."""
+COUNTED = "day:"
+"""What the names of the rows in `state` begin with that hold the counts of a day."""
 HISTORY_PAGE = 100
 """Rows of a customer that a delivery reads whole."""
 HISTORY_LIMIT = 1000
@@ -39,18 +48,26 @@ class Seen:
     lead_id: str
     raw: str = ""
     fate: str = ACCEPTED
-    """`accepted`; `backfilled` for a row older than the app, which became no lead; `gone` after purge or `forget`."""
+    """`accepted`; `gone` after purge or `forget`. Two became no lead: `backfilled` is a row older than the app,
+    `unreadable` is what a bug of ours keeps in quarantine."""
     etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the journal."""
+    """An open line of the journal."""
 
     lead_id: str
     raw: str
     arrived_at: datetime
+    replayed_at: datetime | None = None
+    """When a replay wrote it."""
     etag: str = ""
+
+    @property
+    def day(self) -> str:
+        """The day of arrival: `2026-11-21`."""
+        return f"{self.arrived_at:%Y-%m-%d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +84,68 @@ class History:
 
     case: Case | None
     others: tuple[Case, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DayLine:
+    """What the journal keeps of a finished lead under the day of its arrival, and of a dead one once more.
+
+    It holds no personal data. The states are JSON in one column: a property's name is an identifier on Azure, and the
+    name of a destination is none.
+    """
+
+    lead_id: str
+    raw: str
+    arrived_at: datetime
+    states: Mapping[str, State]
+    """How each delivery stands, by destination."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """From arrival to delivered, by destination; not where an operator replayed it, which is long by nature."""
+    stage: Stage = Stage.UNKNOWN
+    offer: str = ""
+    offer_title: str = ""
+    country: str = ""
+    """ISO 3166-1 alpha-2, or empty."""
+    is_test: bool = False
+
+    @classmethod
+    def of(cls, case: Case, raw: str = "") -> Self:
+        """The line of a lead as it stands."""
+        lead, country = case.lead, case.lead.contact.country
+        took = {
+            each.destination: round((each.finished_at - lead.arrived_at).total_seconds(), 3)
+            for each in case.deliveries
+            if each.state == State.DELIVERED and each.finished_at and not each.replayed
+        }
+        return cls(
+            lead_id=lead.id,
+            raw=raw or lead.raw,
+            arrived_at=lead.arrived_at,
+            states={each.destination: each.state for each in case.deliveries},
+            seconds=took,
+            stage=lead.stage,
+            offer=lead.offer[:100],
+            offer_title=lead.offer_title[:100],
+            country=country if country in COUNTRIES else "",
+            is_test=lead.is_test,
+        )
+
+    @property
+    def day(self) -> str:
+        """The day of arrival: `2026-11-21`."""
+        return f"{self.arrived_at:%Y-%m-%d}"
+
+    @property
+    def dead(self) -> int:
+        """How many of its deliveries are dead."""
+        return sum(state == State.DEAD for state in self.states.values())
+
+
+def worst(states: Iterator[State] | Sequence[State]) -> State:
+    """How a lead stands: as its worst delivery does. One that has no delivery yet is open."""
+    there = set(states)
+    order = (State.DEAD, State.OPEN, State.DELIVERED, State.SKIPPED)
+    return next((state for state in order if state in there), State.OPEN)
 
 
 class Ledger:
@@ -109,7 +188,7 @@ class Ledger:
         if row is None:
             return None
         value = row.values
-        return Seen(str(value["lead"]), str(value.get("raw", "")), str(value.get("fate", ACCEPTED)), row.etag)
+        return Seen(str(value["lead"]), str(value["raw"]), str(value["fate"]), row.etag)
 
     def remember(self, event: str, seen: Seen, now: datetime) -> Seen:
         """Note an event, once: the answer is what stands, which may be an earlier note than this one."""
@@ -185,6 +264,8 @@ class Ledger:
     def open(self, line: Line) -> None:
         """Write the open line of a lead. A line that is there gets a new ETag, so that nobody closes it meanwhile."""
         values: dict[str, Value] = {"raw": line.raw, "arrived_at": time_text(line.arrived_at), "state": OPEN}
+        if line.replayed_at is not None:
+            values["replayed_at"] = time_text(line.replayed_at)
         self.store.upsert(JOURNAL, Row(OPEN, line.lead_id, values))
 
     def open_line(self, lead_id: str) -> Line | None:
@@ -196,37 +277,81 @@ class Ledger:
         """All open lines in the order of lead ids, from `start` on."""
         return map(_line, self.store.rows(JOURNAL, OPEN, start))
 
-    def close(self, line: Line, summary: Mapping[str, Value]) -> None:
-        """Write the day line of a finished lead, then delete its open line.
+    def close(self, line: Line, finished: DayLine, now: datetime) -> None:
+        """Write the day line of a finished lead, and the one of a dead lead; then delete its open line.
 
-        Raises Changed when the open line is not the one that was read: somebody opened the lead again.
+        The day has to be noted as changed before (`change`). Raises Changed when the open line is not the one that
+        was read: somebody opened the lead again.
         """
-        day = line.arrived_at.strftime("%Y-%m-%d")
-        values = {"raw": line.raw, "arrived_at": time_text(line.arrived_at), **summary}
-        self.store.upsert(JOURNAL, Row(day, line.lead_id, values))
+        self.store.upsert(JOURNAL, _day_row(line.day, finished))
+        # Only a lead that was replayed can have a dead line of an earlier end.
+        if finished.dead or line.replayed_at is not None:
+            self.keep_dead(finished, now)
         self.store.delete(JOURNAL, OPEN, line.lead_id, line.etag)
+
+    def keep_dead(self, line: DayLine, now: datetime) -> None:
+        """Write the line of a lead with a dead delivery, or delete it where none is dead. The sweep counts again."""
+        self.change(DEAD, now)
+        if line.dead:
+            self.store.upsert(JOURNAL, _day_row(DEAD, line))
+        else:
+            self.store.delete(JOURNAL, DEAD, line.lead_id)
 
     def drop_open_line(self, lead_id: str) -> None:
         """Delete an open line that leads nowhere."""
         self.store.delete(JOURNAL, OPEN, lead_id)
 
-    def day_lines(self, day: str) -> Iterator[Row]:
-        """The finished leads that arrived on a day (`2026-11-21`)."""
-        return self.store.rows(JOURNAL, day)
+    def day_lines(self, day: str, start: str = "") -> Iterator[DayLine]:
+        """The finished leads that arrived on a day (`2026-11-21`) in the order of lead ids, from `start` on."""
+        return map(_day_line, self.store.rows(JOURNAL, day, start))
 
-    def day_lines_before(self, day: str) -> Iterator[Row]:
+    def day_lines_before(self, day: str) -> Iterator[DayLine]:
         """The finished leads that arrived before a day."""
-        return self.store.rows_before(JOURNAL, day)
+        return map(_day_line, self.store.rows_before(JOURNAL, day))
+
+    def dead_lines(self, start: str = "") -> Iterator[DayLine]:
+        """The leads with a dead delivery in the order of lead ids, from `start` on."""
+        return map(_day_line, self.store.rows(JOURNAL, DEAD, start))
 
     def leads_between(self, begin: datetime, end: datetime) -> Iterator[Lead]:
         """The leads that arrived from `begin` on and before `end`, open and finished ones."""
-        days = range((end.astimezone(UTC).date() - begin.astimezone(UTC).date()).days + 1)
-        finished = (row for day in days for row in self.day_lines(f"{begin.astimezone(UTC) + timedelta(day):%Y-%m-%d}"))
-        ids = {row.key for row in finished} | {line.lead_id for line in self.open_lines()}
+        first, last = begin.astimezone(UTC), end.astimezone(UTC)
+        days = [f"{first + timedelta(day):%Y-%m-%d}" for day in range((last.date() - first.date()).days + 1)]
+        finished = (line for day in days for line in self.day_lines(day))
+        ids = {line.lead_id for line in finished if begin <= line.arrived_at < end}
+        ids |= {line.lead_id for line in self.open_lines() if begin <= line.arrived_at < end}
         for lead_id in sorted(ids):
             case = self.case(lead_id)
             if case is not None and begin <= case.lead.arrived_at < end:
                 yield case.lead
+
+    def change(self, what: str, now: datetime) -> None:
+        """Note, before it happens, that the sweep has to look at something again.
+
+        It is `day:2026-11-21` for the finished leads of a day, `quarantine:2026-11-21` for the bytes that came into
+        quarantine on a day, and `dead` for the dead leads.
+        """
+        self.store.upsert(STATE, Row(STATE, f"{CHANGED}{what}", {"at": time_text(now)}))
+
+    def changes(self, what: str = "") -> list[Row]:
+        """What was noted by `change`, all of it or what begins so: each with the time `at` which."""
+        start = f"{CHANGED}{what}"
+        # The tilde follows whatever a name has.
+        return list(self.store.rows(STATE, STATE, start, f"{start}~"))
+
+    def unchange(self, row: Row) -> None:
+        """Take back what `changes` gave, unless it was noted again since."""
+        with contextlib.suppress(Changed):
+            self.store.delete(STATE, STATE, row.key, row.etag)
+
+    def day_counts(self, first: str = "", last: str = "~") -> list[Row]:
+        """The rows with the counts of the days from `first` to `last`, in their order; see `leads.sweep.days`."""
+        return list(self.store.rows(STATE, STATE, f"{COUNTED}{first}", f"{COUNTED}{last}~"))
+
+    def last_destinations(self) -> tuple[str, ...]:
+        """The last good value of LEADS_DESTINATIONS, as the sweep noted it; nothing before the first sweep."""
+        names = str(self.note(SWEEP).values.get("destinations", ""))
+        return tuple(filter(None, names.split(",")))
 
     def note(self, name: str) -> Row:
         """Read a row of the table `state`; an empty one without ETag where it was never written."""
@@ -255,6 +380,14 @@ class Ledger:
             return True
         return False
 
+    def end_flood(self, destination: str) -> None:
+        """Note that a flood is over."""
+        self.store.delete(STATE, STATE, f"flood:{destination}")
+
+    def keep_routes(self, text: str) -> None:
+        """Keep routes that can be read."""
+        self.store.upsert(STATE, Row(STATE, "routes", {"text": text}))
+
     def keep_raw(self, name: str, data: bytes, via: Via, arrived_at: datetime, *, old: bool = False) -> bool:
         """Write the bytes of an event once, as they arrived; False when there are some of that name.
 
@@ -278,7 +411,12 @@ class Ledger:
         for name in {raw, seen.raw if seen else ""} - {""}:
             self.store.delete_blob(RAW, name)
         for row in list(self.store.rows(LEADS, customer, event, f"{event};")):
+            if is_delivery(row) and row.values.get("state") == State.DEAD:
+                self.change(DEAD, now)
             self.store.delete(LEADS, row.partition, row.key)
+        if day:
+            self.change(f"day:{day}", now)
+        self.store.delete(JOURNAL, DEAD, lead_id)
         self.store.delete(JOURNAL, OPEN, lead_id)
         if day:
             self.store.delete(JOURNAL, day, lead_id)
@@ -299,7 +437,45 @@ def _cases(rows: Iterable[Row]) -> dict[str, Case]:
 
 
 def _line(row: Row) -> Line:
-    arrived_at = time_read(row.values.get("arrived_at"))
+    values = row.values
+    return Line(row.key, str(values["raw"]), _arrival(row), time_read(values.get("replayed_at")), row.etag)
+
+
+def _day_row(partition: str, line: DayLine) -> Row:
+    values: dict[str, Value] = {
+        "raw": line.raw,
+        "arrived_at": time_text(line.arrived_at),
+        "states": json.dumps(dict(line.states)),
+        "seconds": json.dumps(dict(line.seconds)),
+        "stage": line.stage,
+        "offer": line.offer,
+        "offer_title": line.offer_title,
+        "country": line.country,
+        "is_test": line.is_test,
+    }
+    return Row(partition, line.lead_id, values)
+
+
+def _day_line(row: Row) -> DayLine:
+    values = row.values
+    stage = str(values["stage"])
+    return DayLine(
+        lead_id=row.key,
+        raw=str(values["raw"]),
+        arrived_at=_arrival(row),
+        states={name: State(state) for name, state in json.loads(str(values["states"])).items()},
+        seconds=json.loads(str(values["seconds"])),
+        # A later version may know more stages; after a rollback they mean nothing.
+        stage=Stage(stage) if stage in set(Stage) else Stage.UNKNOWN,
+        offer=str(values["offer"]),
+        offer_title=str(values["offer_title"]),
+        country=str(values["country"]),
+        is_test=values["is_test"] is True,
+    )
+
+
+def _arrival(row: Row) -> datetime:
+    arrived_at = time_read(row.values["arrived_at"])
     if arrived_at is None:
         raise ValueError("A line of the journal has no time of arrival.")
-    return Line(row.key, str(row.values.get("raw", "")), arrived_at, row.etag)
+    return arrived_at

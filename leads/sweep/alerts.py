@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from leads import enabled, log
+from leads import log
 from leads.app import App
 from leads.errors import Failure
 from leads.messages.alert import Alert
 from leads.store.protocol import Changed, Value
 from leads.store.rows import time_read, time_text
+from leads.sweep.configuration import channels
 from leads.transport import SEND_SECONDS, Deadline
 
 REMINDER = timedelta(hours=24)
@@ -53,16 +54,30 @@ def told(app: App, kind: str, subject: str, now: datetime, about: str = "") -> N
         app.ledger.write_note(replace(note, values=values))
 
 
+def told_at(app: App, kind: str, subject: str) -> datetime | None:
+    """When somebody last took such an alert."""
+    return time_read(app.ledger.note(note_name(kind, subject)).values.get("told_at"))
+
+
+def through(app: App, kind: str, destination: str) -> datetime | None:
+    """The begin of the last cycle whose trouble with a destination somebody was told of.
+
+    Deliveries that were stamped with it, or with an earlier one, are told.
+    """
+    return time_read(app.ledger.note(note_name(kind, destination)).values.get("about"))
+
+
 def note_name(kind: str, subject: str) -> str:
     """The row of the table `state` that remembers what was told."""
     return f"alert:{kind}:{subject}"
 
 
 def send(app: App, alert: Alert, broken: frozenset[str] = frozenset()) -> bool:
-    """Log an alert and send it through every notification destination that is not itself in trouble.
+    """Log an alert and send it by every channel; whether somebody took it.
 
-    Returns False when there are such destinations and none of them took it; the caller then tries again. A failing
-    alert makes no further alert.
+    A channel in trouble (`broken`, the subject itself, wrong settings) is tried last and never left out: perhaps it
+    takes this one. Where there is no channel at all, the log is all there is, and counts; `check` and health say so.
+    A failing alert makes no further alert.
     """
     log.event(
         "alert",
@@ -73,21 +88,17 @@ def send(app: App, alert: Alert, broken: frozenset[str] = frozenset()) -> bool:
         cause=alert.cause,
         remedy=alert.remedy,
     )
-    asked = taken = 0
-    for name in app.settings.destinations:
-        if name in broken or name == alert.subject or name not in enabled.names():
-            continue
+    asked = sorted(
+        channels(app), key=lambda each: not each.is_sound or each.name in broken or each.name == alert.subject
+    )
+    taken = 0
+    for channel in asked:
         try:
-            place = enabled.read(name, app.environ)
-            tell = getattr(place.module, "alert", None)
-            if tell is None or place.problems:
-                continue
-            asked += 1
-            tell(alert, Deadline.after(SEND_SECONDS), place.settings)
+            channel.tell(alert, Deadline.after(SEND_SECONDS))
         except Failure as failure:
-            log.event("alert_failed", kind=alert.kind, destination=name, cause=failure.cause)
+            log.event("alert_failed", kind=alert.kind, destination=channel.name, cause=failure.cause)
         except Exception as error:  # noqa: BLE001 - one destination's bug must not keep the others from telling
-            log.event("alert_failed", kind=alert.kind, destination=name, cause=type(error).__name__)
+            log.event("alert_failed", kind=alert.kind, destination=channel.name, cause=type(error).__name__)
         else:
             taken += 1
     return not asked or taken > 0

@@ -5,129 +5,212 @@ Everything is told from stored state, once, grouped by destination and hour; `le
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from leads import log
+from leads import enabled, log
 from leads.app import App
-from leads.delivery import is_claimed
 from leads.intake import accept
-from leads.lead import Delivery, Outcome, State
+from leads.lead import Outcome
 from leads.messages.alert import Alert
-from leads.store.ledger import QUARANTINE
-from leads.store.protocol import Changed, Value
+from leads.ncrontab import longest_interval
+from leads.store.ledger import CHANGED, QUARANTINE, STATE
+from leads.store.protocol import Row, Value
 from leads.store.rows import time_read, time_text
-from leads.sweep import recovery
-from leads.sweep.alerts import REMINDER, due, send, told
+from leads.sweep import counting
+from leads.sweep.alerts import REMINDER, due, send, told, told_at
+from leads.sweep.configuration import configuration
+from leads.sweep.cycle import Cycle, Trouble
 
-WATCH_SILENT = timedelta(minutes=15)
-DAYS_LISTED = 14
-"""The most days back that a listing of blobs goes."""
+DEAD, MISCONFIGURED = "dead", "misconfigured"
+SILENT = timedelta(minutes=15)
+"""How long a timer may be quiet that runs more often than that."""
 
-_HELP = {"dead": "replay --dead --destination {}", "misconfigured": "check"}
-
-Troubles = Mapping[tuple[str, str], Sequence[Delivery]]
-"""Deliveries in trouble by kind of trouble and destination."""
-
-
-def trouble(delivery: Delivery) -> str:
-    """What is wrong with a delivery that the operators should know: `dead`, `misconfigured`, or nothing."""
-    if delivery.state == State.DEAD:
-        return "dead" if delivery.alerted_at is None else ""
-    if delivery.state == State.OPEN and delivery.last and delivery.last.outcome == Outcome.MISCONFIGURED:
-        return "misconfigured"
-    return ""
+_HELP = {DEAD: "replay --dead --destination {}", MISCONFIGURED: "check"}
+_CAME = f"{CHANGED}quarantine:"
+_ENTRIES = "quarantined:"
+"""What the names of the rows in `state` begin with that hold how many entries of a day are in quarantine."""
 
 
-def tell_deliveries(app: App, troubles: Troubles, now: datetime) -> frozenset[str]:
-    """Tell of deliveries that died, or that wait for a person; each once, and those that wait again after a day.
+@dataclass
+class Troubled:
+    """A destination whose trouble somebody was told of, until they are told that it is well again."""
 
-    Returns the destinations that were told to be unwell themselves.
+    since: str
+    """When that was told, as times are stored."""
+    delivered: int = 0
+    """Leads delivered there since, among those that are closed."""
+
+
+def read_troubled(text: object) -> dict[str, Troubled]:
+    """The troubled destinations out of the sweep's note."""
+    return {name: Troubled(**values) for name, values in json.loads(str(text or "{}")).items()}
+
+
+def troubled_text(troubled: dict[str, Troubled]) -> str:
+    """The troubled destinations as the sweep's note keeps them."""
+    return json.dumps({name: asdict(each) for name, each in troubled.items()})
+
+
+def tell_deliveries(app: App, cycle: Cycle, now: datetime, *, is_late: Callable[[], bool]) -> dict[str, Troubled]:
+    """Tell of deliveries that died, or that wait for a person, with the number of a whole cycle.
+
+    Each is told once, and while some wait, again after a day. Returns the destinations of which somebody was told and
+    that can be well again.
     """
-    unwell = set()
-    broken = frozenset(destination for _, destination in troubles)
-    for (kind, destination), deliveries in sorted(troubles.items()):
-        fresh = [d for d in deliveries if d.alerted_at is None or now - d.alerted_at >= REMINDER]
-        if not fresh or not due(app, kind, destination, now):
+    broken = frozenset(name for by_name in cycle.troubles.values() for name in by_name)
+    troubled = {}
+    for kind, destination, trouble in _grouped(cycle):
+        if is_late():
+            break
+        if not (trouble.fresh or _is_reminder(app, kind, destination, now)) or not due(app, kind, destination, now):
             continue
-        last = fresh[-1].last
+        delivery = app.ledger.delivery(trouble.lead_id, destination)
+        last = delivery.last if delivery else None
         alert = Alert(
             kind=kind,
             subject=destination,
-            count=len(deliveries),
-            since=min((d.attempts[0].at for d in deliveries if d.attempts), default=now),
+            count=trouble.count,
+            since=time_read(trouble.since) or now,
             cause=last.cause if last else "",
             remedy=last.remedy if last else "",
             command=f"python -m leads {_HELP[kind].format(destination)}",
         )
         if send(app, alert, broken):
-            if any(recovery.is_unwell(delivery) for delivery in fresh):
-                unwell.add(destination)
-            for delivery in fresh:
-                _mark(app, delivery, now)
-    return frozenset(unwell)
+            told(app, kind, destination, now, about=cycle.began_at)
+            # A lead that was refused says nothing of the destination.
+            if last is None or last.outcome != Outcome.REJECTED:
+                troubled[destination] = Troubled(time_text(now))
+    return troubled
 
 
-def _mark(app: App, delivery: Delivery, now: datetime) -> None:
-    """Note that the operators know. What changed meanwhile is told by a later sweep, if there is still need."""
-    current = app.ledger.delivery(delivery.lead_id, delivery.destination)
-    if current is None or current.state != delivery.state or is_claimed(current, now):
-        return
-    try:
-        app.ledger.save(replace(current, alerted_at=now))
-    except Changed:
-        return
+def _grouped(cycle: Cycle) -> list[tuple[str, str, Trouble]]:
+    return sorted(
+        ((kind, name, trouble) for kind, by_name in cycle.troubles.items() for name, trouble in by_name.items()),
+        key=lambda each: each[:2],
+    )
 
 
-def tell_quarantine(app: App, since: datetime, now: datetime) -> None:
-    """Tell of bytes that came into quarantine. `since` is when this was last looked at.
+def _is_reminder(app: App, kind: str, destination: str, now: datetime) -> bool:
+    last = told_at(app, kind, destination) if kind == MISCONFIGURED else None
+    return last is not None and not timedelta(0) <= now - last < REMINDER
 
-    What nobody took yet is remembered with the time since when it waits, however long notifications are broken.
+
+def tell_recovery(app: App, cycle: Cycle, troubled: dict[str, Troubled], now: datetime) -> None:
+    """Tell that destinations are well again: nothing waits for a person there, and leads arrived since.
+
+    Those that were told are taken out of `troubled`.
     """
-    note = app.ledger.note("quarantine")
-    since = min(time_read(note.values.get("waits_since")) or since, since)
-    days = [f"{day:%Y/%m/%d}" for day in days_since(since, now)]
-    entries = {day: [note for _, note in app.store.blobs(QUARANTINE, f"{day}/")] for day in days}
-    counts = {day: len(notes) for day, notes in entries.items()}
-    # What was replayed or forgotten no longer counts as told, so that what comes in its place is.
-    known = {day: min(int(note.values.get(_day(day), 0)), counts[day]) for day in days}
-    fresh = sum(counts.values()) - sum(known.values())
-    taken = False
+    for name, each in list(troubled.items()):
+        count = each.delivered + cycle.delivered.get(name, 0)
+        if not count or name in cycle.troubles.get(MISCONFIGURED, {}) or not due(app, "recovered", name, now):
+            continue
+        leads = "1 lead was" if count == 1 else f"{count} leads were"
+        alert = Alert(
+            kind="recovered",
+            subject=name,
+            count=count,
+            since=time_read(each.since) or now,
+            cause=f"{_title(app, name)} is well again: {leads} delivered since.",
+            remedy="Nothing is left to do, unless leads died there meanwhile: replay those.",
+            command=f"python -m leads {_HELP[DEAD].format(name)}",
+        )
+        if send(app, alert):
+            told(app, "recovered", name, now)
+            # What fails there from now on is news.
+            told(app, MISCONFIGURED, name, now)
+            del troubled[name]
+
+
+def _title(app: App, name: str) -> str:
+    try:
+        return enabled.read(name, app.environ).title
+    except Exception:  # noqa: BLE001 - a destination that cannot be loaded is called by its id
+        return name
+
+
+def is_quarantine(change: Row) -> bool:
+    """Whether a change, as the ledger notes it, is about bytes that came into quarantine."""
+    return change.key.startswith(_CAME)
+
+
+def tell_quarantine(app: App, changes: Sequence[Row], now: datetime) -> int:
+    """Tell of bytes that came into quarantine, and return how many are there.
+
+    `changes` names the days on which any came; nothing is read where there are none. A day is listed when more came,
+    and hourly, since what was replayed or forgotten is no longer there and no longer told.
+    """
+    if not changes:
+        return 0
+    known = counted_entries(app)
+    entries = [_entries(app, change, known.get(change.key.removeprefix(_CAME)), now) for change in changes]
+    present = {day: values for day, values in entries if values["count"]}
+    fresh = {day: values for day, values in present.items() if int(values["count"]) > int(values["told"])}
     if fresh and due(app, "quarantine", "intake", now):
-        newest = sorted((note for notes in entries.values() for note in notes), key=lambda note: note.get("at", ""))
-        cause, remedy = accept.quarantined_words(newest[-fresh:])
+        cause, remedy = accept.quarantined_words(_newest(app, fresh))
         alert = Alert(
             kind="quarantine",
             subject="intake",
-            count=fresh,
-            since=since,
+            count=sum(int(values["count"]) - int(values["told"]) for values in fresh.values()),
+            since=min(time_read(values["since"]) or now for values in fresh.values()),
             cause=cause,
             remedy=remedy,
             command="python -m leads list --quarantined",
         )
-        taken = send(app, alert)
-    values: dict[str, Value] = {_day(day): n for day, n in (counts if taken else known).items() if n}
-    if fresh and not taken:
-        values["waits_since"] = time_text(since)
-    if values != note.values:
-        with contextlib.suppress(Changed):
-            app.ledger.write_note(replace(note, values=values))
+        if send(app, alert):
+            for values in fresh.values():
+                values["told"] = values["count"]
+    for day, values in present.items():
+        if day not in known or dict(known[day].values) != values:
+            app.store.upsert(STATE, Row(STATE, f"{_ENTRIES}{day}", values))
+    return sum(int(values["count"]) for values in present.values())
 
 
-def _day(day: str) -> str:
-    """The name of the field with the count of a day: names of properties have no slash and begin with a letter."""
-    return f"d{day.replace('/', '')}"
+def _newest(app: App, fresh: Mapping[str, Mapping[str, Value]]) -> list[Mapping[str, str]]:
+    """What was noted beside the entries of which nobody was told yet."""
+    found = []
+    for day, values in fresh.items():
+        notes = [note for _, note in app.store.blobs(QUARANTINE, f"{day.replace('-', '/')}/")]
+        count = int(values["count"]) - int(values["told"])
+        found += sorted(notes, key=lambda note: note.get("at", ""))[-count:]
+    return found
+
+
+def counted_entries(app: App) -> dict[str, Row]:
+    """What the sweep knows of the entries of each day: their `count`, and the change `came` after which it counted."""
+    return {row.key.removeprefix(_ENTRIES): row for row in app.store.rows(STATE, STATE, _ENTRIES, f"{_ENTRIES}~")}
+
+
+def _entries(app: App, change: Row, known: Row | None, now: datetime) -> tuple[str, dict[str, Value]]:
+    """A day, how many entries it has, of how many somebody was told, and since when others wait."""
+    day, came = change.key.removeprefix(_CAME), str(change.values["at"])
+    values: dict[str, Value] = dict(known.values) if known else {"told": 0, "count": 0, "since": came}
+    if values.get("came") != came or counting.is_due(values.get("listed_at"), now, counting.HOURLY):
+        if int(values["told"]) >= int(values["count"]):
+            values["since"] = came
+        count = sum(1 for _ in app.store.blobs(QUARANTINE, f"{day.replace('-', '/')}/"))
+        values |= {"came": came, "listed_at": time_text(now), "count": count, "told": min(int(values["told"]), count)}
+        if not count:
+            app.store.delete(STATE, STATE, f"{_ENTRIES}{day}")
+            app.ledger.unchange(change)
+    return day, values
+
+
+def silent_after(schedule: str) -> timedelta:
+    """How long a timer of this schedule may be quiet before something is wrong with it."""
+    return max(SILENT, 2 * longest_interval(schedule))
 
 
 def tell_watch(app: App, first: datetime, now: datetime) -> None:
-    """Tell of a watched table that was not read for a quarter of an hour. `first` is when the app began to run."""
+    """Tell of a watched table that was not read for far too long. `first` is when the app began to run."""
+    allowed = silent_after(app.settings.watch_schedule)
     for table in app.settings.inbox_tables:
         note = app.ledger.note(f"watch:{table.lower()}")
         ran_at = time_read(note.values.get("ran_at")) or first
         about = time_text(ran_at)
-        if now - ran_at <= WATCH_SILENT or not due(
+        if now - ran_at <= allowed or not due(
             app, "watch_silent", table.lower(), now, again_after=REMINDER, about=about
         ):
             continue
@@ -136,7 +219,7 @@ def tell_watch(app: App, first: datetime, now: datetime) -> None:
             subject=table,
             count=1,
             since=ran_at,
-            cause=f"The table {table} was not read for more than {WATCH_SILENT.seconds // 60} minutes.",
+            cause=f"The table {table} was not read for more than {_span(allowed)}.",
             remedy="See why watch_tables fails in the logs; check LEADS_INBOX. Leads wait in the table meanwhile.",
             command="python -m leads check",
         )
@@ -144,9 +227,14 @@ def tell_watch(app: App, first: datetime, now: datetime) -> None:
             told(app, "watch_silent", table.lower(), now, about)
 
 
+def _span(time: timedelta) -> str:
+    minutes = round(time.total_seconds() / 60)
+    return f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
+
+
 def tell_settings(app: App, now: datetime) -> None:
     """Tell of all wrong settings at once, daily while they last, and when others are wrong than were told."""
-    problems = app.settings.problems
+    problems = configuration(app).problems
     about = ",".join(sorted({problem.setting for problem in problems}))
     if not problems or not due(app, "settings", "app", now, again_after=REMINDER, about=about):
         return
@@ -165,7 +253,8 @@ def tell_settings(app: App, now: datetime) -> None:
         told(app, "settings", "app", now, about)
 
 
-def days_since(since: datetime, now: datetime) -> list[datetime]:
-    """The days from the one before `since` to today."""
-    count = min((now.date() - min(since, now).date()).days + 1, DAYS_LISTED)
-    return [now - timedelta(days=back) for back in range(max(count, 1), -1, -1)]
+def good_destinations(app: App) -> tuple[str, ...]:
+    """LEADS_DESTINATIONS where there is nothing wrong with it; else nothing."""
+    wrong = any(problem.setting == "LEADS_DESTINATIONS" for problem in app.settings.problems)
+    known = all(enabled.split(name)[0] in enabled.names() for name in app.settings.destinations)
+    return app.settings.destinations if app.names_destinations and known and not wrong else ()

@@ -8,18 +8,23 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from leads import delivery, log
+from leads import delivery, enabled, log
 from leads.app import App
+from leads.contract import RULES, Flood
 from leads.errors import Failure, Misconfigured
 from leads.lead import Attempt, Delivery, Lead, Outcome, State
-from leads.store.protocol import Changed
+from leads.messages.alert import Alert
+from leads.store.protocol import Changed, Value
 from leads.store.rows import ATTEMPTS_KEPT, time_read, time_text
+from leads.sweep.alerts import due, send, told
 from leads.transport import SEND_SECONDS, Deadline
 
 LISTED = 200
 """Leads that a summary lists; the others are counted."""
-BUCKET = timedelta(minutes=5)
+SLICES = 100
+"""Slices of time that are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +40,23 @@ def is_held(one: Delivery) -> bool:
     return one.state == State.OPEN and one.reason == delivery.HELD
 
 
-def count(app: App, closed: Counter[str], opened: Counter[str], now: datetime) -> dict[str, int]:
+def count(
+    app: App, values: dict[str, Value], closed: Mapping[str, int], opened: Mapping[str, int], now: datetime
+) -> dict[str, int]:
     """How many leads went to each destination within the last hour.
 
-    `closed` are the deliveries of the leads that this sweep closed, and `opened` those of open leads that
-    arrived within the hour. What earlier sweeps closed is remembered in slices of time.
+    `closed` are the deliveries of the leads that this sweep closed, and `opened` those of open leads that arrived
+    within the hour. What earlier sweeps closed is remembered in the sweep's note, in slices of time.
     """
-    note = app.ledger.note("flood")
-    slices: list[list[object]] = json.loads(str(note.values.get("slices", "[]")))
+    slices: list[list[Any]] = json.loads(str(values.get("flood_slices", "[]")))
     kept = [each for each in slices if _is_recent(str(each[0]), now)]
     if closed:
         kept.append([time_text(now), dict(closed)])
-    if kept != slices:
-        with contextlib.suppress(Changed):
-            app.ledger.write_note(replace(note, values={"slices": json.dumps(kept[-100:])}))
+    values["flood_slices"] = json.dumps(kept[-SLICES:])
     total = Counter(opened)
     for _, counts in kept:
-        total.update(counts if isinstance(counts, dict) else {})
-    return dict(total)
+        total.update({str(name): int(number) for name, number in counts.items()})
+    return {name: total[name] for name in app.destinations}
 
 
 def _is_recent(text: str, now: datetime) -> bool:
@@ -60,27 +64,48 @@ def _is_recent(text: str, now: datetime) -> bool:
     return at is not None and timedelta(0) <= now - at < delivery.FLOOD_WINDOW
 
 
-def note(app: App, counts: Mapping[str, int], now: datetime) -> list[str]:
-    """Note new floods, and end those that are over at a quarter of the hour; returns the names of the new ones."""
-    begun = []
-    for name in app.destinations:
-        known = app.ledger.note(f"flood:{name}") if counts.get(name) or name in _flooded(app) else None
-        if known is None:
-            continue
-        since = time_read(known.values.get("since"))
+def note(app: App, counts: Mapping[str, int], known: Sequence[str], now: datetime) -> list[str]:
+    """Note floods that begin, and end those that are over at a quarter of the hour; returns who is flooded now.
+
+    `known` are those of the sweep before.
+    """
+    flooded = []
+    for name in dict.fromkeys([*app.destinations, *known]):
         many = bool(app.settings.flood) and counts.get(name, 0) > app.settings.flood
-        if many and since is None:
-            if app.ledger.note_flood(name, now):
-                begun.append(name)
-        elif not many and since is not None and now - since >= timedelta(minutes=15):
-            with contextlib.suppress(Changed):
-                app.ledger.write_note(replace(known, values={}))
-    return begun
+        if not many and name not in known:
+            continue
+        if RULES[enabled.load(name).KIND].flood == Flood.DELIVERED:
+            continue
+        begun = app.ledger.note_flood(name, now) if many else False
+        if begun or many:
+            flooded.append(name)
+            _tell(app, name, counts.get(name, 0), now)
+        elif _is_quarter(now):
+            app.ledger.end_flood(name)
+        else:
+            flooded.append(name)
+    return flooded
 
 
-def _flooded(app: App) -> frozenset[str]:
-    names = str(app.ledger.note("flood").values.get("names", ""))
-    return frozenset(filter(None, names.split(",")))
+def _is_quarter(now: datetime) -> bool:
+    """Whether a quarter of the hour began since the sweep before this one, which runs each five minutes."""
+    return now.minute % 15 < 5
+
+
+def _tell(app: App, name: str, number: int, now: datetime) -> None:
+    if not due(app, "flood", name, now, again_after=delivery.FLOOD_WINDOW, about=name):
+        return
+    alert = Alert(
+        kind="flood",
+        subject=name,
+        count=number,
+        since=now - delivery.FLOOD_WINDOW,
+        cause=f"{number} leads for {name} came within an hour, so it gets one summary each quarter of an hour.",
+        remedy="Look whether they are real. CRMs and feeds get every lead all the same. LEADS_FLOOD sets the number.",
+        command="python -m leads list --since 1h",
+    )
+    if send(app, alert):
+        told(app, "flood", name, now, name)
 
 
 def sum_up(app: App, name: str, held: Sequence[Held], now: datetime) -> int:

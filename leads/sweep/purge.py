@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from itertools import islice, takewhile
+from itertools import islice
 
 from leads.app import App
 from leads.store.ledger import QUARANTINE
@@ -20,18 +20,21 @@ def purge(app: App, now: datetime) -> int:
     Returns how many leads were erased. Where these are `LEADS_PER_RUN` there may be more.
     """
     cutoff = now - timedelta(days=app.settings.retention_days)
-    _purge_quarantine(app, f"{cutoff:%Y/%m/%d}")
-    days = app.ledger.day_lines_before(f"{cutoff:%Y-%m-%d}")
-    old = (row for row in days if app.ledger.open_line(row.key) is None)
+    _purge_quarantine(app, f"{cutoff:%Y-%m-%d}")
+    lines = app.ledger.day_lines_before(f"{cutoff:%Y-%m-%d}")
+    old = (line for line in lines if app.ledger.open_line(line.lead_id) is None)
     purged = 0
-    for row in islice(old, LEADS_PER_RUN):
-        app.ledger.erase(row.key, row.partition, str(row.values.get("raw", "")), now)
+    for line in islice(old, LEADS_PER_RUN):
+        app.ledger.erase(line.lead_id, line.day, line.raw, now)
         purged += 1
     return purged
 
 
-def _purge_quarantine(app: App, day: str) -> None:
-    """Delete the bytes in quarantine that came before a day (`2026/11/21`), by which their names begin."""
-    names = (name for name, _ in app.store.blobs(QUARANTINE, ""))
-    for name in list(islice(takewhile(lambda name: name < day, names), ENTRIES_PER_RUN)):
+def _purge_quarantine(app: App, before: str) -> None:
+    """Delete the bytes in quarantine that came before a day (`2026-11-21`). The sweep then finds those days empty."""
+    came = (row.key.rpartition(":")[2] for row in app.ledger.changes("quarantine:"))
+    names = (
+        name for day in came if day < before for name, _ in app.store.blobs(QUARANTINE, f"{day.replace('-', '/')}/")
+    )
+    for name in list(islice(names, ENTRIES_PER_RUN)):
         app.store.delete_blob(QUARANTINE, name)

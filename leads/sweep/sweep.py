@@ -1,64 +1,100 @@
 """What a crash or a lost message left undone: every open line of the journal is looked at until its lead is closed.
 
-It also alerts, lists raw bytes that never became an event (hourly), purges (daily) and sends the digest, each from
-stored state only.
+It also alerts, counts, lists raw bytes that never became an event (hourly), purges (daily) and sends the digest, each
+from stored state only. A run without work costs the same whatever the history: it reads what is open and new.
 """
 
 from __future__ import annotations
 
-import contextlib
+import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import PurePosixPath
 
-from leads import log
+from leads import enabled, log
 from leads.app import App
-from leads.delivery import is_claimed
+from leads.delivery import FLOOD_WINDOW, is_claimed
 from leads.errors import Failure
 from leads.intake import accept
-from leads.lead import Delivery, Lead, State, halves
-from leads.store.ledger import BACKFILLED, GONE, RAW, Case, Line
-from leads.store.protocol import Changed, Value
+from leads.lead import Delivery, Lead, Outcome, State, halves
+from leads.store.ledger import BACKFILLED, GONE, SWEEP, Case, DayLine, Line
+from leads.store.protocol import Changed, Row, Value
 from leads.store.rows import time_read, time_text
-from leads.sweep import concerns, drift, purge, recovery, silence
+from leads.sweep import concerns, counting, drift, floods, purge, raws, silence
+from leads.sweep.alerts import through
+from leads.sweep.cycle import Cycle, figures
 
 OVERDUE = timedelta(minutes=2)
 RING_AGAIN = timedelta(hours=1)
-LIST_RAW = timedelta(hours=1)
-LIST_ALL_RAW = timedelta(days=1)
 PURGE = timedelta(days=1)
 TELL_SILENCE = timedelta(hours=1)
-LINES_PER_RUN = 2000
+TAKE_WAITING = timedelta(hours=1)
+REPLAYED = timedelta(minutes=30)
+"""A line that a replay wrote is closed after this at the earliest: a sweep that read the lead before has ended then."""
+LINES_PER_RUN = 10_000
 """Open lines that one run looks at; the next run goes on behind them."""
-RAWS_PER_RUN = 5000
-"""Blobs of raw that one run looks up; the next run goes on behind them."""
 STUCK_PER_RUN = 5
 """Leads that cannot be looked at before a run takes it that the storage is broken."""
-LOOK_SECONDS, LIST_SECONDS, CLOSE_SECONDS = 60.0, 100.0, 180.0
-"""Seconds since its start after which a run ends each of these, however much is left: the host ends it at 300. What
-comes behind closing is not begun after that, either."""
+LOOK_SECONDS, LIST_SECONDS, CLOSE_SECONDS, LAST_SECONDS = 60.0, 100.0, 180.0, 210.0
+"""Seconds since its start after which a run ends looking, listing and closing, and begins nothing more, however much
+is left: the host ends it at 300."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """A lead without work left."""
+
+    line: Line
+    summary: DayLine
+    dead: tuple[Delivery, ...]
+    recovered: tuple[str, ...]
+    """Destinations that took it after their trouble was told."""
 
 
 @dataclass
-class _Tally:
+class _Run:
+    """One run: what it works with, and what came of it."""
+
+    app: App
+    now: datetime
+    values: dict[str, Value]
+    """What the sweep's note says, and will say."""
+    cycle: Cycle
+    troubled: dict[str, concerns.Troubled]
     redone: int = 0
     rung: int = 0
     closed: int = 0
-    open: int = 0
-    oldest: datetime | None = None
-    dead: int = 0
-    finished: list[tuple[Line, Case]] = field(default_factory=list)
-    trouble: dict[tuple[str, str], list[Delivery]] = field(default_factory=dict)
-    delivered: list[Delivery] = field(default_factory=list)
+    is_whole: bool = False
+    """Whether the cycle came to its end in this run."""
+    finished: list[_Finished] = field(default_factory=list)
     leads: list[Lead] = field(default_factory=list)
+    """Those that were looked at."""
+    closed_at: Counter[str] = field(default_factory=Counter)
+    """Deliveries of the leads that this run closed, by destination."""
+    opened_at: Counter[str] = field(default_factory=Counter)
+    """Deliveries of open leads that arrived within the hour, by destination."""
+    held: dict[str, list[floods.Held]] = field(default_factory=dict)
+    """Deliveries that wait for a summary, by destination."""
     stuck: int = 0
+    changes: list[Row] = field(default_factory=list)
+    through: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 
-    def late(self, seconds: float) -> bool:
+    def is_late(self, seconds: float) -> bool:
         """Whether the run is at work for longer than that."""
         return time.monotonic() - self.began > seconds
+
+    def is_told(self, kind: str, delivery: Delivery) -> bool:
+        """Whether somebody took an alert that counted this delivery."""
+        if delivery.alerted_at is None:
+            return False
+        about = (kind, delivery.destination)
+        if about not in self.through:
+            self.through[about] = through(self.app, *about)
+        upto = self.through[about]
+        return upto is not None and delivery.alerted_at <= upto
 
 
 def sweep(app: App, now: datetime) -> None:
@@ -66,70 +102,71 @@ def sweep(app: App, now: datetime) -> None:
 
     A lead or a part of the work that fails does not keep the rest waiting. Raises RuntimeError at the end if any did.
     """
-    note = app.ledger.note("sweep")
+    note = app.ledger.note(SWEEP)
     values = dict(note.values)
-    tally = _Tally()
-    looked_at: set[str] = set()
+    last = figures(values.get("figures"))
+    under_way = figures(values.get("cycle"))
+    cycle = under_way or Cycle.after(last.began_at if last else "", now)
+    run = _Run(app, now, values, cycle, concerns.read_troubled(values.get("troubled")))
     failed = [
         name
-        for name, work in (
-            ("lines", lambda: _look_at_lines(app, values, now, tally, looked_at)),
-            ("raw", lambda: _list_raw(app, values, now, tally)),
-            ("waiting", lambda: _take_waiting(app, values, now, tally)),
-            ("deliveries", lambda: _tell_deliveries(app, values, now, tally)),
-            ("quarantine", lambda: concerns.tell_quarantine(app, time_read(values.get("ran_at")) or now, now)),
-            ("watch", lambda: concerns.tell_watch(app, time_read(values.get("first_ran_at")) or now, now)),
-            ("settings", lambda: concerns.tell_settings(app, now)),
-            ("closing", lambda: _close_finished(app, tally)),
-            ("purge", lambda: _purge(app, values, now)),
-            ("arrivals", lambda: silence.note(app, tally.leads, now)),
-            ("silence", lambda: _tell_silence(app, values, now)),
-            ("offers", lambda: drift.look(app, now)),
+        for name, work, until in (
+            ("lines", lambda: _look_at_lines(run), CLOSE_SECONDS),
+            ("deliveries", lambda: _tell_deliveries(run), CLOSE_SECONDS),
+            ("changes", lambda: run.changes.extend(app.ledger.changes()), CLOSE_SECONDS),
+            ("quarantine", lambda: _tell_quarantine(run), CLOSE_SECONDS),
+            (
+                "watch",
+                lambda: concerns.tell_watch(app, time_read(values.get("first_ran_at")) or now, now),
+                CLOSE_SECONDS,
+            ),
+            ("settings", lambda: concerns.tell_settings(app, now), CLOSE_SECONDS),
+            ("closing", lambda: _close_finished(run), CLOSE_SECONDS),
+            ("recovery", lambda: _tell_recovery(run), LAST_SECONDS),
+            ("floods", lambda: _look_at_floods(run), LAST_SECONDS),
+            ("routes", lambda: _keep_routes(run), LAST_SECONDS),
+            ("arrivals", lambda: silence.note(app, run.leads, now), LAST_SECONDS),
+            ("silence", lambda: _tell_silence(run), LAST_SECONDS),
+            ("offers", lambda: drift.look(app, now), LAST_SECONDS),
+            ("counting", lambda: _count(run), LAST_SECONDS),
+            ("purge", lambda: _purge(run), LAST_SECONDS),
+            ("digest", lambda: _send_digest(run), LAST_SECONDS),
         )
-        if tally.late(CLOSE_SECONDS) or not _done(name, work)
+        if run.is_late(until) or not _done(name, work)
     ]
-    values |= {"first_ran_at": values.get("first_ran_at") or time_text(now)}
-    if not failed:
-        values["ran_at"] = time_text(now)
-    values |= {"open": tally.open - tally.closed, "oldest_open_at": time_text(tally.oldest) if tally.oldest else ""}
-    values["dead"] = _count_dead(app, looked_at, tally, now)
-    values["misconfigured"] = ", ".join(sorted(name for kind, name in tally.trouble if kind == "misconfigured"))
+    _note(run, failed=bool(failed))
     try:
         app.ledger.write_note(replace(note, values=values))
     except Changed:
         return  # Another sweep ran at the same time, and its note is as good.
+    whole = figures(values.get("figures")) or Cycle(run.cycle.began_at)
+    oldest = time_read(whole.oldest_open_at)
     log.event(
         "sweep_ran",
-        open=tally.open - tally.closed,
-        oldest_open_seconds=round((now - tally.oldest).total_seconds()) if tally.oldest else 0,
-        redone=tally.redone,
-        rung=tally.rung,
-        closed=tally.closed,
-        dead=tally.dead,
+        open=whole.open,
+        oldest_open_seconds=round((now - oldest).total_seconds()) if oldest else 0,
+        redone=run.redone,
+        rung=run.rung,
+        closed=run.closed,
+        dead=int(values.get("dead", 0)),
     )
-    _send_digest(app, now)
-    if failed or tally.stuck:
-        raise RuntimeError(f"The sweep could not end all of its work: {tally.stuck} leads; {', '.join(failed)}.")
+    if failed or run.stuck:
+        raise RuntimeError(f"The sweep could not end all of its work: {run.stuck} leads; {', '.join(failed)}.")
 
 
-def _look_at_lines(app: App, values: dict[str, Value], now: datetime, tally: _Tally, looked_at: set[str]) -> None:
-    """Look at open lines from where the last run stopped, and note which they were."""
-    start, values["cursor"] = str(values.get("cursor", "")), ""
-    for line in app.ledger.open_lines(start):
-        looked_at.add(line.lead_id)
-        try:
-            _look(app, line, now, tally)
-        except Exception as error:  # noqa: BLE001 - told below, after the other leads had their turn
-            _stuck(tally, line.lead_id, error)
-            tally.oldest = min(tally.oldest or line.arrived_at, line.arrived_at)
-        if len(looked_at) == LINES_PER_RUN or tally.stuck == STUCK_PER_RUN or tally.late(LOOK_SECONDS):
-            values["cursor"] = f"{line.lead_id}0"
-            return
-
-
-def _stuck(tally: _Tally, lead_id: str, error: Exception) -> None:
-    tally.stuck += 1
-    log.event("lead_stuck", lead=lead_id, reason=f"it could not be looked at ({type(error).__name__})")
+def _note(run: _Run, *, failed: bool) -> None:
+    values, now = run.values, run.now
+    values["first_ran_at"] = str(values.get("first_ran_at", "")) or time_text(now)
+    if not failed:
+        values["ran_at"] = time_text(now)
+    if run.is_whole:
+        values["figures"], values["cycle"] = run.cycle.text(), ""
+    else:
+        values["cycle"] = run.cycle.text()
+    values["troubled"] = concerns.troubled_text(run.troubled)
+    good = concerns.good_destinations(run.app)
+    if good:
+        values["destinations"] = ",".join(good)
 
 
 def _done(name: str, work: Callable[[], object]) -> bool:
@@ -142,106 +179,96 @@ def _done(name: str, work: Callable[[], object]) -> bool:
     return True
 
 
-def _tell_deliveries(app: App, values: dict[str, Value], now: datetime, tally: _Tally) -> None:
-    told = concerns.tell_deliveries(app, tally.trouble, now)
-    troubled = {destination for _, destination in tally.trouble}
-    values["broken"] = recovery.tell(app, str(values.get("broken", "")), told, troubled, tally.delivered, now)
-
-
-def _tell_silence(app: App, values: dict[str, Value], now: datetime) -> None:
-    if _due(values, "silence_at", now, TELL_SILENCE):
-        silence.tell(app, time_read(values.get("first_ran_at")) or now, now)
-        values["silence_at"] = time_text(now)
-
-
-def _purge(app: App, values: dict[str, Value], now: datetime) -> None:
-    if not _due(values, "purged_at", now, PURGE):
-        return
-    purged = purge.purge(app, now)
-    log.event("purge_ran", purged=purged)
-    if purged < purge.LEADS_PER_RUN:
-        values["purged_at"] = time_text(now)
-
-
-def _send_digest(app: App, now: datetime) -> None:
-    """Send yesterday's digests that are due; one that fails is tried again by the next sweep."""
-    from leads import enabled
-
-    for name in app.destinations:
-        if enabled.split(name)[0] != "email":
-            continue
-        from leads.sweep import digest
-
-        note = app.ledger.note(f"digest:{name}")
+def _look_at_lines(run: _Run) -> None:
+    """Look at open lines from where the last run stopped, to the end or as far as this run may go."""
+    for looked, line in enumerate(run.app.ledger.open_lines(run.cycle.cursor), 1):
         try:
-            sent = digest.run(name, app.environ, time_read(note.values.get("sent_at")), now, app.ledger.leads_between)
-        except Failure as failure:
-            log.event("digest_failed", cause=failure.cause, remedy=failure.remedy)
-            continue
-        if sent:
-            with contextlib.suppress(Changed):
-                app.ledger.write_note(replace(note, values={"sent_at": time_text(now)}))
+            _look(run, line)
+        except Exception as error:  # noqa: BLE001 - told below, after the other leads had their turn
+            _stuck(run, line.lead_id, error)
+            run.cycle.add_open(line.arrived_at)
+        run.cycle.cursor = f"{line.lead_id}0"
+        if looked == LINES_PER_RUN or run.stuck == STUCK_PER_RUN or run.is_late(LOOK_SECONDS):
+            return
+    run.is_whole = True
 
 
-def _count_dead(app: App, looked_at: set[str], tally: _Tally, now: datetime) -> int:
-    """The dead deliveries of leads of the last days, for health: of the open leads, and of those that are closed."""
-    closed = (
-        row
-        for back in range(concerns.DAYS_LISTED)
-        for row in app.ledger.day_lines(f"{now - timedelta(days=back):%Y-%m-%d}")
-        if row.key not in looked_at
-    )
-    return tally.dead + sum(
-        value == State.DEAD for row in closed for name, value in row.values.items() if name.startswith("to_")
-    )
+def _stuck(run: _Run, lead_id: str, error: Exception) -> bool:
+    """Tell of a lead or an event that could not be looked at; whether there are too many of them."""
+    run.stuck += 1
+    log.event("lead_stuck", lead=lead_id, reason=f"it could not be looked at ({type(error).__name__})")
+    return run.stuck >= STUCK_PER_RUN
 
 
-def _due(values: dict[str, Value], name: str, now: datetime, every: timedelta) -> bool:
-    last = time_read(values.get(name))
-    # A time to come was noted by a clock that ran ahead: it counts for nothing.
-    return last is None or not timedelta(0) <= now - last < every
-
-
-def _look(app: App, line: Line, now: datetime, tally: _Tally) -> None:
-    tally.open += 1
-    case = app.ledger.case(line.lead_id)
+def _look(run: _Run, line: Line) -> None:
+    case = run.app.ledger.case(line.lead_id)
     if case is None:
-        _redo(app, line, now, tally)
+        _redo(run, line)
         return
-    for delivery in case.deliveries:
-        if _overdue(delivery, now):
-            try:
-                app.ledger.save(replace(delivery, rung_at=now))
-            except Changed:
-                continue
-            app.ring(delivery.lead_id, delivery.destination)
-            tally.rung += 1
-        kind = concerns.trouble(delivery)
-        if kind:
-            tally.trouble.setdefault((kind, delivery.destination), []).append(delivery)
-        tally.dead += delivery.state == State.DEAD
-        if delivery.state == State.DELIVERED:
-            tally.delivered.append(delivery)
-    tally.leads.append(case.lead)
-    if all(delivery.state != State.OPEN for delivery in case.deliveries):
-        tally.finished.append((line, case))
-    else:
-        tally.oldest = min(tally.oldest or line.arrived_at, line.arrived_at)
+    run.leads.append(case.lead)
+    deliveries = tuple(_look_at_delivery(run, case, delivery) for delivery in case.deliveries)
+    if all(delivery.state != State.OPEN for delivery in deliveries):
+        dead = tuple(delivery for delivery in deliveries if delivery.state == State.DEAD)
+        well = tuple(each.destination for each in deliveries if _is_recovery(run, each))
+        run.finished.append(_Finished(line, DayLine.of(case, line.raw), dead, well))
+        return
+    run.cycle.add_open(line.arrived_at)
+    for delivery in deliveries:
+        if timedelta(0) <= run.now - line.arrived_at < FLOOD_WINDOW:
+            run.opened_at[delivery.destination] += 1
+        if delivery.state == State.OPEN:
+            run.cycle.add_waiting(delivery.destination)
+        elif _is_recovery(run, delivery):
+            run.cycle.add_delivered(delivery.destination)
 
 
-def _redo(app: App, line: Line, now: datetime, tally: _Tally) -> None:
-    """Finish an intake that stopped behind its open line, or drop a line that leads nowhere."""
-    seen = app.ledger.seen(halves(line.lead_id)[1])
-    if seen is not None and (seen.fate == GONE or (seen.fate != BACKFILLED and seen.lead_id != line.lead_id)):
-        app.ledger.drop_open_line(line.lead_id)
-        tally.closed += 1
-        return
-    tally.oldest = min(tally.oldest or line.arrived_at, line.arrived_at)
-    # The line may name bytes that gave way to those of the event, when two intakes of one event met midnight.
-    if accept.redo(app, (seen.raw if seen else "") or line.raw, now) is None:
-        log.event("lead_stuck", lead=line.lead_id, reason="its bytes are no longer in raw")
-        return
-    tally.redone += 1
+def _is_recovery(run: _Run, delivery: Delivery) -> bool:
+    """Whether a destination took a delivery after its trouble was told."""
+    troubled = run.troubled.get(delivery.destination)
+    if troubled is None or delivery.state != State.DELIVERED or delivery.finished_at is None:
+        return False
+    return time_text(delivery.finished_at) >= troubled.since
+
+
+def _look_at_delivery(run: _Run, case: Case, delivery: Delivery) -> Delivery:
+    """Ring for a delivery that is overdue, and count one that is in trouble."""
+    if floods.is_held(delivery):
+        run.held.setdefault(delivery.destination, []).append(floods.Held(delivery, case.lead))
+        return delivery
+    if _overdue(delivery, run.now):
+        try:
+            delivery = run.app.ledger.save(replace(delivery, rung_at=run.now))
+        except Changed:
+            return delivery  # Somebody is at it just now.
+        run.app.ring(delivery.lead_id, delivery.destination)
+        run.rung += 1
+    kind = _trouble(delivery)
+    if not kind:
+        return delivery
+    is_told = run.is_told(kind, delivery)
+    if kind == concerns.DEAD and is_told:
+        return delivery
+    if delivery.alerted_at is None and not is_claimed(delivery, run.now):
+        if kind == concerns.DEAD:
+            run.app.ledger.keep_dead(DayLine.of(case), run.now)
+        try:
+            # With this stamp the delivery counts as told once an alert of this cycle, or a later one, was taken.
+            delivery = run.app.ledger.save(replace(delivery, alerted_at=time_read(run.cycle.began_at)))
+        except Changed:
+            return delivery
+    since = delivery.attempts[0].at if delivery.attempts else run.now
+    fresh = not is_told and delivery.alerted_at is not None
+    run.cycle.add_trouble(kind, delivery.destination, delivery.lead_id, since, fresh=fresh)
+    return delivery
+
+
+def _trouble(delivery: Delivery) -> str:
+    """What is wrong with a delivery that the operators should know: `dead`, `misconfigured`, or nothing."""
+    if delivery.state == State.DEAD:
+        return concerns.DEAD
+    if delivery.state == State.OPEN and delivery.last and delivery.last.outcome == Outcome.MISCONFIGURED:
+        return concerns.MISCONFIGURED
+    return ""
 
 
 def _overdue(delivery: Delivery, now: datetime) -> bool:
@@ -253,78 +280,144 @@ def _overdue(delivery: Delivery, now: datetime) -> bool:
     )
 
 
-def _list_raw(app: App, values: dict[str, Value], now: datetime, tally: _Tally) -> None:
-    """Accept raw bytes that never became an event: the intake stopped right behind the first step.
-
-    The bytes since the last listing are listed hourly, those of two weeks daily. What is too long for one run goes on
-    in the next, behind the name where it stopped.
-    """
-    cursor = str(values.get("raw_cursor", ""))
-    if not cursor:
-        if not _due(values, "raw_listed_at", now, LIST_RAW):
-            return
-        values["raw_since"] = str(values.get("raw_listed_at", "")) or time_text(now)
-        if _due(values, "all_raw_listed_at", now, LIST_ALL_RAW):
-            values["raw_since"] = time_text(now - timedelta(days=concerns.DAYS_LISTED))
-            values["all_raw_listed_at"] = time_text(now)
-        values["raw_began_at"] = time_text(now)
-    looked_up = 0
-    for day in concerns.days_since(time_read(values.get("raw_since")) or now, now):
-        if f"{day:%Y/%m/%d}" < cursor[:10]:
-            continue
-        for name, _ in app.store.blobs(RAW, f"{day:%Y/%m/%d}/"):
-            if name <= cursor:
-                continue
-            try:
-                tally.redone += _look_up(app, name, now)
-            except Exception as error:  # noqa: BLE001 - told by the caller, after the other bytes had their turn
-                _stuck(tally, PurePosixPath(name).stem, error)
-            looked_up += 1
-            if looked_up == RAWS_PER_RUN or tally.stuck >= STUCK_PER_RUN or tally.late(LIST_SECONDS):
-                values["raw_cursor"] = name
-                return
-    values["raw_cursor"] = ""
-    values["raw_listed_at"] = str(values.get("raw_began_at", "")) or time_text(now)
-
-
-def _take_waiting(app: App, values: dict[str, Value], now: datetime, tally: _Tally) -> None:
-    """Accept, once an hour, the leads that could not be stored when they came."""
-    if _due(values, "waiting_at", now, LIST_RAW):
-        tally.redone += accept.take_waiting(app, now)
-        values["waiting_at"] = time_text(now)
-
-
-def _look_up(app: App, name: str, now: datetime) -> bool:
-    """Accept the bytes of this name if their event is not known, and say so; delete those of a lead that is gone."""
-    seen = app.ledger.seen(PurePosixPath(name).stem)
-    if seen is None or seen.fate == BACKFILLED:
-        accept.redo(app, name, now)
-        return True
-    if seen.raw != name or seen.fate == GONE:
-        app.store.delete_blob(RAW, name)
-    return False
-
-
-def _close_finished(app: App, tally: _Tally) -> None:
-    """Close what is finished, as far as the time goes; the rest is found again by the next run."""
-    for line, case in tally.finished:
-        if tally.late(CLOSE_SECONDS):
-            return
-        _close(app, line, case, tally)
-
-
-def _close(app: App, line: Line, case: Case, tally: _Tally) -> None:
-    """Close a finished lead. One that died stays open until the operators know."""
-    dead = [d for d in case.deliveries if d.state == State.DEAD]
-    for delivery in dead:
-        current = app.ledger.delivery(delivery.lead_id, delivery.destination)
-        if current is None or (current.state == State.DEAD and current.alerted_at is None):
-            return
-    summary: dict[str, Value] = {f"to_{d.destination}": d.state for d in case.deliveries}
-    summary |= {"stage": case.lead.stage, "offer": case.lead.offer_name[:200], "is_test": case.lead.is_test}
-    summary["offer_id"] = case.lead.offer[:200]
-    try:
-        app.ledger.close(line, summary)
-    except Changed:
+def _redo(run: _Run, line: Line) -> None:
+    """Finish an intake that stopped behind its open line, or drop a line that leads nowhere."""
+    app = run.app
+    seen = app.ledger.seen(halves(line.lead_id)[1])
+    if seen is not None and (seen.fate == GONE or (seen.fate != BACKFILLED and seen.lead_id != line.lead_id)):
+        app.ledger.drop_open_line(line.lead_id)
+        run.closed += 1
         return
-    tally.closed += 1
+    run.cycle.add_open(line.arrived_at)
+    # The line may name bytes that gave way to those of the event, when two intakes of one event met midnight.
+    if accept.redo(app, (seen.raw if seen else "") or line.raw, run.now) is None:
+        log.event("lead_stuck", lead=line.lead_id, reason="its bytes are no longer in raw")
+        return
+    run.redone += 1
+
+
+def _look_at_raw(run: _Run) -> None:
+    look = raws.Look(
+        run.app,
+        run.now,
+        is_late=lambda: run.is_late(LIST_SECONDS),
+        failed=lambda event, error: _stuck(run, event, error),
+    )
+    try:
+        raws.look(look, run.values)
+    finally:
+        run.redone += look.redone
+
+
+def _tell_deliveries(run: _Run) -> None:
+    if run.is_whole:
+        told = concerns.tell_deliveries(run.app, run.cycle, run.now, is_late=lambda: run.is_late(CLOSE_SECONDS))
+        run.troubled = told | run.troubled
+        # What was just told may be closed by this run.
+        run.through.clear()
+
+
+def _tell_recovery(run: _Run) -> None:
+    if run.is_whole:
+        concerns.tell_recovery(run.app, run.cycle, run.troubled, run.now)
+
+
+def _tell_quarantine(run: _Run) -> None:
+    changes = [row for row in run.changes if concerns.is_quarantine(row)]
+    run.values["quarantined"] = concerns.tell_quarantine(run.app, changes, run.now)
+
+
+def _take_waiting(run: _Run) -> None:
+    """Accept, once an hour, the leads that could not be stored when they came."""
+    if counting.is_due(run.values.get("waiting_at"), run.now, TAKE_WAITING):
+        run.redone += accept.take_waiting(run.app, run.now)
+        run.values["waiting_at"] = time_text(run.now)
+
+
+def _tell_silence(run: _Run) -> None:
+    if counting.is_due(run.values.get("silence_at"), run.now, TELL_SILENCE):
+        silence.tell(run.app, time_read(run.values.get("first_ran_at")) or run.now, run.now)
+        run.values["silence_at"] = time_text(run.now)
+
+
+def _keep_routes(run: _Run) -> None:
+    """Keep the routes while they can be read: leads go by them when LEADS_ROUTES cannot be read any more."""
+    text = run.app.settings.routes
+    if text == str(run.values.get("routes", "")):
+        return
+    from leads import routes
+
+    if not routes.parse(text, run.app.destinations).problems:
+        run.app.ledger.keep_routes(text)
+        run.values["routes"] = text
+
+
+def _look_at_floods(run: _Run) -> None:
+    """Note floods that begin or end, and send the summaries of what was held back."""
+    known = [name for name in str(run.values.get("flooded", "")).split(",") if name]
+    if not (run.opened_at or run.closed_at or run.held or known):
+        return
+    counts = floods.count(run.app, run.values, run.closed_at, run.opened_at, run.now)
+    for name, held in run.held.items():
+        floods.sum_up(run.app, name, held, run.now)
+    run.values["flooded"] = ",".join(floods.note(run.app, counts, known, run.now))
+
+
+def _close_finished(run: _Run) -> None:
+    """Close what is finished, as far as the time goes; the rest is found again by the next run."""
+    noted: set[str] = set()
+    for lead in run.finished:
+        if run.is_late(CLOSE_SECONDS):
+            return
+        # One that died stays open until the operators know.
+        if _was_replayed_just_now(lead.line, run.now) or not all(
+            run.is_told(concerns.DEAD, each) for each in lead.dead
+        ):
+            continue
+        if lead.line.day not in noted:
+            run.app.ledger.change(f"day:{lead.line.day}", run.now)
+            noted.add(lead.line.day)
+        try:
+            run.app.ledger.close(lead.line, lead.summary, run.now)
+        except Changed:
+            continue
+        run.closed += 1
+        run.closed_at.update(lead.summary.states)
+        for name in lead.recovered:
+            run.troubled[name].delivered += 1
+
+
+def _was_replayed_just_now(line: Line, now: datetime) -> bool:
+    # A time more than a day ahead was written by a clock that counts for nothing.
+    return line.replayed_at is not None and -timedelta(days=2) < now - line.replayed_at < REPLAYED
+
+
+def _count(run: _Run) -> None:
+    counting.count(run.app, run.changes, run.values, run.now, is_late=lambda: run.is_late(LAST_SECONDS))
+
+
+def _purge(run: _Run) -> None:
+    if not counting.is_due(run.values.get("purged_at"), run.now, PURGE):
+        return
+    purged = purge.purge(run.app, run.now)
+    log.event("purge_ran", purged=purged)
+    if purged < purge.LEADS_PER_RUN:
+        run.values["purged_at"] = time_text(run.now)
+
+
+def _send_digest(run: _Run) -> None:
+    """Send yesterday's digests that are due; one that fails is tried again by the next sweep."""
+    sent = json.loads(str(run.values.get("digests_sent", "{}")))
+    for name in run.app.destinations:
+        if enabled.split(name)[0] != "email":
+            continue
+        from leads.sweep import digest
+
+        try:
+            done = digest.run(name, run.app.environ, time_read(sent.get(name)), run.now, run.app.ledger.leads_between)
+        except Failure as failure:
+            log.event("digest_failed", cause=failure.cause, remedy=failure.remedy)
+            continue
+        if done:
+            sent[name] = time_text(run.now)
+    run.values["digests_sent"] = json.dumps(sent)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -28,9 +29,9 @@ from leads.lead import Delivery, Lead, State
 from leads.reader import Reader, Setting
 from leads.store.rows import is_delivery, read_delivery
 from leads.store.testing import MemoryInbox, MemoryStore
-from leads.sweep import sweep
+from leads.sweep import days, sweep
 from leads.transport import Response
-from tests.world import NOON
+from tests.world import NOON, forget_sends
 
 CRM = "https://contoso.crm.dynamics.com"
 ENVIRON = {
@@ -149,6 +150,7 @@ class FaultWorld:
 
     def process(self) -> App:
         """A new process: nothing but what was stored."""
+        forget_sends()
         app = App(settings.read(self.environ), self.environ)
         app.store = Crossing(self.store, "store", lambda *point: self.hook(*point))
         app.inbox = Crossing(self.inbox, "inbox", lambda *point: self.hook(*point))
@@ -272,12 +274,32 @@ class FaultWorld:
             for one in mine.values():
                 assert one.state != State.OPEN, f"a delivery was left open: {lead_id} {one.destination}"
         assert self.open_lines() == [], "a lead was never closed"
-        days = [key for partition, key in self.store.tables.get("journal", {}) if partition != "open"]
-        assert sorted(days) == sorted(by_lead), "every lead stands once among the finished"
+        journal = self.store.tables.get("journal", {})
+        finished = [key for partition, key in journal if partition not in ("open", "dead")]
+        assert sorted(finished) == sorted(by_lead), "every lead stands once among the finished"
+        dead = {lead_id for lead_id, mine in by_lead.items() if any(one.state == State.DEAD for one in mine.values())}
+        assert {key for partition, key in journal if partition == "dead"} == dead, (
+            "the dead ones stand there, and only they"
+        )
         assert len(by_lead) == len({lead_id[17:] for lead_id in by_lead}), "an event became two leads"
         attempts = sum(one.attempt_count for one in self.deliveries())
         sends = len(self.pager.sent) + self.crm_attempts
         assert sends <= attempts + self.crashes + len(self.broken), "more was sent than was recorded"
+
+    def check_counts(self) -> None:
+        """Some hours later what is counted of the days is what is there, and nothing is left to look at."""
+        for _ in range(3):
+            self.now += timedelta(minutes=61)
+            self.sweep()
+        counted = days.Counts()
+        for row in self.app.ledger.day_counts():
+            counted.add(days.read(row)[1])
+        there = Counter((one.destination, one.state) for one in self.deliveries())
+        found = {(name, state): n for name, place in counted.places.items() for state, n in place.states.items()}
+        assert found == there, "what is counted is not what is there"
+        assert self.app.ledger.changes() == [], "the sweep is never done"
+        told = {alert.subject for alert in self.pager.alerts if alert.kind == "dead"}
+        assert {name for name, state in there if state == State.DEAD} <= told, "a dead delivery that nobody was told of"
 
     def check_crm(self, *, records: int) -> None:
         """One record per customer and offer, one note per lead."""

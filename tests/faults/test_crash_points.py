@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import pytest
 
+from leads.errors import Transient
 from leads.intake import accept
 from leads.lead import State
 from leads.operate import replay
@@ -88,6 +89,28 @@ def a_dead_one_replayed(w: FaultWorld) -> None:
     w.deliver_visible()
 
 
+def a_replay_of_one_that_waits(w: FaultWorld) -> None:
+    """Only the CRM's delivery died and the notification waits, so that the lead is open when it is replayed."""
+    w.wire = lambda _: Response(400, {}, json.dumps({"error": {"code": "0x80040265", "message": "No."}}).encode())
+    troubles = iter([True, True])
+
+    def fail() -> None:
+        if next(troubles, False):
+            raise Transient("It is away.", "It is tried again.")
+
+    w.pager.fail = fail
+    receive(w, post())
+    w.deliver_visible()
+    w.sweep()
+    w.wire = w.answer
+    for delivery in w.deliveries():
+        if delivery.state == State.DEAD:
+            while not w.run(lambda: (replay.replay(w.app, delivery.lead_id, "dynamics", w.clock), True)[1]):  # noqa: B023
+                pass
+    w.sweep()
+    w.deliver_visible()
+
+
 def lost_messages(w: FaultWorld) -> None:
     """A queue that an operator emptied."""
     receive(w, post())
@@ -128,6 +151,7 @@ SCENARIOS = {
         two_rows,
         a_retry,
         a_dead_one_replayed,
+        a_replay_of_one_that_waits,
         lost_messages,
         nobody_twice,
         a_lost_key,
@@ -161,6 +185,7 @@ def play(scenario: Scenario, at: tuple[int, ...] = (), *, only_writes: bool = Fa
         w.settle()
         w.hook = lambda *_: None
         w.check(accepted)
+        w.check_counts()
         delivered = [d for d in w.deliveries() if d.destination == "dynamics" and d.state == State.DELIVERED]
         assert len(delivered) == len(w.deliveries()) / 2, "every lead reached the CRM in the end"
         customers = {d.lead_id[:16] for d in delivered}

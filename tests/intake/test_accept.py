@@ -112,6 +112,7 @@ def test_a_bug_in_reading_costs_no_lead(w: World, monkeypatch: pytest.MonkeyPatc
     assert receipt.quarantined
     (blob,) = w.store.containers["quarantine"].values()
     assert blob.metadata["reason"] == "could not be read: KeyError"
+    w.forward(minutes=3)
     w.sweep()
     assert len(w.ids()) == 1, "the next version of the app reads it"
 

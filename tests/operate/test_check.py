@@ -100,7 +100,11 @@ def test_a_harmless_default_is_a_remark_and_no_failure() -> None:
 
     with world(crm=Mild()) as w:
         results = look(w.app, "settings")
-    assert [(result.name, result.ok) for result in results] == [("LEADS_MOOD", True), ("all settings", True)]
+    assert [(result.name, result.ok) for result in results] == [
+        ("LEADS_MOOD", True),
+        ("LEADS_ALERTS", True),
+        ("all settings", True),
+    ]
 
 
 def test_without_storage_every_part_says_so() -> None:

@@ -106,7 +106,7 @@ def test_a_lead_that_arrived_is_not_open_until_the_sweep_closes_it() -> None:
         made.drain()
         assert list(made.app.ledger.open_lines())
         assert ops_counts.count(made.app, made.now).open == 0
-        assert listing.listing(made.app, now=made.now, state="open") == []
+        assert listing.listing(made.app, now=made.now, state="open").leads == ()
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 3000)] * 4), min_size=1, max_size=40))

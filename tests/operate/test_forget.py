@@ -365,7 +365,7 @@ def test_junk_by_the_thousand_does_not_keep_a_customer_from_being_forgotten(monk
             return read(container, name)
 
         monkeypatch.setattr(w.store, "get_blob", slow)
-        monkeypatch.setattr(forget.time, "monotonic", lambda: now)
+        monkeypatch.setattr("leads.operate.forget.time.monotonic", lambda: now)
         for number in range(1500):
             intake.quarantine(w.app, f"junk {number}".encode(), Via.HTTPS, "The body is not JSON.", w.now)
         intake.quarantine(w.app, ADA.encode(), Via.HTTPS, "The body is not JSON.", w.now)

@@ -33,19 +33,20 @@ def of(email: str) -> dict[str, str]:
     return {"email": email, "firstName": "Ada"}
 
 
-def places(found: list[listing.Summary]) -> list[str]:
-    return [summary.lead.offer_title for summary in found]
+def places(found: listing.Listed) -> list[str]:
+    return [summary.lead.offer_title for summary in found.leads]
 
 
 def test_a_fresh_app_says_that_nothing_has_run_yet() -> None:
     with world() as w:
         state = health.health(w.app, w.now)
-    assert state["status"] == "attention"
-    assert state["last_sweep"] is None
-    assert state["last_watch"] == {"MarketplaceLeads": None}
-    reasons = state["reasons"]
-    assert isinstance(reasons, list)
-    assert len(reasons) == 2
+    assert state.status == "attention"
+    assert state.last_sweep is None
+    assert state.last_watch == {"MarketplaceLeads": None}
+    assert [reason.cause for reason in state.reasons] == [
+        "The sweep has not run yet.",
+        "The watch of MarketplaceLeads has not run yet.",
+    ]
 
 
 def test_health_is_ok_when_all_is_done() -> None:
@@ -53,9 +54,9 @@ def test_health_is_ok_when_all_is_done() -> None:
         accept(w)
         w.live(minutes=6)
         state = health.health(w.app, w.now)
-    assert state["status"] == "ok"
-    assert state["reasons"] == []
-    assert (state["open"], state["dead"], state["oldest_open_seconds"]) == (0, 0, 0)
+    assert state.status == "ok"
+    assert state.reasons == ()
+    assert (state.open, state.dead, state.oldest_open_seconds) == (0, 0, 0)
 
 
 def test_health_names_what_is_wrong_and_what_helps() -> None:
@@ -63,13 +64,17 @@ def test_health_names_what_is_wrong_and_what_helps() -> None:
         accept(w)
         w.live(hours=2)
         state = health.health(w.app, w.now)
-    assert state["status"] == "attention"
-    text = " ".join(map(str, state["reasons"] if isinstance(state["reasons"], list) else []))
-    assert "LEADS_BACKFILL_DAYS" in text
-    assert "oldest open lead" in text
+    assert state.status == "attention"
+    assert [(reason.setting, bool(reason.cause and reason.remedy)) for reason in state.reasons] == [
+        ("LEADS_BACKFILL_DAYS", True),
+        ("", True),
+        ("", True),
+    ]
+    text = " ".join(reason.cause for reason in state.reasons)
+    assert "open lead waits since" in text
     assert "need a person: crm" in text
-    assert state["open"] == 1
-    assert state["oldest_open_seconds"] == pytest.approx(7200, abs=600)
+    assert state.open == 1
+    assert state.oldest_open_seconds == pytest.approx(7200, abs=600)
 
 
 def test_the_dead_count_until_they_are_replayed() -> None:
@@ -77,10 +82,10 @@ def test_the_dead_count_until_they_are_replayed() -> None:
         lead_id = accept(w)
         w.live(minutes=11)
         assert w.app.ledger.open_line(lead_id) is None
-        assert health.health(w.app, w.now)["dead"] == 1
+        assert health.health(w.app, w.now).dead == 1
         replay.replay(w.app, lead_id, None, w.now)
         w.live(minutes=6)
-        assert health.health(w.app, w.now)["dead"] == 0
+        assert health.health(w.app, w.now).dead == 0
 
 
 def test_health_tells_of_a_silent_watch_and_of_a_lost_key() -> None:
@@ -91,7 +96,7 @@ def test_health_tells_of_a_silent_watch_and_of_a_lost_key() -> None:
         w.store.delete(STATE, STATE, "id-key")
         w.restart()
         state = health.health(w.app, w.now)
-    text = " ".join(map(str, state["reasons"] if isinstance(state["reasons"], list) else []))
+    text = " ".join(reason.cause for reason in state.reasons)
     assert "watch of MarketplaceLeads last ran" in text
     assert "id-key" in text
 
@@ -147,9 +152,9 @@ def test_a_customer_is_found_by_address_whatever_its_case() -> None:
         accept(w, userDetails=of("ada@example.com"), offerTitle="three")
         found = listing.listing(w.app, now=w.now, customer="ADA@example.com")
         assert places(found) == ["three", "one"]
-        assert places(listing.listing(w.app, now=w.now, customer=found[0].lead.customer)) == ["three", "one"]
+        assert places(listing.listing(w.app, now=w.now, customer=found.leads[0].lead.customer)) == ["three", "one"]
         assert places(listing.listing(w.app, now=w.now, customer="ada@example.com", state="open")) == ["three"]
-        assert listing.listing(w.app, now=w.now, customer="no address") == []
+        assert listing.listing(w.app, now=w.now, customer="no address").leads == ()
 
 
 def test_an_intake_that_has_not_finished_is_listed_as_open() -> None:
@@ -157,7 +162,7 @@ def test_an_intake_that_has_not_finished_is_listed_as_open() -> None:
         lead_id = accept(w)
         for found in list(w.store.rows("leads", lead_id[:16])):
             w.store.delete("leads", found.partition, found.key)
-        (summary,) = listing.listing(w.app, now=w.now)
+        (summary,) = listing.listing(w.app, now=w.now).leads
         story = stories.story(w.app, lead_id, w.now)
     assert summary.lead.id == lead_id
     assert summary.state == State.OPEN
@@ -171,7 +176,7 @@ def test_a_summary_stands_as_its_worst_delivery_and_tells_the_newest_trouble() -
     with world(a=FakeDestination(), b=FakeDestination(always=failing(Transient))) as w:
         accept(w)
         w.drain()
-        (summary,) = listing.listing(w.app, now=w.now)
+        (summary,) = listing.listing(w.app, now=w.now).leads
     assert summary.state == State.OPEN
     assert summary.trouble
     assert summary.trouble.remedy == "Mend it."
@@ -220,7 +225,7 @@ def test_replay_opens_what_died_and_it_arrives() -> None:
         assert w.app.ledger.open_line(lead_id)
         assert replay.replay(w.app, lead_id, None, w.now) == 1, "so the delivered one is meant"
         assert replay.replay(w.app, lead_id, None, w.now) == 0
-        w.live(minutes=6)
+        w.live(minutes=40)
         assert w.states() == {"crm": "delivered", "mail": "delivered"}
         assert len(w.places["mail"].got) == 2
         assert [step.replayed for _, step in w.places["crm"].got] == [False, True]
@@ -324,11 +329,37 @@ def test_a_sweep_at_the_same_time_never_closes_a_replayed_lead(when: str, monkey
 
         monkeypatch.setattr(w.app.ledger, "save", saved)
         assert replay.replay(w.app, lead_id, None, w.now) == 1
-        assert bool(looked) == (when == "between")
+        assert looked == [], "a line that a replay wrote is closed half an hour later at the earliest"
         assert w.app.ledger.open_line(lead_id)
         w.bell.waiting.clear()
         w.live(minutes=90)
         assert len(w.places["crm"].got) == 2
+
+
+def test_a_replay_that_dies_behind_the_first_delivery_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep read the line and the finished lead, the replay opened the delivery and died, and the sweep went on."""
+    with world() as w:
+        lead_id = accept(w)
+        w.live(minutes=6)
+        save, close = w.app.ledger.save, w.app.ledger.close
+        held: list[Any] = []
+
+        def dying(delivery: Delivery) -> Delivery:
+            monkeypatch.setattr(w.app.ledger, "close", lambda *closing: held.append(closing))
+            w.sweep()
+            save(delivery)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(w.app.ledger, "save", dying)
+        with pytest.raises(KeyboardInterrupt):
+            replay.replay(w.app, lead_id, None, w.now)
+        monkeypatch.setattr(w.app.ledger, "save", save)
+        monkeypatch.setattr(w.app.ledger, "close", close)
+        for closing in held:
+            close(*closing)
+        w.bell.waiting.clear()
+        w.live(minutes=90)
+        assert (len(w.places["crm"].got), w.app.ledger.open_line(lead_id)) == (2, None)
 
 
 @settings(max_examples=25, deadline=None)
@@ -389,7 +420,7 @@ def test_bytes_that_can_be_read_after_all_become_a_lead_of_the_day_they_came(mon
         with pytest.raises(intake.NotALead, match="nothing of that name"):
             quarantine.replay_quarantined(w.app, name, w.now)
         w.live(minutes=6)
-        (summary,) = listing.listing(w.app, now=w.now)
+        (summary,) = listing.listing(w.app, now=w.now).leads
         assert summary.lead.arrived_at == NOON
         assert w.states() == {"crm": "delivered"}
         assert quarantine.quarantined(w.app, None, w.now) == []
@@ -451,6 +482,6 @@ def test_an_app_that_has_just_begun_is_not_unwell() -> None:
     with world() as w:
         watch.watch(w.app, w.now)
         w.forward(minutes=4)
-        assert health.health(w.app, w.now)["status"] == "ok"
+        assert health.health(w.app, w.now).status == "ok"
         w.forward(minutes=30)
-        assert "The sweep has not run yet" in str(health.health(w.app, w.now)["reasons"])
+        assert "The sweep has not run yet" in str(health.health(w.app, w.now).reasons)

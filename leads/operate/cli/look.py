@@ -21,6 +21,8 @@ Call = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
 FINE, FINDING, WRONG_USE = 0, 1, 2
 """Exit codes."""
+LOOKS = 20
+"""Calls that one list makes, each of bounded size, before it says how far it looked."""
 
 _CONTACT = ("first_name", "last_name", "email", "phone", "country", "company", "title")
 
@@ -40,13 +42,14 @@ def list_leads(call: Call, options: Namespace, screen: Screen) -> int:
     """List the newest leads, or what is in quarantine."""
     if options.quarantined:
         return _list_quarantine(call, options, screen)
-    found = call("list", {**filters(options), "limit": options.limit, "reveal": options.reveal})
+    found = _listed(call, options)
     screen.answer(found)
     if screen.as_json:
         return FINE
     leads = found["leads"]
     if not leads:
         screen.line("No lead." if filters(options) else "No lead has arrived yet. `send-test` sends one.")
+        _tell_the_end(found, screen)
         return FINE
     cells = aligned(
         [
@@ -61,11 +64,33 @@ def list_leads(call: Call, options: Namespace, screen: Screen) -> int:
         )
         if lead["cause"]:
             screen.line(f"    {screen.paint(printable(lead['cause']), 'bad')} {printable(lead['remedy'])}")
-    if found["more"]:
+    if found["more"] and len(leads) >= options.limit:
         screen.line(f"These are the newest {len(leads)}; --limit shows more.")
+    _tell_the_end(found, screen)
     if not options.reveal:
         screen.line(screen.paint("Names and addresses are masked; --reveal and `show ID` show them.", "soft"))
     return FINE
+
+
+def _listed(call: Call, options: Namespace) -> dict[str, Any]:
+    """The leads that are asked for, in answers of bounded size, and where the last one stopped."""
+    leads: list[dict[str, Any]] = []
+    cursor = options.after or ""
+    for _ in range(LOOKS):
+        asked = {"limit": options.limit - len(leads), "reveal": options.reveal, "cursor": cursor}
+        found = call("list", {**filters(options), **asked})
+        leads += found["leads"]
+        cursor = found["cursor"]
+        if not cursor or len(leads) >= options.limit:
+            break
+    return {**found, "leads": leads}
+
+
+def _tell_the_end(found: Mapping[str, Any], screen: Screen) -> None:
+    """How far a list looked, where it did not come to the end."""
+    if found["cursor"]:
+        since = f" that arrived since {moment(found['looked_back_to'])}" if found["looked_back_to"] else ""
+        screen.line(f"Looked at the leads{since}; --after '{found['cursor']}' goes on.")
 
 
 def _list_quarantine(call: Call, options: Namespace, screen: Screen) -> int:

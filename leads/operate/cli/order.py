@@ -27,6 +27,8 @@ from leads.transport import Deadline, host, request
 POLL_SECONDS = 0.5
 LISTED, DISCARDED = 200, 100
 """Leads that `discard` takes at once, and that one call does."""
+MOST = 1000
+"""Leads that one replay by filters is about; there is another command for the next."""
 pause = time.sleep
 
 
@@ -114,7 +116,7 @@ def replay(call: Call, options: Namespace, screen: Screen) -> int:
         if not (options.state or options.since or options.destination):
             screen.trouble("What should be replayed?", "Give an ID, --dead, --since or --destination.")
             return WRONG_USE
-        found = call("select", {**filters(options), "destination": options.destination or ""})
+        found = _selected(call, options)
         orders = [{"id": each["id"], "destination": name} for each in found["leads"] for name in each["destinations"]]
         counts = Counter(order["destination"] for order in orders)
         told = ", ".join(f"{count} to {name}" for name, count in sorted(counts.items()))
@@ -197,6 +199,18 @@ def _through_open(call: Call, arguments: Mapping[str, Any]) -> tuple[int, int]:
         count, busy, cursor = count + answer["count"], busy + answer["busy"], answer["cursor"]
         if not cursor:
             return count, busy
+
+
+def _selected(call: Call, options: Namespace) -> dict[str, Any]:
+    """What a replay by filters is about, in answers of bounded size."""
+    leads: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        found = call("select", {**filters(options), "destination": options.destination or "", "cursor": cursor})
+        leads += found["leads"]
+        cursor = found["cursor"]
+        if not cursor or len(leads) >= MOST:
+            return {"leads": leads, "more": bool(cursor)}
 
 
 def _replay_one(call: Call, order: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,11 @@ Personal data is masked unless the wish is to reveal it; what is masked is not i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
+from urllib.parse import urlencode
 
 from leads import offers, partner_center
 from leads.app import App
@@ -17,11 +18,11 @@ from leads.lead import State
 from leads.messages import languages
 from leads.operate import counts as ops_counts
 from leads.operate import health, listing, quarantine, replay, stories
+from leads.operate.health import Health
 from leads.operate.page import chart as ops_chart
 from leads.operate.page import words
 from leads.operate.page.words import ListedLead
 from leads.reader import Reader
-from leads.store.rows import time_read
 from leads.sweep import drift
 
 LATEST, LISTED, REPLAYED = 10, 50, 100
@@ -120,8 +121,8 @@ def answer(app: App, wish: Wish, now: datetime, clock: Clock) -> View | Done:
 def _overview(app: App, wish: Wish, now: datetime, clock: Clock) -> View:
     state = health.health(app, now)
     counts = ops_counts.count(app, now)
-    quarantined = len(quarantine.quarantined(app, None, now))
-    latest = listing.listing(app, now=now, limit=LATEST)
+    quarantined = quarantine.count(app)
+    latest = listing.listing(app, now=now, limit=LATEST).leads
     chart = ops_chart.draw(counts.days)
     dead = sum(each.dead for each in counts.days)
     tiles = (
@@ -130,7 +131,7 @@ def _overview(app: App, wish: Wish, now: datetime, clock: Clock) -> View:
         words.Tile("leads?state=dead", dead, "dead", "bad"),
         words.Tile("quarantine", quarantined, "in quarantine", "wait"),
     )
-    reasons = [words.Reason.read(text) for text in _reasons(state)]
+    reasons = [words.Reason.of(reason) for reason in state.reasons]
     return View(
         "overview",
         {
@@ -139,7 +140,7 @@ def _overview(app: App, wish: Wish, now: datetime, clock: Clock) -> View:
             "notice": words.notice(wish.query),
             "revealed": wish.posted,
             "mood": "bad" if dead else "wait" if reasons else "good",
-            "headline": words.headline(dead, len(reasons), any_lead=bool(latest), ran=bool(state["last_sweep"])),
+            "headline": words.headline(dead, len(reasons), any_lead=bool(latest), ran=bool(state.last_sweep)),
             "summary": _summary(state, latest, clock),
             "reasons": reasons,
             "tiles": tiles if latest or any(tile.number for tile in tiles) else (),
@@ -155,20 +156,14 @@ def _overview(app: App, wish: Wish, now: datetime, clock: Clock) -> View:
     )
 
 
-def _reasons(health: Mapping[str, object]) -> list[str]:
-    reasons = health["reasons"]
-    return [str(reason) for reason in reasons] if isinstance(reasons, list) else []
-
-
-def _summary(health: Mapping[str, object], latest: list[listing.Summary], clock: Clock) -> str:
+def _summary(state: Health, latest: Sequence[listing.Summary], clock: Clock) -> str:
     """When the app last did what it does."""
-    watched = health["last_watch"]
-    ran = [time_read(at) for at in watched.values()] if isinstance(watched, dict) else []
+    ran = list(state.last_watch.values())
     oldest = min((at for at in ran if at), default=None) if all(ran) else None
     known = (
         ("The last lead arrived", latest[0].lead.arrived_at if latest else None),
         ("the inbox was looked at" if latest else "The inbox was looked at", oldest),
-        ("open leads were swept" if latest or oldest else "Open leads were swept", time_read(health["last_sweep"])),
+        ("open leads were swept" if latest or oldest else "Open leads were swept", state.last_sweep),
     )
     told = [f"{what} {clock.ago(at)}" for what, at in known if at]
     return f"{', '.join(told)}." if told else "Its first look at the inbox comes within minutes."
@@ -197,7 +192,11 @@ def _leads(app: App, wish: Wish, now: datetime) -> View:
     state = wish.query.get("state", "")
     if state not in ("", *State):
         raise NotFound("There is no such list.")
-    found = listing.listing(app, now=now, state=state or None, limit=LISTED)
+    try:
+        found = listing.listing(app, now=now, state=state or None, limit=LISTED, cursor=wish.query.get("after", ""))
+    except listing.WrongCursor:
+        raise NotFound("There is no such list.") from None
+    here = {name: wish.query[name] for name in ("state", "after") if wish.query.get(name)}
     return View(
         "leads",
         {
@@ -206,9 +205,10 @@ def _leads(app: App, wish: Wish, now: datetime) -> View:
             "notice": words.notice(wish.query),
             "filters": (("", "All"), *((each.value, each.value.capitalize()) for each in _SHOWN)),
             "filter": state,
-            "query": f"?state={state}" if state else "",
-            "leads": [ListedLead.of(summary, revealed=wish.posted) for summary in found],
-            "more": len(found) == LISTED,
+            "query": f"?{urlencode(here)}" if here else "",
+            "leads": [ListedLead.of(summary, revealed=wish.posted) for summary in found.leads],
+            "older": f"?{urlencode({**here, 'after': found.cursor})}" if found.cursor else "",
+            "looked_back_to": found.looked_back_to if found.cursor else None,
             "revealed": wish.posted,
             "nothing": words.NOTHING.get(state, words.NOTHING[""]),
         },
@@ -309,8 +309,10 @@ def _replay_dead(app: App, wish: Wish, now: datetime) -> Done:
     """Replay what died at one destination, the newest first."""
     destination = wish.form.get("destination", "")
     count = 0
-    died = listing.listing(app, now=now, chosen=lambda states: states.get(destination) == State.DEAD, limit=REPLAYED)
-    for summary in died:
+    died = listing.listing(
+        app, now=now, state=State.DEAD, chosen=lambda states: states.get(destination) == State.DEAD, limit=REPLAYED
+    )
+    for summary in died.leads:
         count += replay.replay(app, summary.lead.id, destination, now)
     return Done(f"?done=replayed&n={count}")
 

@@ -16,6 +16,7 @@ from leads.messages import languages, notification, plain
 from leads.messages.message import Fact
 from leads.messages.plain import cut
 from leads.offers import Offer, Verdict
+from leads.operate import health
 from leads.operate.listing import Summary
 from leads.sweep import verdict
 
@@ -133,15 +134,17 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One sentence of health, with the commands in it apart."""
+    """One reason of health, with the commands in it apart."""
 
     pieces: tuple[tuple[str, bool], ...]
     """Text, and whether it is a command."""
 
     @classmethod
-    def read(cls, text: str) -> Reason:
-        """Part the text at its backticks."""
-        return cls(tuple((piece, number % 2 == 1) for number, piece in enumerate(text.split("`")) if piece))
+    def of(cls, reason: health.Reason) -> Reason:
+        """Part the sentences at their backquotes."""
+        text = f"{reason.setting}: " if reason.setting else ""
+        pieces = f"{text}{reason.cause} {reason.remedy}".split("`")
+        return cls(tuple((piece, number % 2 == 1) for number, piece in enumerate(pieces) if piece))
 
 
 def headline(dead: int, reasons: int, *, any_lead: bool, ran: bool) -> str:

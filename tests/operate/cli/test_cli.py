@@ -113,7 +113,7 @@ def test_an_empty_app_says_what_to_do(shell: Shell) -> None:
     code, out = shell.run("list")
     assert code == 0
     assert "send-test" in out
-    assert shell.json("list") == (0, {"leads": [], "more": False})
+    assert shell.json("list") == (0, {"leads": [], "more": False, "cursor": "", "looked_back_to": ""})
     assert shell.run("list", "--dead") == (0, "No lead.\n")
 
 
@@ -785,7 +785,9 @@ def test_no_answer_is_larger_than_what_the_command_reads(letter: str) -> None:
         last = intake.receive(w.app, json.dumps({"description": long, "n": 1}, ensure_ascii=False).encode(), w.now).id
         intake.quarantine(w.app, letter.encode() * 60_000, Via.HTTPS, "a reason", w.now)
         (entry,) = quarantine.quarantined(w.app, None, w.now)
-        listed = [summary.lead.id for summary in listing.listing(w.app, now=w.now, customer="a@example.com", limit=1)]
+        listed = [
+            summary.lead.id for summary in listing.listing(w.app, now=w.now, customer="a@example.com", limit=1).leads
+        ]
         for name, arguments in (
             ("list", {"limit": operations.LIST_LIMIT, "reveal": True}),
             ("show", {"id": last}),

@@ -1,0 +1,117 @@
+"""What is wrong with the settings of the app and of every enabled destination: one list for check, health and alert."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from leads import enabled, problems
+from leads.app import App
+from leads.contract import Kind
+from leads.enabled import Enabled
+from leads.errors import Misconfigured
+from leads.messages.alert import Alert
+from leads.reader import Problem
+from leads.transport import Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What is to be said of the settings."""
+
+    problems: tuple[Problem, ...]
+    """What a person has to correct."""
+    remarks: tuple[Problem, ...]
+    """What has a harmless default in its place, or is worth knowing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A destination by which people hear of trouble."""
+
+    name: str
+    place: Enabled | None
+    """None where it could not be loaded."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether its settings are as they should be."""
+        return self.place is not None and not self.place.problems
+
+    def tell(self, alert: Alert, deadline: Deadline) -> None:
+        """Send an alert by it. Raises whatever keeps it from that."""
+        if self.place is None:
+            raise Misconfigured(f"{self.name} could not be loaded.")
+        # An optional part of a destination, found by its name.
+        tell: Callable[[Alert, Deadline, Any], None] = getattr(self.place.module, "alert")  # noqa: B009
+        tell(alert, deadline, self.place.settings)
+
+
+def channels(app: App) -> tuple[Channel, ...]:
+    """Who hears of trouble: those in LEADS_ALERTS, else every notification destination that can tell of any."""
+    found = []
+    for name in app.settings.alerts or app.destinations:
+        place = _loaded(app, name)
+        if place is None:
+            # One that is asked for by name, or that there is, may be well again in an hour.
+            if app.settings.alerts or enabled.split(name)[0] in enabled.names():
+                found.append(Channel(name, None))
+        elif hasattr(place.module, "alert") and (app.settings.alerts or place.module.KIND == Kind.NOTIFICATION):
+            found.append(Channel(name, place))
+    return tuple(found)
+
+
+def configuration(app: App) -> Configuration:
+    """Everything that is wrong, each once. Reads storage only where LEADS_DESTINATIONS is lost."""
+    destinations = app.destinations
+    found = problems.find(app.settings, app.environ, destinations)
+    silent, told = _who_is_told(app)
+    return Configuration((*found.problems, *_lost(app, destinations), *silent), (*found.warnings, *told))
+
+
+def _loaded(app: App, name: str) -> Enabled | None:
+    try:
+        return enabled.read(name, app.environ)
+    except Exception:  # noqa: BLE001 - one destination that cannot be loaded must not keep the others from telling
+        return None
+
+
+def _lost(app: App, destinations: tuple[str, ...]) -> Iterator[Problem]:
+    """LEADS_DESTINATIONS of a deployed app is gone: an accident, since the app goes by its last good value."""
+    if app.names_destinations or not app.is_deployed:
+        return
+    named = ", ".join(destinations)
+    yield Problem(
+        "LEADS_DESTINATIONS",
+        f"It is not set. Leads go by its last good value: {named}."
+        if app.ledger.last_destinations()
+        else f"It is not set. Leads go to {named} only, which nobody reads.",
+        "Set it in the function app's settings.",
+    )
+
+
+def _who_is_told(app: App) -> tuple[list[Problem], list[Problem]]:
+    """Problems and remarks about who hears of trouble."""
+    found = channels(app)
+    unable = [name for name in app.settings.alerts if name not in {channel.name for channel in found}]
+    wrong = [
+        Problem("LEADS_ALERTS", f"{name} has no way to tell of trouble.", "Name a notification, such as email.")
+        for name in unable
+    ]
+    if not found:
+        silent = Problem(
+            "LEADS_ALERTS",
+            "Nobody would be told of trouble: no destination can tell of any. Alerts are only logged.",
+            "Name one that can, such as email, with its own settings.",
+        )
+        # On one machine the log is on the developer's screen.
+        return ([*wrong, silent], []) if app.is_deployed else (wrong, [silent])
+    if app.settings.alerts:
+        return wrong, []
+    remark = Problem(
+        "LEADS_ALERTS",
+        f"It is not set, so every notification hears of trouble: {', '.join(channel.name for channel in found)}.",
+        "Where these are salespeople, name who is on call, such as email:ops.",
+    )
+    return wrong, [remark]
