@@ -20,7 +20,7 @@ from leads.messages import languages
 from leads.reader import Reader
 
 Constant = str | int | float | bool | None
-"""What a field may be set to by a setting such as DYNAMICS_FIELDS; None leaves the field out."""
+"""What a field may be set to by a setting such as …_FIELDS; None leaves the field out."""
 
 UNKNOWN = "(unknown)"
 """What stands in a field that the CRM demands and the customer left empty."""

@@ -112,6 +112,8 @@ def sweep(app: App, now: datetime) -> None:
         name
         for name, work, until in (
             ("lines", lambda: _look_at_lines(run), CLOSE_SECONDS),
+            ("raw", lambda: _look_at_raw(run), CLOSE_SECONDS),
+            ("waiting", lambda: _take_waiting(run), CLOSE_SECONDS),
             ("deliveries", lambda: _tell_deliveries(run), CLOSE_SECONDS),
             ("changes", lambda: run.changes.extend(app.ledger.changes()), CLOSE_SECONDS),
             ("quarantine", lambda: _tell_quarantine(run), CLOSE_SECONDS),
@@ -382,7 +384,7 @@ def _close_finished(run: _Run) -> None:
         except Changed:
             continue
         run.closed += 1
-        run.closed_at.update(lead.summary.states)
+        run.closed_at.update(list(lead.summary.states))
         for name in lead.recovered:
             run.troubled[name].delivered += 1
 

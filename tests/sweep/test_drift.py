@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -407,26 +406,6 @@ def test_a_sweep_without_new_leads_reads_nothing_more(w: World, monkeypatch: pyt
 # Well again
 
 
-def test_a_destination_that_is_well_again_is_told_with_what_it_took(w: World) -> None:
-    crm = w.places["crm"]
-    crm.always = Misconfigured("The client secret has expired.", "Make a new one.")
-    for number in range(3):
-        accept.receive(w.app, post(description=str(number)), w.now)
-    w.drain()
-    w.sweep()
-    assert told(w, "misconfigured", "well") == [("misconfigured", "crm")]
-    hours(w, 2)
-    crm.always = None
-    w.live(hours=6)
-    assert told(w, "misconfigured", "well") == [("misconfigured", "crm"), ("well", "crm")]
-    alert = pager(w).alerts[-1]
-    assert (alert.kind, alert.count) == ("well", 3)
-    assert alert.cause.startswith("crm is well again: 3 leads were delivered since 2026-11-21")
-    accept.receive(w.app, post(description="later"), w.now)
-    w.live(hours=3)
-    assert len(told(w, "well")) == 1
-
-
 def test_a_lead_that_was_refused_says_nothing_about_its_destination(w: World) -> None:
     w.places["crm"].failures = [Rejected("No such country.", "Mend it.")]
     accept.receive(w.app, post(), w.now)
@@ -434,14 +413,3 @@ def test_a_lead_that_was_refused_says_nothing_about_its_destination(w: World) ->
     accept.receive(w.app, post(description="good"), w.now)
     w.live(hours=2)
     assert told(w, "dead", "well") == [("dead", "crm")]
-
-
-def test_a_crash_of_the_sweep_forgets_no_recovery(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    w.places["crm"].failures = [Misconfigured("No.", "Mend it.")]
-    accept.receive(w.app, post(), w.now)
-    w.drain()
-    w.sweep()
-    note = w.app.ledger.note("sweep")
-    assert list(json.loads(str(note.values["broken"]))) == ["crm"]
-    w.live(hours=2)
-    assert told(w, "well") == [("well", "crm")]

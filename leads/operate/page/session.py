@@ -68,7 +68,8 @@ def is_from_here(request: func.HttpRequest) -> bool:
     if fetched:
         return str(fetched) == "same-origin"
     if origin and origin != "null":  # which is what our own referrer policy makes of it
-        return urlsplit(origin).netloc == str(request.headers.get("host") or urlsplit(request.url).netloc)
+        here = str(request.headers.get("host") or urlsplit(request.url).netloc)
+        return str(urlsplit(origin).netloc) == here
     return True
 
 
