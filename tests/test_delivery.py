@@ -15,7 +15,7 @@ from leads.contract import Kind, Link
 from leads.errors import Misconfigured, Rejected, Throttled, Transient
 from leads.intake import accept
 from leads.lead import Delivery, Lead, Outcome, State
-from leads.operate import replay
+from leads.operate import importing, replay
 from leads.settings import RETRY_SCHEDULE
 from leads.store.protocol import Changed
 from tests.world import PERSON, FakeDestination, World, failing, post, world
@@ -219,9 +219,11 @@ def test_test_leads_go_where_the_setting_says(policy: str, crm: str, notified: s
 
 def test_an_old_lead_reaches_the_crm_but_shouts_at_nobody() -> None:
     with world(crm=FakeDestination(), mail=FakeDestination(KIND=Kind.NOTIFICATION)) as w:
-        accept.receive(w.app, post(createdTime="2026-11-01T00:00:00Z"), w.now)
+        record = {"userDetails": PERSON, "offerTitle": "Contoso Planner", "createdTime": "2026-11-01T00:00:00Z"}
+        importing.take(w.app, [record], w.now, yes=True, force=False)
         w.drain()
         assert w.states() == {"crm": "delivered", "mail": "skipped"}
+        assert w.places["crm"].got[0][1].old
         replay.replay(w.app, w.ids()[0], "mail", w.now)
         w.drain()
         assert w.states() == {"crm": "delivered", "mail": "delivered"}, "an operator who asks for it gets it"
