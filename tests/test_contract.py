@@ -313,7 +313,9 @@ class TestPreview:
 
 def test_no_module_outside_its_room_names_a_crm() -> None:
     crms = [name for name in enabled.names() if enabled.load(name).KIND == Kind.CRM]
-    for path in (ROOT / "leads").rglob("*.py"):
+    # Microsoft's own API names where offers send their leads, and kinds of offers by its products.
+    of_partner_center = {ROOT / "leads" / name for name in ("partner_center.py", "offers.py", "operate/connect.py")}
+    for path in set((ROOT / "leads").rglob("*.py")) - of_partner_center:
         parts = path.relative_to(ROOT / "leads").parts
         text = path.read_text().lower()
         for name in crms:

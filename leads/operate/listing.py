@@ -42,7 +42,12 @@ class Summary:
 
     @property
     def state(self) -> State:
-        """How the lead stands: as its worst delivery does. One that has no delivery yet is open."""
+        """How the lead stands: as its worst delivery does. One that has no delivery yet is open.
+
+        One that a route sent to nobody has none for good, and is skipped.
+        """
+        if not self.deliveries and self.lead.route:
+            return State.SKIPPED
         return worst([delivery.state for delivery in self.deliveries])
 
     @property

@@ -330,7 +330,9 @@ def _tell_quarantine(run: _Run) -> None:
 
 
 def _take_waiting(run: _Run) -> None:
-    """Accept, once an hour, the leads that could not be stored when they came."""
+    """Accept, once an hour, the leads that could not be stored when they came: they wait in quarantine."""
+    if not run.values.get("quarantined"):
+        return
     if counting.is_due(run.values.get("waiting_at"), run.now, TAKE_WAITING):
         run.redone += accept.take_waiting(run.app, run.now)
         run.values["waiting_at"] = time_text(run.now)

@@ -38,8 +38,8 @@ class Mailbox(FakeDestination):
 @contextmanager
 def flooded(**environ: str) -> Iterator[tuple[World, Mailbox]]:
     mail = Mailbox()
-    places = {"mail": mail, "crm": FakeDestination(Kind.CRM), "feed": FakeDestination(Kind.FEED)}
-    with world(environ={"LEADS_DESTINATIONS": ",".join(places), **environ}, **places) as w:
+    crm, feed = FakeDestination(Kind.CRM), FakeDestination(Kind.FEED)
+    with world(environ={"LEADS_DESTINATIONS": "mail,crm,feed", **environ}, mail=mail, crm=crm, feed=feed) as w:
         yield w, mail
 
 
@@ -101,7 +101,7 @@ def test_a_summary_that_a_crash_repeats_has_the_same_name() -> None:
         w.drain()
         w.forward(minutes=15)
         save = w.app.ledger.save
-        w.app.ledger.save = lambda _: (_ for _ in ()).throw(ConnectionError())  # type: ignore[method-assign]
+        w.app.ledger.save = lambda _: (_ for _ in ()).throw(ConnectionError())  # type: ignore[method-assign,assignment]
         with suppress(RuntimeError):
             w.sweep()
         w.app.ledger.save = save  # type: ignore[method-assign]
