@@ -76,7 +76,8 @@ def sample() -> str:
     values = {"AzureWebJobsStorage": "", "FUNCTIONS_WORKER_RUNTIME": ""}
     for settings in groups().values():
         values |= {each.name: each.default for each in settings if OF_IDENTITY not in each.name}
-    values.pop("LEADS_OPS_KEY")
+    for name in ("LEADS_OPERATOR", "LEADS_OPS_KEY"):
+        values.pop(name)
     return json.dumps({"IsEncrypted": False, "Values": values | LOCAL}, indent=2) + "\n"
 
 
