@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from leads import enabled, problems
+from leads.operate.page import microsoft
 from leads.reader import Setting
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +34,8 @@ def groups() -> dict[str, tuple[Setting, ...]]:
     """All settings by the heading under which the documentation has them; each once."""
     of_app = problems.of_app()
     shared = {setting.name for setting in of_app}
-    found = {"app": of_app, "partner_center": _without_instances(problems.of_partner_center())}
+    found = {"app": of_app, "operators": _without_instances(microsoft.SETTINGS)}
+    found["partner_center"] = _without_instances(problems.of_partner_center())
     for name in enabled.names():
         own = (setting for setting in enabled.load(name).SETTINGS if setting.name not in shared)
         found[name] = tuple(setting for setting in own if setting.name not in REFUSED)
@@ -76,7 +78,8 @@ def sample() -> str:
     values = {"AzureWebJobsStorage": "", "FUNCTIONS_WORKER_RUNTIME": ""}
     for settings in groups().values():
         values |= {each.name: each.default for each in settings if OF_IDENTITY not in each.name}
-    values.pop("LEADS_OPS_KEY")
+    for name in ("LEADS_OPERATOR", "LEADS_OPS_KEY"):
+        values.pop(name)
     return json.dumps({"IsEncrypted": False, "Values": values | LOCAL}, indent=2) + "\n"
 
 

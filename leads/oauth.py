@@ -167,6 +167,14 @@ def token(credentials: Credentials, resource: str, *, deadline: Deadline, fresh:
         raise
 
 
+def person(credentials: Credentials, deadline: Deadline) -> Any:
+    """An msal application for signing people in (`msal.ConfidentialClientApplication`), made anew for each step.
+
+    It remembers nobody. What it asks is bounded by the deadline; an answer that is no success is raised as a Failure.
+    """
+    return _Client(credentials).person(deadline)
+
+
 class ManagedIdentityCredential:
     """The function app's managed identity, for the Azure SDK's clients (`azure.core.credentials.TokenCredential`)."""
 
@@ -253,7 +261,15 @@ class _Client:
         identity = self._identity(deadline)
         return {"client_assertion": lambda: identity(_EXCHANGE)["access_token"]}
 
+    def person(self, deadline: Deadline) -> Any:
+        """The msal application by which people sign in."""
+        return self._confidential(self._credential(deadline), deadline)[0]
+
     def _application(self, credential: Any, deadline: Deadline) -> Callable[[str], Any]:
+        app, http = self._confidential(credential, deadline)
+        return lambda resource: http.usable(lambda: app.acquire_token_for_client([f"{resource}/.default"]))
+
+    def _confidential(self, credential: Any, deadline: Deadline) -> tuple[Any, _Http]:
         import msal  # type: ignore[import-untyped]
 
         mine, tokens, http = (
@@ -270,6 +286,8 @@ class _Client:
                 instance_discovery=False,
                 http_client=http,
                 token_cache=tokens,
+                # Whoever signs in is known for the moment; nobody acts for them later.
+                exclude_scopes=["offline_access"],
             )
         except _UNREADABLE:
             raise Misconfigured(
@@ -279,7 +297,7 @@ class _Client:
             ) from None
         self._http.append(http)
         self._caches.append(tokens)
-        return lambda resource: http.usable(lambda: app.acquire_token_for_client([f"{resource}/.default"]))
+        return app, http
 
     def _identity(self, deadline: Deadline) -> Callable[[str], Any]:
         import msal

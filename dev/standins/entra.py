@@ -1,4 +1,4 @@
-"""A stand-in for Microsoft Entra: discovery, app tokens, and the managed identity endpoint of App Service.
+"""A stand-in for Microsoft Entra: discovery, app tokens, people who sign in, and App Service's identity endpoint.
 
 Error numbers and texts follow entra-docs `reference-error-codes.md`; HTTP status and OAuth error of each are what
 Entra is known to send with them. Tokens are opaque: nobody but the issuer's own resources may read a token.
@@ -12,10 +12,11 @@ import re
 import secrets
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlencode
 
 import jwt
 from cryptography import x509
@@ -40,6 +41,7 @@ class Registration:
     federated: set[tuple[str, str]] = field(default_factory=set)
     """Issuer and subject of each federated credential."""
     disabled: bool = False
+    redirect_uris: set[str] = field(default_factory=set)
 
     def add_certificate(self, pem: str) -> None:
         """Register a certificate as the portal does, found again by its SHA-256 thumbprint."""
@@ -55,6 +57,27 @@ class Identity:
     client_id: str
     object_id: str
     system_assigned: bool = False
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who can sign in."""
+
+    object_id: str
+    username: str
+    tenant_id: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """What an authorization code stands for."""
+
+    person: Person
+    client_id: str
+    redirect_uri: str
+    challenge: str
+    nonce: str
+    expires_at: float
 
 
 @dataclass(frozen=True)
@@ -103,6 +126,12 @@ class Entra:
         self.tokens: dict[str, Token] = {}
         self.token_seconds = 3599
         self.issued = 0
+        self.person: Person | None = None
+        """Who sits at the browser; nobody presses Cancel."""
+        self.codes: dict[str, Code] = {}
+        self.redeemed: set[str] = set()
+        self.claims: dict[str, Any] = {}
+        """Claims that an ID token has instead of the right ones."""
 
     @cached_property
     def _key(self) -> rsa.RSAPrivateKey:
@@ -113,11 +142,15 @@ class Entra:
         """Answer a request to the authority or to the managed identity endpoint."""
         if request.path == IDENTITY_PATH:
             return self._identity_token(request)
-        match = re.fullmatch(r"/([^/]+)/(v2\.0/\.well-known/openid-configuration|oauth2/v2\.0/token)", request.path)
+        match = re.fullmatch(
+            r"/([^/]+)/(v2\.0/\.well-known/openid-configuration|oauth2/v2\.0/(?:token|authorize))", request.path
+        )
         if not match:
             return Answer(404, "<html><body>404 - not found</body></html>")
         try:
             tenant = self._tenant(match[1])
+            if match[2].endswith("authorize"):
+                return self._authorize(request.query)
             return self._discovery(tenant) if match[2].startswith("v2.0") else self._token(tenant, request)
         except Refused as refused:
             return refused.answer
@@ -165,7 +198,7 @@ class Entra:
 
     def _token(self, tenant: str, request: Request) -> Answer:
         form = request.form()
-        if form.get("grant_type") != "client_credentials":
+        if form.get("grant_type") not in ("client_credentials", "authorization_code"):
             raise Refused(400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type.")
         client_id = form.get("client_id", "")
         registration = self.registrations.get(client_id)
@@ -181,6 +214,8 @@ class Entra:
         if registration.disabled:
             raise Refused(400, "unauthorized_client", 7000112, f"Application '{client_id}' is disabled.")
         self._authenticate(registration, tenant, form)
+        if form["grant_type"] == "authorization_code":
+            return self._redeem(form)
         scope = form.get("scope", "")
         if not scope.endswith("/.default"):
             raise Refused(400, "invalid_scope", 70011, f"The provided value for scope {scope} is not valid.")
@@ -196,6 +231,69 @@ class Entra:
         seconds = self.token_seconds
         return Answer(
             200, {"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token}
+        )
+
+    def _authorize(self, query: Mapping[str, str]) -> Answer:
+        """Send the browser back at once (learn.microsoft.com, v2-oauth2-auth-code-flow)."""
+        registration = self.registrations.get(query.get("client_id", ""))
+        back = query.get("redirect_uri", "")
+        if registration is None or back not in registration.redirect_uris or query.get("response_type") != "code":
+            # Entra shows this itself, and sends nobody to an address that is not registered.
+            return Answer(400, "AADSTS50011: The redirect URI specified in the request does not match.")
+        if self.person is None:
+            told = {"error": "access_denied", "error_description": "AADSTS65004: User declined to consent."}
+            return Answer(302, headers={"Location": f"{back}?{urlencode(told | {'state': query.get('state', '')})}"})
+        code = secrets.token_urlsafe(40)
+        self.codes[code] = Code(
+            self.person,
+            registration.client_id,
+            back,
+            query.get("code_challenge", "") if query.get("code_challenge_method") == "S256" else "",
+            query.get("nonce", ""),
+            self.clock() + 600,
+        )
+        told = {"code": code, "state": query.get("state", ""), "session_state": str(uuid.uuid4())}
+        return Answer(302, headers={"Location": f"{back}?{urlencode(told)}"})
+
+    def _redeem(self, form: Mapping[str, str]) -> Answer:
+        """An ID token for a code, once."""
+        code = self.codes.get(form.get("code", ""))
+        if code is None:
+            raise Refused(400, "invalid_grant", 9002313, "Invalid request. Request is malformed or invalid.")
+        if form["code"] in self.redeemed:
+            raise Refused(400, "invalid_grant", 54005, "OAuth2 Authorization code was already redeemed.")
+        self.redeemed.add(form["code"])
+        if code.expires_at <= self.clock():
+            raise Refused(400, "invalid_grant", 70008, "The provided authorization code has expired.")
+        if (code.client_id, code.redirect_uri) != (form.get("client_id"), form.get("redirect_uri")):
+            raise Refused(400, "invalid_grant", 700005, "The authorization code was issued to another application.")
+        verifier = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
+        if code.challenge != base64.urlsafe_b64encode(verifier).rstrip(b"=").decode():
+            raise Refused(400, "invalid_grant", 501481, "The Code_Verifier does not match the code_challenge.")
+        now = int(self.clock())
+        claims = {
+            "iss": f"{self.authority}/{code.person.tenant_id}/v2.0",
+            "aud": code.client_id,
+            "tid": code.person.tenant_id,
+            "oid": code.person.object_id,
+            "preferred_username": code.person.username,
+            "sub": hashlib.sha256(code.person.object_id.encode()).hexdigest(),
+            "nonce": code.nonce,
+            "iat": now,
+            "nbf": now,
+            "exp": now + 3600,
+        }
+        token = jwt.encode(claims | self.claims, self._key, algorithm="RS256")
+        access = self._issue(code.client_id, "https://graph.microsoft.com")
+        return Answer(
+            200,
+            {
+                "token_type": "Bearer",
+                "scope": "openid profile",
+                "expires_in": self.token_seconds,
+                "access_token": access,
+                "id_token": token,
+            },
         )
 
     def _authenticate(self, registration: Registration, tenant: str, form: dict[str, str]) -> None:

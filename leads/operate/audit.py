@@ -66,7 +66,10 @@ def performed(operation: str, arguments: Arguments, content: Content, operator: 
         )
 
 
-def done(operation: str, operator: str, lead: str = "", count: int = 1) -> None:
-    """Tell what an operator did, with `count` leads or entries of the quarantine, or with one `lead`."""
+def done(operation: str, operator: str, lead: str = "", count: int = 1, way: str = "key") -> None:
+    """Tell what an operator did, with `count` leads or entries of the quarantine, or with one `lead`.
+
+    `way` is how they came in: a name beside a `key` is what somebody says, one by `microsoft` is proven.
+    """
     known = lead if stories.ID.fullmatch(lead) or NAME.fullmatch(lead) else ""
-    log.event("operation_done", operation=operation, lead=known, count=count, operator=name(operator))
+    log.event("operation_done", operation=operation, lead=known, count=count, operator=name(operator), way=way)

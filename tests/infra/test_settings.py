@@ -26,7 +26,7 @@ HOST_SETTINGS = {
 REFUSED = {"DYNAMICS_USERNAME", "DYNAMICS_PASSWORD"}
 """What the app reads in order to refuse it."""
 
-OF_THE_COMMAND_LINE = {"LEADS_OPS_KEY"}
+OF_THE_COMMAND_LINE = {"LEADS_OPERATOR", "LEADS_OPS_KEY"}
 """What a person sets beside the command line, and no app."""
 
 PARAMETERS = MAIN.read_text(encoding="utf-8")

@@ -158,21 +158,26 @@ class TestKey:
     def test_it_is_typed_once_and_seen_nowhere(self, chrome: Browser, site: Site) -> None:
         chrome.get(f"{site.url}/api/page/")
         assert "A key opens this page" in chrome.text
-        chrome.one("#code").send_keys(KEY)
+        chrome.one("#operator").send_keys("Grace Hopper")
+        chrome.one("#key").send_keys(KEY)
         chrome.follow(".key button")
         assert chrome.current_url == f"{site.url}/api/page/"
         assert "leads need you" in chrome.text
         chrome.follow(".leads li:first-child a")
         assert "/api/page/leads/" in chrome.current_url
         assert KEY not in chrome.page_source
-        assert [path for path in site.asked if KEY in path] == [f"GET /api/ops/?code={KEY}"]
+        assert [path for path in site.asked if KEY in path] == []
         assert site.referrers == {""}
         assert chrome.execute_script("return document.cookie") == ""
 
     def test_a_wrong_key_opens_nothing(self, chrome: Browser, site: Site) -> None:
-        chrome.get(f"{site.url}/api/ops/?code=wrong")
-        chrome.get(f"{site.url}/api/page/")
-        assert "A key opens this page" in chrome.text
+        chrome.get(f"{site.url}/api/page/leads")
+        chrome.one("#key").send_keys("another-key-of-this-app")
+        chrome.follow(".key button")
+        assert "This key does not open the function ops." in chrome.text
+        chrome.one("#key").send_keys(KEY)
+        chrome.follow(".key button")
+        assert chrome.current_url == f"{site.url}/api/page/leads", "where the link pointed"
 
     def test_going_back_does_not_show_a_page_after_signing_out(self, chrome: Browser, site: Site) -> None:
         sign_in(chrome, site)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import azure.functions as func
@@ -28,7 +29,18 @@ _asking = threading.Lock()
 
 
 class Busy(Exception):
-    """Another key is being asked about."""
+    """Somebody else is signing in just now."""
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Hold the one right to ask. Raises Busy while somebody else does."""
+    if not _asking.acquire(blocking=False):
+        raise Busy
+    try:
+        yield
+    finally:
+        _asking.release()
 
 
 def can_be_key(text: str) -> bool:
@@ -41,14 +53,10 @@ def opens(request: func.HttpRequest, environ: Mapping[str, str], root: str, key:
 
     Raises Busy, Misconfigured where the app's own route answers something else, and Transient where nothing answers.
     """
-    url = f"{_site(request, environ)}{root}ops/"
-    if not _asking.acquire(blocking=False):
-        raise Busy
-    try:
+    url = f"{site(request, environ)}{root}ops/"
+    with alone():
         headers = {HEADER: "1", "x-functions-key": key}
         status = transport.request("GET", url, deadline=Deadline.after(SECONDS), headers=headers).status
-    finally:
-        _asking.release()
     if status not in (204, 401):
         raise Misconfigured(
             f"The app asked its own route ops whether this key is right, and {transport.host(url)} answered {status}.",
@@ -57,7 +65,7 @@ def opens(request: func.HttpRequest, environ: Mapping[str, str], root: str, key:
     return status == 204
 
 
-def _site(request: func.HttpRequest, environ: Mapping[str, str]) -> str:
+def site(request: func.HttpRequest, environ: Mapping[str, str]) -> str:
     """Where the app itself is: as Azure says, whatever the request claims."""
     site = environ.get("WEBSITE_HOSTNAME", "").strip()
     if is_local(request, environ):

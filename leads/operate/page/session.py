@@ -31,24 +31,33 @@ LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compared, n
 
 _KEY, _SIGNED_OUT = "session-key", "signed-out:"
 """Rows of the table `state`. A semicolon follows the colon in ASCII."""
-_SHAPE = re.compile(r"(\d{10,11})\.[0-9a-f]{32}\.([A-Za-z0-9_-]{0,400})\.[0-9a-f]{64}")
+_SEALED = re.compile(r"[A-Za-z0-9_-]{1,3000}\.[0-9a-f]{64}")
+_SHAPE = re.compile(r"(\d{10,11})\.[0-9a-f]{32}\.([A-Za-z0-9_-]{0,600})\.[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
     """A browser that was let in.
 
-    `text`, the cookie's value, is `<end, in epoch seconds>.<random>.<operator, in Base64>.<signature>`.
+    `text`, the cookie's value, is `<end, in epoch seconds>.<random>.<way and operator, in Base64>.<signature>`.
     """
 
     text: str
     key: bytes
 
     @property
+    def way(self) -> str:
+        """By which way somebody came in: `key` or `microsoft`."""
+        return self._who[0]
+
+    @property
     def operator(self) -> str:
-        """The name under which somebody signed in; empty where none was given."""
-        coded = self.text.split(".")[2]
-        return base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4)).decode("utf-8", "replace")
+        """The name under which somebody signed in; empty where none was given. Only Microsoft's is proven."""
+        return self._who[2]
+
+    @property
+    def _who(self) -> tuple[str, str, str]:
+        return decoded(self.text.split(".")[2]).decode("utf-8", "replace").partition(" ")
 
     @property
     def token(self) -> str:
@@ -73,18 +82,36 @@ def is_from_here(request: func.HttpRequest) -> bool:
     return True
 
 
-def begin(app: App, now: datetime, operator: str = "") -> Session:
+def begin(app: App, now: datetime, operator: str = "", way: str = "key") -> Session:
     """Let a browser in until `LIFETIME` from now."""
-    key = _key(app)
-    if key is None:
-        with contextlib.suppress(Exists):
-            app.store.insert(STATE, _new_key())
-        key = _key(app)
-    if key is None:
-        raise RuntimeError("The session key could not be read back.")
-    name = base64.urlsafe_b64encode(operator.encode("utf-8", "replace")).decode().rstrip("=")
-    claim = f"{int((now + LIFETIME).timestamp())}.{secrets.token_hex(16)}.{name}"
+    key = _key_or_new(app)
+    claim = f"{int((now + LIFETIME).timestamp())}.{secrets.token_hex(16)}.{encoded(f'{way} {operator}'.encode())}"
     return Session(f"{claim}.{_sign(key, 'session', claim)}", key)
+
+
+def seal(app: App, purpose: str, content: bytes) -> str:
+    """A text for a cookie that nobody can change: it holds the content, and can be read for `purpose` only."""
+    claim = encoded(content)
+    return f"{claim}.{_sign(_key_or_new(app), purpose, claim)}"
+
+
+def unseal(app: App, purpose: str, text: str) -> bytes | None:
+    """The content of a text that `seal` made; None for any other."""
+    claim, _, signature = text.rpartition(".")
+    key = _key(app) if _SEALED.fullmatch(text) else None
+    if key is None or not hmac.compare_digest(signature.encode(), _sign(key, purpose, claim).encode()):
+        return None
+    return decoded(claim)
+
+
+def encoded(content: bytes) -> str:
+    """Base64 of letters that a cookie takes."""
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def decoded(text: str) -> bytes:
+    """What was encoded."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def read(app: App, request: func.HttpRequest, now: datetime) -> Session | None:
@@ -92,7 +119,7 @@ def read(app: App, request: func.HttpRequest, now: datetime) -> Session | None:
 
     What does not even look like one costs no look at the store.
     """
-    text = _cookie(request, cookie_name(request, app.environ))
+    text = cookie(request, app.environ)
     shape = _SHAPE.fullmatch(text)
     if shape is None or not now.timestamp() < int(shape[1]) <= (now + LIFETIME).timestamp():
         return None
@@ -120,21 +147,26 @@ def end_all(app: App) -> None:
     app.store.upsert(STATE, _new_key())
 
 
-def set_cookie(request: func.HttpRequest, environ: Mapping[str, str], session: Session | None) -> str:
-    """The `Set-Cookie` header that keeps the session in the browser, or ends it where `session` is None.
+def set_cookie(
+    request: func.HttpRequest,
+    environ: Mapping[str, str],
+    value: str,
+    name: str = COOKIE,
+    lifetime: timedelta = LIFETIME,
+) -> str:
+    """The `Set-Cookie` header that keeps a value in the browser, or ends it where it is empty.
 
     `Lax` and not `Strict`, so that a link to a lead opens from a mail or a chat: a GET changes nothing here.
     """
-    age = int(LIFETIME.total_seconds()) if session else 0
+    age = int(lifetime.total_seconds()) if value else 0
     # A browser would not keep a secure cookie for plain HTTP, which only the local host speaks.
     secure = "" if is_local(request, environ) else "; Secure"
-    value = session.text if session else ""
-    return f"{cookie_name(request, environ)}={value}; Max-Age={age}; Path=/; HttpOnly; SameSite=Lax{secure}"
+    return f"{cookie_name(request, environ, name)}={value}; Max-Age={age}; Path=/; HttpOnly; SameSite=Lax{secure}"
 
 
-def cookie_name(request: func.HttpRequest, environ: Mapping[str, str]) -> str:
+def cookie_name(request: func.HttpRequest, environ: Mapping[str, str], name: str = COOKIE) -> str:
     """With the prefix, a browser takes it from this very host by HTTPS only, so no neighbour can plant one."""
-    return COOKIE if is_local(request, environ) else f"__Host-{COOKIE}"
+    return name if is_local(request, environ) else f"__Host-{name}"
 
 
 def is_local(request: func.HttpRequest, environ: Mapping[str, str]) -> bool:
@@ -143,15 +175,28 @@ def is_local(request: func.HttpRequest, environ: Mapping[str, str]) -> bool:
     return (site is None or site in LOCAL) and urlsplit(request.url).hostname in LOCAL
 
 
-def _cookie(request: func.HttpRequest, wanted: str) -> str:
+def cookie(request: func.HttpRequest, environ: Mapping[str, str], name: str = COOKIE) -> str:
+    """The value of a cookie; empty where the browser sent none."""
+    wanted = cookie_name(request, environ, name)
     # Not by SimpleCookie, which drops all that stands behind another application's cookie of a form that it dislikes.
     pairs = (pair.strip().partition("=") for pair in request.headers.get("cookie", "").split(";"))
-    return next((value for name, _, value in pairs if name == wanted), "")
+    return next((value for sent, _, value in pairs if sent == wanted), "")
 
 
 def _key(app: App) -> bytes | None:
     row = app.store.get(STATE, STATE, _KEY)
     return bytes.fromhex(str(row.values["key"])) if row else None
+
+
+def _key_or_new(app: App) -> bytes:
+    key = _key(app)
+    if key is None:
+        with contextlib.suppress(Exists):
+            app.store.insert(STATE, _new_key())
+        key = _key(app)
+    if key is None:
+        raise RuntimeError("The session key could not be read back.")
+    return key
 
 
 def _new_key() -> Row:

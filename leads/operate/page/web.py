@@ -22,7 +22,7 @@ from leads.app import App
 from leads.errors import Failure
 from leads.messages.templating import render
 from leads.operate import api, audit
-from leads.operate.page import door, views
+from leads.operate.page import door, microsoft, views
 from leads.operate.page import session as ops_session
 from leads.operate.page.session import Session
 from leads.operate.page.views import Clock, Done, NotFound, View, Wish
@@ -49,7 +49,7 @@ _POLICY = (
 
 _TRICKS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """Characters that control or reorder what stands around them. No template has one, so what has came from outside."""
-_BEYOND = re.compile(r"(?!sign-)[a-z0-9][A-Za-z0-9/.-]{0,200}(?:\?state=[a-z]{1,20})?")
+_BEYOND = re.compile(r"(?!sign-|microsoft)[a-z0-9][A-Za-z0-9/.-]{0,200}(?:\?state=[a-z]{1,20})?")
 """Addresses of the page to which signing in goes on."""
 
 
@@ -102,15 +102,32 @@ class Visit:
 
     def cookie(self, session: Session | None) -> str:
         """The header that begins a session in the browser, or ends it."""
-        return ops_session.set_cookie(self.request, self.app.environ, session)
+        return ops_session.set_cookie(self.request, self.app.environ, session.text if session else "")
 
     def ask_for_key(self, trouble: str = "", status: int = 403) -> func.HttpResponse:
         """Answer with the form that lets one in. What it says first is what went wrong with the last try."""
         query = urlsplit(self.request.url).query
         wanted = self.form.get("to", f"{self.path}?{query}" if query else self.path)
         to = wanted if _BEYOND.fullmatch(wanted) else ""
-        values = {"title": "A key opens this page", "trouble": trouble, "to": to}
+        ways = microsoft.read(self.app.environ)
+        title = "A key opens this page" if ways.key_opens else "Sign in to open this page"
+        values = {"title": title, "trouble": trouble, "to": to, "key": ways.key_opens, "microsoft": ways.is_on}
         return self.show(View("closed", values, status))
+
+    def busy(self) -> func.HttpResponse:
+        """Answer that somebody else is signing in just now."""
+        answered = self.ask_for_key("Somebody else is signing in just now. Try again in some seconds.", 429)
+        answered.headers["Retry-After"] = f"{door.SECONDS:.0f}"
+        return answered
+
+    def let_in(self, operator: str, way: str, to: str) -> func.HttpResponse:
+        """Begin a session, and go on to where the link pointed."""
+        try:
+            session = ops_session.begin(self.app, self.now, operator, way)
+        except Exception as error:  # noqa: BLE001 - whatever is broken, the operator has to learn what
+            return self.broken(error)
+        log.event("signed_in", way=way, operator=operator)
+        return self.go(to if _BEYOND.fullmatch(to) else "", self.cookie(session))
 
     def fail(self, status: int, title: str, cause: str = "", remedy: str = "") -> func.HttpResponse:
         """Answer with what went wrong, in words that are safe to show."""
@@ -148,6 +165,8 @@ def page(app: App, request: func.HttpRequest, now: datetime) -> func.HttpRespons
     visit = _visit(app, request, now, "page")
     if visit.path == "sign-in" and request.method == "POST":
         return _sign_in(visit)
+    if visit.path in (microsoft.PATH, microsoft.BACK) and request.method == "GET":
+        return _by_microsoft(visit)
     try:
         session = ops_session.read(app, request, now)
     except Exception as error:  # noqa: BLE001 - strangers are not told what is broken
@@ -167,6 +186,8 @@ def page(app: App, request: func.HttpRequest, now: datetime) -> func.HttpRespons
 def _sign_in(visit: Visit) -> func.HttpResponse:
     """Exchange the key in the form for a session, if the app's own route says that it is right."""
     key, request = visit.form.get("key", "").strip(), visit.request
+    if not microsoft.read(visit.app.environ).key_opens:
+        return visit.ask_for_key("The key does not open this page any more.")
     if not ops_session.is_from_here(request):
         return visit.ask_for_key("This did not come from the form on this page.")
     if not door.can_be_key(key):
@@ -174,21 +195,37 @@ def _sign_in(visit: Visit) -> func.HttpResponse:
     try:
         right = door.opens(request, visit.app.environ, visit.root, key)
     except door.Busy:
-        busy = visit.ask_for_key("Another key is being looked at. Try again in some seconds.", 429)
-        busy.headers["Retry-After"] = f"{door.SECONDS:.0f}"
-        return busy
+        return visit.busy()
     except Failure as failure:
         return visit.fail(503, "The key could not be looked at", failure.cause, failure.remedy)
     if not right:
         return visit.ask_for_key("This key does not open the function ops.")
-    operator = audit.name(visit.form.get("operator", ""))
+    return visit.let_in(audit.name(visit.form.get("operator", "")), "key", visit.form.get("to", ""))
+
+
+def _by_microsoft(visit: Visit) -> func.HttpResponse:
+    """Send the browser to Microsoft, or let in whom Microsoft sent back."""
+    app, request, now = visit.app, visit.request, visit.now
     try:
-        session = ops_session.begin(visit.app, visit.now, operator)
-    except Exception as error:  # noqa: BLE001 - whatever is broken, the operator has to learn what
-        return visit.broken(error)
-    log.event("signed_in", way="key", operator=operator)
-    to = visit.form.get("to", "")
-    return visit.go(to if _BEYOND.fullmatch(to) else "", visit.cookie(session))
+        if visit.path == microsoft.PATH:
+            to = request.params.get("to", "")
+            url, cookie = microsoft.begin(app, request, visit.home, to if _BEYOND.fullmatch(to) else "", now)
+            return func.HttpResponse(status_code=303, headers=_HEADERS | {"Location": url, "Set-Cookie": cookie})
+        operator, to = microsoft.finish(app, request, now)
+    except door.Busy:
+        return visit.busy()
+    except microsoft.Refused as refused:
+        if refused.operator:
+            log.event("sign_in_refused", operator=audit.name(refused.operator))
+        answered = visit.ask_for_key(str(refused))
+        answered.headers["Set-Cookie"] = ops_session.set_cookie(request, app.environ, "", microsoft.COOKIE)
+        return answered
+    except Failure as failure:
+        return visit.fail(503, "Signing in with Microsoft does not work now", failure.cause, failure.remedy)
+    except Exception as error:  # noqa: BLE001 - strangers are not told what is broken
+        log.event("page_failed", error=type(error).__name__)
+        return visit.fail(503, "It cannot be opened now", "See GET /api/health of the app.")
+    return visit.let_in(audit.name(operator), "microsoft", to)
 
 
 def _let_in(visit: Visit, session: Session) -> func.HttpResponse:
@@ -206,18 +243,18 @@ def _let_in(visit: Visit, session: Session) -> func.HttpResponse:
     wish = Wish(visit.path, visit.request.params, visit.form, posted, f"{_origin(visit)}{visit.root}")
     found = views.answer(app, wish, visit.now, visit.clock)
     if posted:
-        _tell(visit.path, found, session.operator)
+        _tell(visit.path, found, session)
     return visit.go(found.path) if isinstance(found, Done) else visit.show(found)
 
 
-def _tell(path: str, found: View | Done, operator: str) -> None:
+def _tell(path: str, found: View | Done, session: Session) -> None:
     """Log what a button did: it revealed the page that it stands on, or changed something."""
     _, _, subject = path.partition("/")
     if isinstance(found, Done):
-        audit.done("replay", operator, subject.removesuffix("/replay"))
+        audit.done("replay", session.operator, subject.removesuffix("/replay"), way=session.way)
     else:
         shown = found.values.get("leads", found.values.get("latest"))
-        audit.done("reveal", operator, subject, 1 if shown is None else len(shown))
+        audit.done("reveal", session.operator, subject, 1 if shown is None else len(shown), way=session.way)
 
 
 def _visit(app: App, request: func.HttpRequest, now: datetime, route: str) -> Visit:
