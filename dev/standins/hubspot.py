@@ -39,6 +39,7 @@ _OBJECTS = f"/crm/objects/{VERSION}"
 _UNSUBSCRIBE = f"/communication-preferences/{VERSION}/statuses/batch/unsubscribe-all"
 _EMAIL = re.compile(r"[\x21-\x7e]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _NOTE_LIMIT = 65_536
+_READ_ONLY = {"archivable": False, "readOnlyDefinition": True, "readOnlyValue": True}
 
 
 class Refusal(Exception):
@@ -86,7 +87,7 @@ def _properties() -> dict[str, dict[str, Any]]:
         _property("email", hasUniqueValue=True),
         *(_property(name) for name in texts),
         _property("lifecyclestage", "enumeration", options=STAGES),
-        _property("hs_object_id", modificationMetadata={"readOnlyValue": True}),
+        _property("hs_object_id", modificationMetadata=_READ_ONLY),
         _property(KEY, hasUniqueValue=True),
         _property(FLAG, "bool") | {"options": yes_or_no},
     ]
