@@ -125,6 +125,6 @@ def test_a_property_that_is_not_there_is_left_out() -> None:
 
 
 def test_a_wrong_token_is_misconfigured() -> None:
-    made = Live(HUBSPOT_TOKEN="pat-eu1-00000000-0000-0000-0000-000000000000")
+    made = Live(HUBSPOT_TOKEN="pat-eu1-a-wrong-token")
     with pytest.raises(Misconfigured):
         made.send(made.lead("PLT", Stage.ACTIVE, 1))
