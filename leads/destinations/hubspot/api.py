@@ -93,7 +93,7 @@ class Api:
                 return None
             listed = self.parsed(response, doing)
             # The first page is that of the contact, the next ones are of the association alone.
-            page = listed.get("associations", {}).get("notes", {}) if "associations" in listed else listed
+            page = _inner(_inner(listed, "associations"), "notes") if "properties" in listed else listed
             ids += [str(one.get("id") or one.get("toObjectId")) for one in _dicts(page.get("results"))]
             path = _next(page)
         bodies: list[str] = []
@@ -116,11 +116,14 @@ def identifier(record: Record, doing: str, api: Api, response: Response) -> str:
     return told
 
 
+def _inner(record: Record, name: str) -> Record:
+    found = record.get(name)
+    return found if isinstance(found, dict) else {}
+
+
 def _next(page: Record) -> str:
     """Path and query of the next page, on the address of the settings whatever host the link names."""
-    paging = page.get("paging")
-    following = paging.get("next") if isinstance(paging, dict) else None
-    link = following.get("link") if isinstance(following, dict) else None
+    link = _inner(_inner(page, "paging"), "next").get("link")
     if not isinstance(link, str):
         return ""
     try:

@@ -76,7 +76,7 @@ def failure(response: Response, doing: str, now: datetime) -> Failure:
     if response.status == 429 and body.get("policyName") == "DAILY":
         return Throttled(
             f"The account's requests to HubSpot are used up for today ({told}).",
-            "Nothing to do: it is tried again. If it happens often, look in HubSpot which integration uses so many.",
+            "Nothing to do: it is tried again. If it happens often, HubSpot shows which integration uses so many.",
             retry_after=response.retry_after(now) or DAILY_WAIT,
         )
     if response.status == 423:
@@ -116,7 +116,7 @@ def failure(response: Response, doing: str, now: datetime) -> Failure:
         )
     return Rejected(
         f"{about}.",
-        "Look into HubSpot which rule of your properties the lead breaks, relax it or leave the property out in "
+        "Find out in HubSpot which rule of your properties the lead breaks, relax it or leave the property out in "
         "HUBSPOT_FIELDS; then replay the lead.",
     )
 

@@ -64,8 +64,7 @@ class Settings:
         if opt_out and not key:
             reader.problem(
                 "HUBSPOT_OPT_OUT",
-                "It needs HUBSPOT_KEY: after a lost answer nothing else tells a contact that the app made from one "
-                "that was there.",
+                "It needs HUBSPOT_KEY: when an answer got lost, only that shows whether the app made the contact.",
                 "Make a contact property with unique values and put its internal name into HUBSPOT_KEY, or set "
                 "HUBSPOT_OPT_OUT to false.",
             )
@@ -91,7 +90,7 @@ def _token(reader: Reader) -> str:
     if value and not _TOKEN.fullmatch(value):
         reader.problem(
             "HUBSPOT_TOKEN",
-            "It cannot be a token of HubSpot's: those have no spaces and are longer.",
+            "HubSpot's tokens are longer and have no spaces.",
             "Copy the service key again, whole.",
         )
         return ""
@@ -126,7 +125,7 @@ def _account(reader: Reader) -> str:
         reader.problem(
             "HUBSPOT_ACCOUNT",
             "It has to be a number.",
-            "Copy the Hub ID from the menu of your account; there are no links to contacts until then.",
+            "Copy the Hub ID from the menu of your account; contacts are not linked until then.",
         )
         return ""
     return value

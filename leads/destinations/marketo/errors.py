@@ -38,7 +38,7 @@ _UNKNOWN_END = frozenset({"500", "502", "604", "611"})
 _MISCONFIGURED = {
     "603": (
         "the API user may not do this",
-        f"Give its role the permissions that are listed there ({GUIDE}). Or the account allows certain addresses only.",
+        f"Give its role the permissions that it needs, or allow the addresses of the function app ({GUIDE}).",
     ),
     "610": ("there is no such address", "Check MARKETO_MUNCHKIN_ID, and MARKETO_URL where it is set."),
     "616": ("the subscription does not have it", "Ask your contact at Adobe, or leave the setting for it empty."),
@@ -111,8 +111,8 @@ def failure(listed: object, doing: str) -> Failure:
     if code == "607":
         return Throttled(
             f"The account's calls to Marketo are used up for today ({told}).",
-            "Nothing to do: it is tried again. If it happens often, ask Adobe for more, or look which integration uses "
-            "so many.",
+            "Nothing to do: it is tried again. If it happens often, ask Adobe for more, or find out which integration "
+            "uses so many.",
             retry_after=DAILY_WAIT,
         )
     if code in _SLOW:

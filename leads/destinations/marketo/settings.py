@@ -105,7 +105,9 @@ def _credential(reader: Reader, name: str) -> str:
     value = reader.text(name, required=True)
     if value and not _CREDENTIAL.fullmatch(value):
         reader.problem(
-            name, "It holds a space or a sign that Marketo's credentials have not.", "Copy it again from LaunchPoint."
+            name,
+            "It contains a space or another character that Marketo's credentials never have.",
+            "Copy it again from LaunchPoint.",
         )
         return ""
     return value
