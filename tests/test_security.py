@@ -412,7 +412,7 @@ def test_every_secret_setting_has_its_rotation() -> None:
     secret = [
         name
         for name in setting_names()
-        if re.search(r"SECRET|CERTIFICATE|PASSWORD|TOKEN|WEBHOOK_URL|SMTP_URL|_KEY$", name)
+        if re.search(r"SECRET|CERTIFICATE|PASSWORD|TOKEN|WEBHOOK_URL|SMTP_URL|(OPS|PRIVATE)_KEY$", name)
     ]
     assert len(secret) > 4
     for name in secret:

@@ -29,6 +29,9 @@ REFUSED = {"DYNAMICS_USERNAME", "DYNAMICS_PASSWORD"}
 OF_THE_COMMAND_LINE = {"LEADS_OPERATOR", "LEADS_OPS_KEY"}
 """What a person sets beside the command line, and no app."""
 
+OF_OTHERS = {"HUBSPOT_DEFINED"}
+"""Words of a vendor's that look like a setting."""
+
 PARAMETERS = MAIN.read_text(encoding="utf-8")
 
 
@@ -40,7 +43,7 @@ def read_by_code() -> set[str]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(prefixes):
                 found |= {node.value} if re.fullmatch(r"[A-Z0-9_]+", node.value) else set()
-    return found - REFUSED - OF_THE_COMMAND_LINE
+    return found - REFUSED - OF_THE_COMMAND_LINE - OF_OTHERS
 
 
 def plain() -> dict[str, str]:
