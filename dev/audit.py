@@ -3,8 +3,8 @@
 That every Python package is pinned by hash is not asked here: pip installs nothing else (`--require-hashes`). Offline:
 the npm lock file holds a hash and no address for each package, the license of each package is listed, and so is what
 the templates ask of Azure in a version of more than two years ago. Online: pip-audit asks PyPI, npm asks its registry.
-The exit code is 0 when nothing was found, 1 for a finding, and 2 when nothing was found but not everything could be asked,
-since this machine is offline, its registry has no advisories, or it has no Bicep compiler.
+The exit code is 0 when nothing was found, 1 for a finding, and 2 when nothing was found but not everything could be
+asked, since this machine is offline, its registry has no advisories, or it has no Bicep compiler.
 """
 
 from __future__ import annotations

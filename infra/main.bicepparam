@@ -15,15 +15,16 @@ param retentionDays = 365
 param inboxTables = ['MarketplaceLeads']
 
 param settings = {
-  LEADS_DESTINATIONS: 'console' // for example 'dynamics,email,teams'
-  LEADS_TEST_LEADS: ''
-  LEADS_ROUTES: ''
-  LEADS_OWN_DOMAINS: ''
-  LEADS_STAGES: ''
+  LEADS_BACKFILL_DAYS: ''
   LEADS_WATCH_SCHEDULE: ''
   LEADS_SWEEP_SCHEDULE: ''
+  LEADS_DESTINATIONS: 'console' // for example 'dynamics,email,teams'
+  LEADS_TEST_LEADS: ''
+  LEADS_STAGES: ''
   LEADS_RETRY_SCHEDULE: ''
-  LEADS_BACKFILL_DAYS: ''
+  LEADS_ALERTS: ''
+  LEADS_URL: ''
+  LEADS_OWN_DOMAINS: ''
   LEADS_LANGUAGE: ''
   LEADS_TIME_ZONE: ''
 
@@ -40,13 +41,14 @@ param settings = {
 
   EMAIL_TO: ''
   EMAIL_FROM: ''
-  EMAIL_DIGEST: ''
-  EMAIL_DIGEST_TIME_ZONE: ''
   EMAIL_GRAPH_SENDER: ''
+  EMAIL_GRAPH_URL: ''
   EMAIL_GRAPH_TENANT_ID: ''
   EMAIL_GRAPH_CLIENT_ID: ''
-  EMAIL_GRAPH_URL: ''
+  EMAIL_GRAPH_FEDERATED: ''
   EMAIL_GRAPH_AUTHORITY: ''
+  EMAIL_DIGEST: ''
+  EMAIL_DIGEST_TIME_ZONE: ''
 }
 
 // The secret settings that this deployment has. Take the slashes away from those you need, and give each its value once,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
 
 from leads import __version__
 from leads.app import App
@@ -11,6 +14,8 @@ from leads.store.rows import time_read
 
 SILENT = timedelta(minutes=15)
 """How long watch and sweep may be quiet; they run each minute and every five minutes unless set otherwise."""
+ROOT = Path(__file__).resolve().parents[2]
+"""The folder of the app."""
 SLOW = timedelta(hours=1)
 """How long a lead may be open before health says so."""
 
@@ -50,6 +55,8 @@ def health(app: App, now: datetime) -> dict[str, object]:
     return {
         "status": "attention" if reasons else "ok",
         "version": __version__,
+        "build": build_id(),
+        "python": platform.python_version(),
         "open": int(sweep.get("open", 0)),
         "oldest_open_seconds": max(0, round((now - oldest).total_seconds())) if oldest else 0,
         "dead": dead,
@@ -57,6 +64,15 @@ def health(app: App, now: datetime) -> dict[str, object]:
         "last_sweep": last_sweep.isoformat() if last_sweep else None,
         "reasons": reasons,
     }
+
+
+@cache
+def build_id() -> str:
+    """What the package was made of, as infra/package.py wrote it beside host.json; empty where there is no package."""
+    try:
+        return (ROOT / "build.txt").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _silent(who: str, ran_at: datetime | None, started: datetime | None, now: datetime) -> list[str]:

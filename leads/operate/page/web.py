@@ -6,6 +6,7 @@ docs/adr/0007-page.md tells why these are two. What the pages say is in `views`.
 
 from __future__ import annotations
 
+import platform
 import re
 import secrets
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ import azure.functions as func
 from leads import __version__, log
 from leads.app import App
 from leads.messages.templating import render
+from leads.operate.health import build_id
 from leads.operate.page import session as ops_session
 from leads.operate.page import views
 from leads.operate.page.session import Session
@@ -76,6 +78,8 @@ class Visit:
             session=self.session,
             nonce=nonce,
             version=__version__,
+            build=build_id(),
+            python=platform.python_version(),
             now=self.now,
             moment=self.clock.moment,
             ago=self.clock.ago,
