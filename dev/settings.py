@@ -1,7 +1,8 @@
 """Lists of settings, made from what the modules of the app declare: `python -m dev.settings` writes them anew.
 
 The tables of docs/settings.md, local.settings.sample.json, infra/main.bicepparam, and infra/settings.json, by which the
-template and deploy.sh know which settings there are; tests hold all of them to this.
+template and deploy.sh know which settings there are; tests hold all of them to this. Where there is a compiler, the
+template is compiled anew too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from dev import bicep
 from leads import enabled, problems
 from leads.reader import Setting
 
@@ -136,3 +138,7 @@ if __name__ == "__main__":
     SAMPLE.write_text(sample(), "utf-8")
     KNOWN.write_text(known(), "utf-8")
     PARAMETERS.write_text(parameters(PARAMETERS.read_text("utf-8")), "utf-8")
+    if bicep.compiler():
+        bicep.run("build", INFRA / "main.bicep", "--outfile", TEMPLATE)
+    else:
+        print("The Bicep compiler is not here: run make templates where it is, since main.json holds these names too.")

@@ -23,6 +23,8 @@ param settings = {
   LEADS_STAGES: ''
   LEADS_RETRY_SCHEDULE: ''
   LEADS_ALERTS: ''
+  LEADS_ROUTES: ''
+  LEADS_FLOOD: ''
   LEADS_URL: ''
   LEADS_OWN_DOMAINS: ''
   LEADS_LANGUAGE: ''
