@@ -76,7 +76,8 @@ except (ValueError, KeyError, TypeError):
     sys.exit(1)
 print(found)' "$@"; }
 
-# NAME: that key out of a list of keys, empty where the list has none of that name. What is no list is no answer.
+# NAME: that key out of a list of keys, empty where the list has none of that name. What is no list is no answer, and
+# neither is an empty one: the host gives each function a key by itself.
 key_named() { python3 -c 'import json, sys
 try:
     keys = json.load(sys.stdin)
@@ -85,6 +86,8 @@ except ValueError:
 if not isinstance(keys, dict):
     sys.exit(1)
 keys = keys["properties"] if isinstance(keys.get("properties"), dict) else keys
+if not keys:
+    sys.exit(1)
 print(keys.get(sys.argv[1]) or "")' "$1"; }
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
