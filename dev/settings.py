@@ -1,6 +1,8 @@
 """Lists of settings, made from what the modules of the app declare: `python -m dev.settings` writes them anew.
 
-The tables of docs/settings.md and local.settings.sample.json; tests hold both to this.
+The tables of docs/settings.md, local.settings.sample.json, infra/main.bicepparam, and infra/settings.json, by which the
+template and deploy.sh know which settings there are; tests hold all of them to this. Where there is a compiler, the
+template is compiled anew too.
 """
 
 from __future__ import annotations
@@ -11,14 +13,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from dev import bicep
 from leads import enabled, problems
 from leads.operate.page import microsoft
 from leads.reader import Setting
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS, SAMPLE = ROOT / "docs" / "settings.md", ROOT / "local.settings.sample.json"
+INFRA = ROOT / "infra"
+KNOWN, PARAMETERS, TEMPLATE = INFRA / "settings.json", INFRA / "main.bicepparam", INFRA / "main.json"
 OF_IDENTITY = "__"
 """In the names for a managed identity, which the sample does without."""
+OF_THE_COMMAND = ("LEADS_OPERATOR", "LEADS_OPS_KEY")
+"""What a person sets beside the command line, and no app."""
 LOCAL = {
     "AzureWebJobsStorage": "UseDevelopmentStorage=true",
     "FUNCTIONS_WORKER_RUNTIME": "python",
@@ -78,11 +85,68 @@ def sample() -> str:
     values = {"AzureWebJobsStorage": "", "FUNCTIONS_WORKER_RUNTIME": ""}
     for settings in groups().values():
         values |= {each.name: each.default for each in settings if OF_IDENTITY not in each.name}
-    for name in ("LEADS_OPERATOR", "LEADS_OPS_KEY"):
+    for name in OF_THE_COMMAND:
         values.pop(name)
     return json.dumps({"IsEncrypted": False, "Values": values | LOCAL}, indent=2) + "\n"
+
+
+def known() -> str:
+    """The text of infra/settings.json: for each prefix the rest of the names, which instances have too."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for group, settings in groups().items():
+        prefix = "LEADS" if group == "app" else group.upper()
+        own = [
+            each
+            for each in settings
+            if each.name.startswith(f"{prefix}_") and OF_IDENTITY not in each.name and each.name not in OF_THE_COMMAND
+        ]
+        rest = {each.name.removeprefix(f"{prefix}_"): each.secret for each in own}
+        found[prefix] = {
+            kind: [name for name in rest if rest[name] == on] for kind, on in (("plain", 0), ("secret", 1))
+        }
+    return json.dumps(found, indent=2) + "\n"
+
+
+def set_by_template() -> set[str]:
+    """The settings that the template gives every app by itself."""
+    variables = json.loads(TEMPLATE.read_text("utf-8"))["resources"]["app"]["properties"]["template"]["variables"]
+    return {*variables["platformSettings"], *variables["identitySettings"]}
+
+
+def parameters(text: str) -> str:
+    """The parameter file with its lists of settings and secrets made anew."""
+    elsewhere = {name.partition(OF_IDENTITY)[0] for name in set_by_template()} | set(OF_THE_COMMAND)
+    offered = [
+        [each for each in settings if each.name not in elsewhere and OF_IDENTITY not in each.name]
+        for settings in groups().values()
+    ]
+    blank = "''"
+    hint = {
+        "LEADS_DESTINATIONS": "'console' // for example 'dynamics,email,teams'",
+        "DYNAMICS_URL": f"{blank} // https://contoso.crm4.dynamics.com",
+    }
+    plain = [[f"  {one.name}: {hint.get(one.name, blank)}\n" for one in group if not one.secret] for group in offered]
+    secret = [one.name for group in offered for one in group if one.secret]
+    made = {
+        "settings": "\n".join("".join(group) for group in plain if group),
+        "secretSettings": "".join(f"  // '{name}'\n" for name in secret),
+        "secrets": "".join(f"  {name}: readEnvironmentVariable('{name}', '')\n" for name in secret),
+    }
+    for name, lines in made.items():
+        text, count = re.subn(
+            rf"(^param {name} = [{{[]\n).*?(^[}}\]])", rf"\g<1>{lines}\g<2>", text, flags=re.MULTILINE | re.DOTALL
+        )
+        if count != 1:
+            raise ValueError(f"infra/main.bicepparam has {count} parameters {name}, not one.")
+    return text
 
 
 if __name__ == "__main__":
     DOCS.write_text(documentation(DOCS.read_text("utf-8")), "utf-8")
     SAMPLE.write_text(sample(), "utf-8")
+    KNOWN.write_text(known(), "utf-8")
+    PARAMETERS.write_text(parameters(PARAMETERS.read_text("utf-8")), "utf-8")
+    if bicep.compiler():
+        bicep.run("build", INFRA / "main.bicep", "--outfile", TEMPLATE)
+    else:
+        print("The Bicep compiler is not here: run make templates where it is, since main.json holds these names too.")

@@ -76,7 +76,8 @@ except (ValueError, KeyError, TypeError):
     sys.exit(1)
 print(found)' "$@"; }
 
-# NAME: that key out of a list of keys, empty where the list has none of that name. What is no list is no answer.
+# NAME: that key out of a list of keys, empty where the list has none of that name. What is no list is no answer, and
+# neither is an empty one: the host gives each function a key by itself.
 key_named() { python3 -c 'import json, sys
 try:
     keys = json.load(sys.stdin)
@@ -85,6 +86,8 @@ except ValueError:
 if not isinstance(keys, dict):
     sys.exit(1)
 keys = keys["properties"] if isinstance(keys.get("properties"), dict) else keys
+if not keys:
+    sys.exit(1)
 print(keys.get(sys.argv[1]) or "")' "$1"; }
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -182,14 +185,13 @@ setting_names() {
   run az functionapp config appsettings list --resource-group "$group" --name "$1" --query '[?value].name' --output tsv |
     LC_ALL=C sort
 }
-# Whether a setting is one of this app's that this version of it does not read. Others are nobody's business here.
-unknown_to_the_app() {
-  local code=$here/../leads place
-  place=$(tr '[:upper:]' '[:lower:]' <<<"${1%%_*}")
-  case $1 in *__*) return 1 ;; esac
-  [ "$place" = leads ] || [ -e "$code/destinations/$place.py" ] || [ -d "$code/destinations/$place" ] || return 1
-  ! grep -rqw --include='*.py' "$1" "$code"
-}
+# NAMES: those that begin like settings of this app, and that this version of it does not read.
+unknown_to_the_app() { python3 -c 'import json, sys
+known = {kind + "_": fields["plain"] + fields["secret"] for kind, fields in json.load(open(sys.argv[1])).items()}
+for name in sys.argv[2].split():
+    fields = [field for start in known for field in known[start] if name.startswith(start)]
+    if fields and "__" not in name and not any(name.endswith("_" + field) for field in fields):
+        print(name)' "$here/settings.json" "$1" | xargs; }
 # A deployment sets exactly what the file says: a clone without the group's own file would undo a whole set-up.
 losses() {
   local names destinations
@@ -222,12 +224,9 @@ alerted=$(json alerted value <<<"$outputs")
 inbox_suffix=$(json inboxEndpointSuffix value <<<"$outputs")
 site="/subscriptions/{subscriptionId}/resourceGroups/$group/providers/Microsoft.Web/sites/$app"
 names=$(setting_names "$app")
-unknown=
-for setting in $names; do
-  if unknown_to_the_app "$setting"; then unknown="$unknown $setting"; fi
-done
+unknown=$(unknown_to_the_app "$names")
 if [ -n "$unknown" ]; then
-  printf '\nThese settings mean nothing to this version of the app; see CHANGELOG.md:%s\n' "$unknown" >&2
+  printf '\nThese settings mean nothing to this version of the app; see CHANGELOG.md: %s\n' "$unknown" >&2
 fi
 
 step 'Code (some minutes)'

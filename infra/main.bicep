@@ -99,15 +99,23 @@ func isAddress(text string) bool =>
     'abcdefghijklmnopqrstuvwxyz0123456789-.'
   ) && contains(last(split(text, '@')), '.') && empty(filter([' ', ',', ';', '<', '>'], c => contains(text, c)))
 
-// As the app names them: DYNAMICS_CLIENT_SECRET, and DYNAMICS_EMEA_CLIENT_SECRET for the instance dynamics:emea.
-var knownSecrets = flatten(map(
-  items(loadJsonContent('secrets.json')),
-  place => map(place.value, field => '${place.key}_|_${field}')
-))
+var declared = items(loadJsonContent('settings.json'))
+var secretNames = flatten(map(declared, place => map(place.value.secret, field => '${place.key}_|_${field}')))
+var plainNames = flatten(map(declared, place => map(place.value.plain, field => '${place.key}_|_${field}')))
 
-@description('Whether a setting is one of the known secrets, of a destination or of an instance of it.')
-func isSecret(name string, known string[]) bool =>
-  !empty(filter(known, each => startsWith(name, first(split(each, '|'))) && endsWith(name, last(split(each, '|')))))
+@description('Length of the longest declared name that a setting has: DYNAMICS_CLIENT_SECRET, or DYNAMICS_EMEA_CLIENT_SECRET for the instance dynamics:emea. 0: none.')
+func longest(name string, names string[]) int =>
+  max(concat(
+    [0],
+    map(
+      filter(names, each => startsWith(name, first(split(each, '|'))) && endsWith(name, last(split(each, '|')))),
+      each => length(each)
+    )
+  ))
+
+@description('Whether a setting is a secret, of a destination or of an instance of it.')
+func isSecret(name string, secretNames string[], plainNames string[]) bool =>
+  longest(name, secretNames) > longest(name, plainNames)
 
 var problems = concat(
   map(
@@ -116,12 +124,12 @@ var problems = concat(
   ),
   empty(alertEmail) || isAddress(alertEmail) ? [] : ['alertEmail: "${alertEmail}" is not an e-mail address.'],
   map(
-    filter(secretSettings, name => !isSecret(name, knownSecrets)),
+    filter(secretSettings, name => !isSecret(name, secretNames, plainNames)),
     name =>
-      'secretSettings: the app has no secret setting ${name}. It has: ${replace(join(knownSecrets, ', '), '_|_', '_')}.'
+      'secretSettings: the app has no secret setting ${name}. It has: ${replace(join(secretNames, ', '), '_|_', '_')}.'
   ),
   map(
-    filter(items(settings), setting => !empty(setting.value) && isSecret(setting.key, knownSecrets)),
+    filter(items(settings), setting => !empty(setting.value) && isSecret(setting.key, secretNames, plainNames)),
     setting =>
       'settings: ${setting.key} is a secret. Delete it there, name it in secretSettings, and give its value in an environment variable.'
   ),

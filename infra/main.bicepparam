@@ -15,28 +15,38 @@ param retentionDays = 365
 param inboxTables = ['MarketplaceLeads']
 
 param settings = {
-  LEADS_DESTINATIONS: 'console' // for example 'dynamics,email,teams'
-  LEADS_TEST_LEADS: ''
-  LEADS_ROUTES: ''
-  LEADS_OWN_DOMAINS: ''
-  LEADS_STAGES: ''
+  LEADS_BACKFILL_DAYS: ''
   LEADS_WATCH_SCHEDULE: ''
   LEADS_SWEEP_SCHEDULE: ''
+  LEADS_DESTINATIONS: 'console' // for example 'dynamics,email,teams'
+  LEADS_TEST_LEADS: ''
+  LEADS_STAGES: ''
   LEADS_RETRY_SCHEDULE: ''
-  LEADS_BACKFILL_DAYS: ''
+  LEADS_SILENCE: ''
+  LEADS_ALERTS: ''
+  LEADS_ROUTES: ''
+  LEADS_FLOOD: ''
+  LEADS_URL: ''
+  LEADS_OWN_DOMAINS: ''
   LEADS_LANGUAGE: ''
   LEADS_TIME_ZONE: ''
-  LEADS_URL: '' // https://leads.contoso.com
-  LEADS_SILENCE: ''
+
+  OPERATORS_TENANT_ID: ''
+  OPERATORS_CLIENT_ID: ''
+  OPERATORS_FEDERATED: ''
+  OPERATORS_MANAGED_IDENTITY_CLIENT_ID: ''
+  OPERATORS_AUTHORITY: ''
+  OPERATORS_ALLOW: ''
+  OPERATORS_KEY: ''
 
   PARTNER_CENTER_TENANT_ID: ''
   PARTNER_CENTER_CLIENT_ID: ''
   PARTNER_CENTER_FEDERATED: ''
-  PARTNER_CENTER_MANAGED_IDENTITY_CLIENT_ID: '' // identityClientId among the outputs; with it the app asks Partner Center
-  PARTNER_CENTER_PUBLISHER: ''
-  PARTNER_CENTER_URL: ''
+  PARTNER_CENTER_MANAGED_IDENTITY_CLIENT_ID: ''
   PARTNER_CENTER_AUTHORITY: ''
+  PARTNER_CENTER_URL: ''
   PARTNER_CENTER_API_VERSION: ''
+  PARTNER_CENTER_PUBLISHER: ''
 
   DYNAMICS_URL: '' // https://contoso.crm4.dynamics.com
   DYNAMICS_TENANT_ID: ''
@@ -51,13 +61,14 @@ param settings = {
 
   EMAIL_TO: ''
   EMAIL_FROM: ''
-  EMAIL_DIGEST: ''
-  EMAIL_DIGEST_TIME_ZONE: ''
   EMAIL_GRAPH_SENDER: ''
+  EMAIL_GRAPH_URL: ''
   EMAIL_GRAPH_TENANT_ID: ''
   EMAIL_GRAPH_CLIENT_ID: ''
-  EMAIL_GRAPH_URL: ''
+  EMAIL_GRAPH_FEDERATED: ''
   EMAIL_GRAPH_AUTHORITY: ''
+  EMAIL_DIGEST: ''
+  EMAIL_DIGEST_TIME_ZONE: ''
 
   HUBSPOT_API_VERSION: ''
   HUBSPOT_KEY: ''
@@ -68,7 +79,7 @@ param settings = {
   HUBSPOT_ACCOUNT: ''
   HUBSPOT_URL: ''
 
-  MARKETO_MUNCHKIN_ID: '' // 123-ABC-456
+  MARKETO_MUNCHKIN_ID: ''
   MARKETO_CLIENT_ID: ''
   MARKETO_MODE: ''
   MARKETO_FORM_ID: ''
@@ -78,7 +89,7 @@ param settings = {
   MARKETO_APP_URL: ''
   MARKETO_URL: ''
 
-  SALESFORCE_URL: '' // https://contoso.my.salesforce.com
+  SALESFORCE_URL: ''
   SALESFORCE_CLIENT_ID: ''
   SALESFORCE_USERNAME: ''
   SALESFORCE_API_VERSION: ''
@@ -93,6 +104,10 @@ param settings = {
 // in an environment variable of the same name, when you run deploy.sh. It is kept in the Key Vault; later runs need it
 // only when it changes.
 param secretSettings = [
+  // 'OPERATORS_CLIENT_SECRET'
+  // 'OPERATORS_CERTIFICATE'
+  // 'PARTNER_CENTER_CLIENT_SECRET'
+  // 'PARTNER_CENTER_CERTIFICATE'
   // 'DYNAMICS_CLIENT_SECRET'
   // 'DYNAMICS_CERTIFICATE'
   // 'EMAIL_SMTP_URL'
@@ -103,11 +118,13 @@ param secretSettings = [
   // 'SALESFORCE_CLIENT_SECRET'
   // 'SALESFORCE_PRIVATE_KEY'
   // 'TEAMS_WEBHOOK_URL'
-  // 'PARTNER_CENTER_CLIENT_SECRET'
-  // 'PARTNER_CENTER_CERTIFICATE'
 ]
 
 param secrets = {
+  OPERATORS_CLIENT_SECRET: readEnvironmentVariable('OPERATORS_CLIENT_SECRET', '')
+  OPERATORS_CERTIFICATE: readEnvironmentVariable('OPERATORS_CERTIFICATE', '')
+  PARTNER_CENTER_CLIENT_SECRET: readEnvironmentVariable('PARTNER_CENTER_CLIENT_SECRET', '')
+  PARTNER_CENTER_CERTIFICATE: readEnvironmentVariable('PARTNER_CENTER_CERTIFICATE', '')
   DYNAMICS_CLIENT_SECRET: readEnvironmentVariable('DYNAMICS_CLIENT_SECRET', '')
   DYNAMICS_CERTIFICATE: readEnvironmentVariable('DYNAMICS_CERTIFICATE', '')
   EMAIL_SMTP_URL: readEnvironmentVariable('EMAIL_SMTP_URL', '')
@@ -118,6 +135,4 @@ param secrets = {
   SALESFORCE_CLIENT_SECRET: readEnvironmentVariable('SALESFORCE_CLIENT_SECRET', '')
   SALESFORCE_PRIVATE_KEY: readEnvironmentVariable('SALESFORCE_PRIVATE_KEY', '')
   TEAMS_WEBHOOK_URL: readEnvironmentVariable('TEAMS_WEBHOOK_URL', '')
-  PARTNER_CENTER_CLIENT_SECRET: readEnvironmentVariable('PARTNER_CENTER_CLIENT_SECRET', '')
-  PARTNER_CENTER_CERTIFICATE: readEnvironmentVariable('PARTNER_CENTER_CERTIFICATE', '')
 }

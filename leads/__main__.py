@@ -254,6 +254,12 @@ def main(arguments: Sequence[str] | None = None, root: Path | None = None) -> in
     except Failure as failure:
         screen.trouble(failure.cause, failure.remedy)
         return FINDING
+    except ImportError as error:
+        screen.trouble(
+            f"The package {error.name or 'that this needs'} is not installed for this Python.",
+            "Run make install, and then this command with .venv/bin/python.",
+        )
+        return FINDING
     except KeyboardInterrupt:
         return FINDING
     except BrokenPipeError:

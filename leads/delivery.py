@@ -242,6 +242,9 @@ def _send(app: App, lead: Lead, delivery: Delivery, history: History, now: datet
     except Failure as failure:
         failure.cause, failure.remedy = place.worded(failure.cause), place.worded(failure.remedy)
         raise
+    except ImportError as error:
+        # Destinations import what they send with when they send. The lead has to wait until the app is whole again.
+        raise _unloadable(error) from None
 
 
 def enabled_place(app: App, name: str) -> Enabled:
@@ -260,10 +263,7 @@ def enabled_place(app: App, name: str) -> Enabled:
             "the right one with `python -m leads replay --destination NAME`.",
         ) from None
     except ImportError as error:
-        raise Misconfigured(
-            f"The package {error.name or 'that it needs'} cannot be loaded.",
-            "Deploy the app again as infra/README.md says: its package was made for another Python.",
-        ) from None
+        raise _unloadable(error) from None
     if found.problems:
         told = {problem.setting: problem for problem in reversed(found.problems)}
         raise Misconfigured(
@@ -271,6 +271,13 @@ def enabled_place(app: App, name: str) -> Enabled:
             " ".join(dict.fromkeys(problem.remedy for problem in found.problems)),
         )
     return found
+
+
+def _unloadable(error: ImportError) -> Misconfigured:
+    return Misconfigured(
+        f"The package {error.name or 'that it needs'} cannot be loaded.",
+        "Deploy the app again as docs/deploy.md says: it came without its packages, or with those of another Python.",
+    )
 
 
 def _reason_to_skip(app: App, lead: Lead, kind: Kind, *, replayed: bool) -> str:

@@ -141,6 +141,20 @@ def test_a_bug_lets_the_host_try_again_and_quotes_nothing(w: World, caplog: pyte
     assert w.states() == {"crm": "delivered"}
 
 
+def test_a_package_that_cannot_be_loaded_makes_the_lead_wait(w: World) -> None:
+    """An app published for another Python: what a destination imports when it sends is not there."""
+    w.places["crm"].failures = [ImportError("No module named '_cffi_backend'", name="_cffi_backend")]
+    accept.receive(w.app, post(), w.now)
+    w.drain()
+    attempt = stored(w).attempts[-1]
+    assert attempt.outcome == Outcome.MISCONFIGURED
+    assert "_cffi_backend cannot be loaded" in attempt.cause
+    assert "docs/deploy.md" in attempt.remedy
+    assert stored(w).state is State.OPEN
+    w.live(minutes=30)
+    assert w.states() == {"crm": "delivered"}
+
+
 def test_what_the_host_gave_up_returns_to_the_schedule(w: World) -> None:
     receipt = accept.receive(w.app, post(), w.now)
     w.bell.waiting.clear()

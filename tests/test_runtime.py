@@ -141,3 +141,9 @@ def test_the_package_is_left_as_it_was(worker: Worker, package: Path) -> None:
     with zipfile.ZipFile(package.parent / "app.zip") as archive:
         there = {file.relative_to(package).as_posix() for file in package.rglob("*") if file.is_file()}
         assert there == set(archive.namelist())
+
+
+def test_it_tells_which_build_runs_and_on_which_python(worker: Worker, package: Path) -> None:
+    told = json.loads(worker.invoke("health", {"method": "GET", "url": "https://app.example/api/health"})["body"])
+    assert told["build"] == (package / "build.txt").read_text().strip()
+    assert told["python"].startswith(json.loads((ROOT / "infra" / "runtime.json").read_text())["python"] + ".")

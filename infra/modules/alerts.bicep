@@ -1,6 +1,6 @@
 // Azure Monitor tells a person when leads are in trouble. The app finds most of it by itself and says so in `alert`
 // events; two rules watch over the app, also for the case that it says nothing any more.
-// Every event and field is one of leads/log.py: tests/test_infra.py holds the two together.
+// Every event and field is one of leads/log.py: tests/infra/test_queries.py holds the two together.
 
 @description('Where it is created.')
 param location string

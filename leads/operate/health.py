@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from leads import __version__
@@ -16,6 +19,8 @@ from leads.sweep.concerns import silent_after
 from leads.sweep.configuration import configuration
 from leads.sweep.cycle import Cycle, figures
 
+ROOT = Path(__file__).resolve().parents[2]
+"""The folder of the app."""
 SLOW = timedelta(hours=1)
 """How long a lead may be open before health says so."""
 
@@ -28,6 +33,15 @@ class Reason:
     remedy: str
     setting: str = ""
     """The setting that is wrong, where it is one."""
+
+
+@cache
+def build_id() -> str:
+    """What the package was made of, as infra/package.py wrote it beside host.json; empty where there is no package."""
+    try:
+        return (ROOT / "build.txt").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,8 @@ class Health:
     """By table."""
     last_sweep: datetime | None
     version: str = field(default=__version__)
+    build: str = field(default_factory=build_id)
+    python: str = field(default_factory=platform.python_version)
 
     @property
     def status(self) -> str:

@@ -102,7 +102,7 @@ def rest(options: dict[str, str], azure: dict[str, Any]) -> int:
     path, _, version = options["--url"].partition("?api-version=")
     assert path.startswith("/subscriptions/{subscriptionId}/resourceGroups/contoso-leads/"), path
     assert version
-    keys = azure.setdefault("keys", {})
+    keys = azure.setdefault("keys", {"default": "the-hosts-own-key"})
     if path.endswith("/sites/leads-abc/config/configreferences/appsettings/refresh"):
         return 0
     if path.endswith("/functions/ops/listkeys"):

@@ -272,8 +272,10 @@ def test_settings_that_the_app_does_not_know_are_reported(machine: Machine) -> N
     assert "CHANGELOG.md: DYNAMICS_URI LEADS_WATCH_SCHEDULES\n" in done.stderr
 
 
-@pytest.mark.parametrize("step", [step for step in dict.fromkeys(STEPS) if step not in MAY_FAIL])
-@pytest.mark.parametrize("code", [1, 3])
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [*((step, 1) for step in dict.fromkeys(STEPS) if step not in MAY_FAIL), ("functionapp function show", 3)],
+)
 def test_after_a_failure_in_the_middle_the_same_command_goes_on(machine: Machine, step: str, code: int) -> None:
     """The Azure CLI ends with 3 where it does not find something."""
     failed = machine.deploy("--yes", "contoso-leads", "westeurope", fail=f"az {step}:99", code=code)
@@ -521,7 +523,7 @@ class TestPartnerCentersKey:
         key = machine.key
         machine.forget_calls()
         # azure-cli 2.87 answers nothing, an app that starts answers an error as text or as JSON of another kind.
-        machine.change_azure(unclear_keys=["", "null", "[]", '"x"', "Service Unavailable"])
+        machine.change_azure(unclear_keys=["", "{}", '{"properties": {}}', "[]", "Service Unavailable"])
         done = machine.deploy("--yes", "contoso-leads")
         assert done.returncode == 0, done.stderr
         assert machine.rest("/keys/marketplace") == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,6 +49,21 @@ def test_a_fresh_app_says_that_nothing_has_run_yet() -> None:
         "The sweep has not run yet.",
         "The watch of MarketplaceLeads has not run yet.",
     ]
+
+
+def test_health_tells_which_build_runs_and_on_which_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "ROOT", tmp_path)
+    (tmp_path / "build.txt").write_text("0123456789ab\n")
+    health.build_id.cache_clear()
+    with world() as w:
+        state = health.health(w.app, w.now)
+    health.build_id.cache_clear()
+    assert state.build == "0123456789ab"
+    assert state.python == platform.python_version()
+
+
+def test_a_clone_is_no_build() -> None:
+    assert health.build_id() == ""
 
 
 def test_health_is_ok_when_all_is_done() -> None:

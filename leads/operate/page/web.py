@@ -7,6 +7,7 @@ itself, for browsers that signed in there. docs/adr/0007-page.md tells why these
 
 from __future__ import annotations
 
+import platform
 import re
 import secrets
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from leads.app import App
 from leads.errors import Failure
 from leads.messages.templating import render
 from leads.operate import api, audit
+from leads.operate.health import build_id
 from leads.operate.page import door, microsoft, views
 from leads.operate.page import session as ops_session
 from leads.operate.page.session import Session
@@ -85,6 +87,8 @@ class Visit:
             session=self.session,
             nonce=nonce,
             version=__version__,
+            build=build_id(),
+            python=platform.python_version(),
             now=self.now,
             moment=self.clock.moment,
             ago=self.clock.ago,

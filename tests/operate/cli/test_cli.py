@@ -1018,3 +1018,13 @@ def test_make_run_tells_the_command_its_settings_as_long_as_it_runs(
         assert found["LEADS_TEST_LEADS"] == "ignore"
         assert "PATH" not in json.loads(file.read_text())["Values"]
     assert not file.exists()
+
+
+def test_a_package_that_is_missing_is_named(tmp_path: Path) -> None:
+    """A command pasted with the system's Python, which has nothing installed."""
+    command = [sys.executable, "-S", "-m", "leads", "check", "--url", APP]
+    environ = {"PYTHONPATH": str(ROOT), "LEADS_OPS_KEY": KEY}
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.search(r"The package \w+ is not installed for this Python\.", done.stderr)
+    assert "make install" in done.stderr
