@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from leads.errors import Failure
+from leads.lead import Lead
 
 
 class Wire(StrEnum):
@@ -52,4 +53,6 @@ class Contract:
     keeps: bool = True
     """Whether things arrive anywhere at all."""
     writes_once: bool = False
-    """Whether the same lead sent again without a remote id, as after a crash, changes nothing."""
+    """Whether the same lead sent again without a remote id, but uncertain, as after a crash, changes nothing."""
+    skips: Callable[[Lead], bool] = lambda _: False
+    """Whether a lead is not for this destination, and is skipped."""
