@@ -4,8 +4,9 @@ Besides what `Destination` demands, a module may have these, which are found by 
 
 * `check(settings, deadline) -> Iterator[Finding]`: look whether leads could be delivered, without delivering any.
 * `preview(lead, step, settings) -> str`: what `send` would write, as text, without asking anybody.
-* `record_url(lead, known, settings) -> str`: the page of the lead's record, as far as it can be told without asking;
-  empty where it cannot. `known` are leads of the customer with their remote ids: this one first, then the newest first.
+* `record_url(lead, known, settings) -> str`: the page of what it made of the lead, as far as that can be said without
+  asking; empty where it cannot. `known` are leads of the customer with their remote ids: this one first, then the
+  newest first.
 * `summary(leads, total, name, deadline, settings)`: of a notification, one message about many leads that were held back
   in a flood; `total` may be more than `leads`. `name` is the same when it is repeated after a crash.
 * `alert(alert, deadline, settings)`: tell the operators of trouble.
@@ -23,7 +24,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from leads.lead import Lead, State
+from leads.lead import Lead, Mark, State
 from leads.reader import Reader, Setting
 from leads.transport import Deadline
 
@@ -150,6 +151,8 @@ class Step:
     """True when the lead was brought in on purpose: an import, or a row from before the app."""
     records: tuple[Link, ...] = ()
     """Where the lead's record is in each CRM, for a notification: as far as that can be said without asking."""
+    marks: tuple[Mark, ...] = ()
+    """What the domain of the customer's address says about them, for a notification and for what goes to customers."""
 
 
 @dataclass(frozen=True, slots=True)

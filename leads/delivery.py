@@ -307,6 +307,7 @@ def step(app: App, history: History, destination: str, kind: Kind, now: datetime
         replayed=own.replayed if own else False,
         old=lead.old,
         records=tuple(_records(app, lead, history)) if kind == Kind.NOTIFICATION else (),
+        marks=app.marks(lead) if kind in (Kind.NOTIFICATION, Kind.CUSTOMER) else (),
     )
 
 

@@ -18,7 +18,7 @@ from leads import delivery, enabled, problems
 from leads.contract import RULES, Flood, Kind
 from leads.errors import Misconfigured, Transient
 from leads.intake import accept
-from leads.lead import Delivery, Outcome, State
+from leads.lead import Delivery, Mark, Outcome, State
 from leads.operate import operations, replay
 from leads.reader import Problem
 from leads.store.doorbell import message, read
@@ -267,6 +267,16 @@ class TestUncertain:
             assert w.states() == {"toy": "delivered"}
             assert toy.steps[-1][1].uncertain
             assert len(toy.shelves["ground"]) == 1
+
+
+class TestMarks:
+    @pytest.mark.parametrize("kind", list(Kind))
+    def test_notifications_and_what_goes_to_customers_are_told_what_the_address_says(self, kind: Kind) -> None:
+        with toy_world(kind, LEADS_OWN_DOMAINS="example.com") as (w, toy):
+            accept.receive(w.app, post(userDetails=PERSON | {"email": "ada@mail.example.com"}), w.now)
+            w.drain()
+            ((_, step),) = toy.steps
+            assert step.marks == ((Mark.OWN,) if kind in (Kind.NOTIFICATION, Kind.CUSTOMER) else ())
 
 
 class TestOneAtATime:

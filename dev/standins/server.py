@@ -43,7 +43,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer: a dict or list is sent as JSON, a string as HTML."""
+    """An answer: a dict or list is sent as JSON, a string as HTML, bytes as they are."""
 
     status: int
     body: Any = None
@@ -147,7 +147,7 @@ class Server:
         if answer is None:
             raise ConnectionAbortedError
         kind, body = "text/html; charset=utf-8", answer.body
-        if body is not None and not isinstance(body, str):
+        if body is not None and not isinstance(body, str | bytes):
             kind, body = "application/json; odata.metadata=minimal", json.dumps(body)
         response = wrappers.Response(body, answer.status, content_type=kind)
         if not body:

@@ -1,4 +1,4 @@
-"""Sending one mail by Microsoft Graph `sendMail`, as MIME, so that it is the very mail that SMTP would send.
+"""A mailbox by Microsoft Graph; and sending one mail by `sendMail`, as MIME, the very mail that SMTP would send.
 
 Application permission Mail.Send. Graph keeps a copy under Sent Items: only its JSON form could say no to that, and
 that form can carry neither two alternatives nor threading.
@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
+from urllib.parse import quote
 
 from leads import oauth, transport
 from leads.errors import Failure, Misconfigured, Rejected
-from leads.mail.settings import Graph, sendmail_url
+from leads.mail.settings import Graph
 from leads.transport import Deadline, Response
+
+NO_MAILBOX = frozenset({"ErrorInvalidUser", "MailboxNotEnabledForRESTAPI", "MailboxNotHostedInExchangeOnline"})
+"""Graph's codes for a mailbox that there is not."""
 
 _CODE = re.compile(r"[A-Za-z_]{1,60}")
 _RECIPIENTS = frozenset({"ErrorInvalidRecipients"})
-_MAILBOX = frozenset({"ErrorInvalidUser", "MailboxNotEnabledForRESTAPI", "MailboxNotHostedInExchangeOnline"})
 
 
 def send(graph: Graph, mail: bytes, deadline: Deadline, now: datetime) -> None:
     """Hand `mail` to Graph, which takes the recipients from its header. Raises a `leads.errors.Failure`."""
-    answer = _post(graph, mail, deadline, fresh=False)
-    if answer.status == 401:
-        answer = _post(graph, mail, deadline, fresh=True)
+    headers = {"Content-Type": "text/plain"}
+    answer = request(graph, "POST", "sendMail", deadline, headers=headers, data=base64.b64encode(mail))
     if answer.status != 202:
         raise _failure(graph, answer, now)
 
@@ -35,20 +39,33 @@ def sign_in(graph: Graph, deadline: Deadline, *, fresh: bool = False) -> str:
     return oauth.token(graph.credentials, graph.url, deadline=deadline, fresh=fresh)
 
 
-def _post(graph: Graph, mail: bytes, deadline: Deadline, *, fresh: bool) -> Response:
-    token = sign_in(graph, deadline, fresh=fresh)
-    return transport.request(
-        "POST",
-        sendmail_url(graph),
-        deadline=deadline,
-        headers={"Authorization": f"Bearer {token}", "Content-Type": "text/plain"},
-        data=base64.b64encode(mail),
-    )
+def request(
+    graph: Graph,
+    method: str,
+    path: str,
+    deadline: Deadline,
+    *,
+    headers: Mapping[str, str] | None = None,
+    json: Any = None,
+    data: bytes | None = None,
+) -> Response:
+    """One request about the mailbox, again with a new token where the one in memory is refused.
+
+    `path` is what follows the mailbox, with its query. Raises a `leads.errors.Failure` where no answer came.
+    """
+    url = f"{graph.url}/v1.0/users/{quote(graph.sender, safe='@')}/{path}"
+
+    def ask(*, fresh: bool) -> Response:
+        sent = {**(headers or {}), "Authorization": f"Bearer {sign_in(graph, deadline, fresh=fresh)}"}
+        return transport.request(method, url, deadline=deadline, headers=sent, json=json, data=data)
+
+    answer = ask(fresh=False)
+    return ask(fresh=True) if answer.status == 401 else answer
 
 
 def _failure(graph: Graph, answer: Response, now: datetime) -> Failure:
-    code = _code(answer)
-    told = f"({answer.status}{f' {code}' if code else ''})"
+    said = code(answer)
+    told = f"({answer.status}{f' {said}' if said else ''})"
     host = transport.host(graph.url)
     passing = transport.refusal(answer, host, now, told.strip("()"))
     if passing:
@@ -59,18 +76,19 @@ def _failure(graph: Graph, answer: Response, now: datetime) -> Failure:
             "Give the app the application permission Mail.Send with admin consent; where Exchange restricts it to some "
             "mailboxes, add the one in EMAIL_GRAPH_SENDER.",
         )
-    if answer.status == 404 or code in _MAILBOX:
+    if answer.status == 404 or said in NO_MAILBOX:
         return Misconfigured(
             f"{host} knows no mailbox of that name {told}.",
             "Check EMAIL_GRAPH_SENDER: the user name or object id of a mailbox in Exchange Online.",
         )
-    if code in _RECIPIENTS:
+    if said in _RECIPIENTS:
         return Misconfigured(f"{host} refused the recipients {told}.", "Check every address in EMAIL_TO.")
     return Rejected(f"{host} refused the mail {told}.", "Look the code up in the documentation of Microsoft Graph.")
 
 
-def _code(answer: Response) -> str:
+def code(answer: Response) -> str:
+    """Graph's own code for what went wrong; empty where it gave none."""
     body = answer.json()
     error = body.get("error") if isinstance(body, dict) else None
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
+    said = error.get("code") if isinstance(error, dict) else None
+    return said if isinstance(said, str) and _CODE.fullmatch(said) else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from leads import oauth
 from leads.messages import languages
@@ -197,8 +197,3 @@ def _graph(reader: Reader) -> Graph:
         url=reader.url("EMAIL_GRAPH_URL") or GRAPH,
         credentials=oauth.read(reader, "EMAIL_GRAPH"),
     )
-
-
-def sendmail_url(graph: Graph) -> str:
-    """Where Microsoft Graph takes mail from that mailbox."""
-    return f"{graph.url}/v1.0/users/{quote(graph.sender, safe='@')}/sendMail"

@@ -17,7 +17,9 @@ FOLDER = Path(__file__).parent / "wordings"
 COUNTRIES = Path(__file__).with_name("countries.txt")
 DEFAULT = "en"
 SETTINGS = (
-    Setting("LEADS_LANGUAGE", "The language of notifications: `en`, `it`, `pt`, `ru`, `sv`", DEFAULT),
+    Setting(
+        "LEADS_LANGUAGE", "The language of notifications: `de`, `en`, `es`, `fr`, `it`, `ja`, `pt`, `ru`, `sv`", DEFAULT
+    ),
     Setting("LEADS_TIME_ZONE", "The time zone of times in notifications, as `Europe/Rome`", "UTC"),
 )
 

@@ -6,13 +6,13 @@ The result is plain text in parts, already free of tricks (`plain`). How it look
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import quote
 
 from leads.contract import Link, Step
-from leads.lead import Lead, Stage
+from leads.lead import Lead, Mark, Stage
 from leads.messages import languages
 from leads.messages.languages import Language
 from leads.messages.message import Button, Fact, Message, Tone
@@ -23,6 +23,8 @@ MESSAGE_LIMIT = 4000
 """Characters of the customer's own words that a message shows."""
 EARLIER_LIMIT = 5
 """Earlier steps of the customer that a message lists."""
+RECENT = timedelta(days=180)
+"""How long ago an earlier step may be for a message to say that the customer was here."""
 
 _PHONE = re.compile(r"\+[0-9]{6,15}")
 _DEEDS = {
@@ -112,7 +114,7 @@ def reply_to(lead: Lead) -> str:
 def of_step(lead: Lead, step: Step, voice: Voice) -> Message:
     """The message about `lead` with all that a destination knows besides."""
     earlier, later = [before.lead for before in step.earlier], [after.lead for after in step.later]
-    return compose(lead, earlier, step.now, voice, later=later, records=step.records)
+    return compose(lead, earlier, step.now, voice, later=later, records=step.records, marks=step.marks)
 
 
 def compose(
@@ -123,6 +125,7 @@ def compose(
     *,
     later: Iterable[Lead] = (),
     records: Sequence[Link] = (),
+    marks: Collection[Mark] = (),
 ) -> Message:
     """The message about `lead` as read at `now`, with what the customer did before and since, oldest first."""
     say = voice.language.say
@@ -146,10 +149,10 @@ def compose(
             )
             if part
         ),
-        step=voice.language.step(len(steps) + 1) if steps else "",
+        step=_step(steps, now, voice.language),
         next_title=say(f"{advice}.next"),
         next_text=say(f"{advice}.advice"),
-        facts=tuple(fact for fact in _facts(lead, kind, now, voice) if fact.value),
+        facts=tuple(fact for fact in _facts(lead, kind, now, voice, marks) if fact.value),
         buttons=_buttons(lead, kind, voice, records),
         quote_title=say("label.message"),
         quote="" if lead.is_test else block(lead.message, MESSAGE_LIMIT),
@@ -167,7 +170,16 @@ def _subject(lead: Lead, badge: str, name: str) -> str:
     return " · ".join(part for part in (f"{badge}: {people}", line(lead.offer_name, 80)) if part)
 
 
-def _facts(lead: Lead, kind: str, now: datetime, voice: Voice) -> list[Fact]:
+def _step(earlier: Sequence[Lead], now: datetime, language: Language) -> str:
+    """Which step of the customer it is, from the second on, and when they were last here if that is not long ago."""
+    if not earlier:
+        return ""
+    last = max(step.created_at for step in earlier)
+    recent = (language.say("step.here", ago=language.ago(last, now)),) if now - last <= RECENT else ()
+    return " · ".join((language.step(len(earlier) + 1), *recent))
+
+
+def _facts(lead: Lead, kind: str, now: datetime, voice: Voice, marks: Collection[Mark]) -> list[Fact]:
     language, contact = voice.language, lead.contact
     say = language.say
     when = f"{language.moment(lead.created_at, voice.zone)} ({language.ago(lead.created_at, now)})"
@@ -190,6 +202,7 @@ def _facts(lead: Lead, kind: str, now: datetime, voice: Voice) -> list[Fact]:
         number = contact.phone if _PHONE.fullmatch(contact.phone) else ""
         person += [
             Fact(say("label.email"), line(contact.email), _mailto(address) if address else ""),
+            Fact(say("label.marks"), ", ".join(say(f"mark.{mark}") for mark in marks)),
             Fact(say("label.phone"), line(contact.phone), f"tel:{number}" if number else ""),
         ]
     return person + thing

@@ -267,8 +267,14 @@ def test_later_steps_of_a_customer_arrive(running: Running) -> None:
             do_not_contact=stage == Stage.DO_NOT_CONTACT,
         )
         before = running.contract.arrived()
-        running.send(later, earlier=(Earlier(first, State.DELIVERED, told),))
-        assert (running.contract.arrived() > before) is running.contract.keeps
+        earlier = (Earlier(first, State.DELIVERED, told),)
+        if running.module.KIND == Kind.CUSTOMER:
+            with pytest.raises(Skip):
+                running.send(later, earlier=earlier)
+            assert running.contract.arrived() == before, "once for a customer and offer"
+        else:
+            running.send(later, earlier=earlier)
+            assert (running.contract.arrived() > before) is running.contract.keeps
 
 
 @pytest.mark.parametrize("value", HOSTILE)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from leads.contract import Link, Step
 from leads.destinations.teams import card as _teams_card
-from leads.lead import Contact, Stage
+from leads.lead import Contact, Mark, Stage
 from leads.messages import alert, languages, templating
 from leads.messages.alert import Alert
 from leads.messages.message import Message, Tone
@@ -107,7 +107,7 @@ def test_each_deed_has_its_own_next_step_in_every_language() -> None:
 def test_the_step_counts_and_the_list_is_short() -> None:
     leads = [replace(sample("create"), id=f"9f86d081884c7d65-{number:016x}") for number in range(12)]
     message = compose(sample("contact_me"), leads, NOW, VOICE)
-    assert message.step == "Step 13 of this customer"
+    assert message.step == "Step 13 of this customer · last here 12 min ago"
     assert len(message.earlier) == EARLIER_LIMIT + 1
     assert message.earlier[-1] == "Even earlier steps: 7"
     assert compose(sample("contact_me"), [sample("test")], NOW, VOICE).step == ""
@@ -118,6 +118,31 @@ def test_a_late_message_tells_what_was_done_since() -> None:
     message = compose(sample("get_it_now"), [], NOW, VOICE, later=later)
     assert message.notes == ("This customer has done more since then: Pressed “Create” in the Azure portal.",)
     assert message.step == ""
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        ((3,), "Second step of this customer · last here 3 days ago"),
+        ((180, 200), "Third step of this customer · last here 180 days ago"),
+        ((181,), "Second step of this customer"),
+    ],
+)
+def test_a_message_says_when_the_customer_was_here_within_180_days(days: tuple[int, ...], said: str) -> None:
+    before = [replace(sample("create"), created_at=NOW - timedelta(days=ago)) for ago in days]
+    assert compose(sample("contact_me"), before, NOW, VOICE).step == said
+
+
+def test_marks_are_told_beside_the_address_and_not_where_no_address_is_shown() -> None:
+    def told(kind: str, *marks: Mark) -> list[str]:
+        step = Step(NOW, Deadline.after(1), marks=marks)
+        facts = of_step(sample(kind), step, VOICE).facts
+        return [fact.value for fact in facts if fact.label == "Kind of address"]
+
+    assert told("contact_me") == []
+    assert told("contact_me", Mark.OWN) == ["your own company"]
+    assert told("create", Mark.FREE, Mark.DISPOSABLE) == ["free mail or access provider, disposable"]
+    assert told("do_not_contact", Mark.FREE) == []
 
 
 def test_who_is_named_by_what_there_is() -> None:

@@ -5,16 +5,17 @@ Personal data is masked unless the wish is to reveal it; what is masked is not i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
-from leads import offers, partner_center
+from leads import enabled, offers, partner_center
 from leads.app import App
+from leads.contract import Link
 from leads.intake import accept
-from leads.lead import State
+from leads.lead import Delivery, Lead, State
 from leads.messages import languages
 from leads.operate import counts as ops_counts
 from leads.operate import health, listing, quarantine, replay, stories
@@ -235,7 +236,8 @@ def _lead(app: App, lead_id: str, wish: Wish, now: datetime, clock: Clock) -> Vi
             "row": ListedLead.of(listing.Summary(story.lead, story.deliveries), revealed=shown),
             "via": words.VIA[story.lead.via],
             "deliveries": story.deliveries,
-            "facts": words.facts(story.lead, clock.moment, revealed=shown),
+            "links": dict(_links(app, story.lead, story.deliveries)),
+            "facts": words.facts(story.lead, clock.moment, revealed=shown, marks=app.marks(story.lead)),
             "message": words.message(story.lead) if shown else "",
             "message_length": len(story.lead.message),
             "issues": story.lead.issues,
@@ -243,6 +245,21 @@ def _lead(app: App, lead_id: str, wish: Wish, now: datetime, clock: Clock) -> Vi
             "others": [ListedLead.of(other, revealed=shown) for other in reversed(story.others)],
         },
     )
+
+
+def _links(app: App, lead: Lead, deliveries: Sequence[Delivery]) -> Iterator[tuple[str, Link]]:
+    """By destination, where what it made of the lead can be opened."""
+    for delivery in deliveries:
+        if not delivery.remote_id or delivery.destination not in app.destinations:
+            continue
+        try:
+            place = enabled.read(delivery.destination, app.environ)
+        except (KeyError, ImportError):
+            continue
+        record_url = getattr(place.module, "record_url", None)
+        url = record_url(lead, [(lead, delivery.remote_id)], place.settings) if record_url else ""
+        if url.startswith("https://"):
+            yield delivery.destination, Link(place.title, url)
 
 
 def _quarantine(app: App, wish: Wish, now: datetime) -> View:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from urllib.parse import quote
 
 from leads import redact
-from leads.lead import Lead, Stage, Via
+from leads.lead import Lead, Mark, Stage, Via
 from leads.messages import languages, notification, plain
 from leads.messages.message import Fact
 from leads.messages.plain import cut
@@ -203,8 +203,9 @@ def _nobody(lead: Lead) -> str:
     return "Nobody is named" if lead.source or lead.action or lead.offer_name else "Being taken in"
 
 
-def facts(lead: Lead, moment: Callable[[datetime], str], *, revealed: bool) -> list[Fact]:
-    """What came with a lead, as far as it came."""
+def facts(lead: Lead, moment: Callable[[datetime], str], *, revealed: bool, marks: Collection[Mark] = ()) -> list[Fact]:
+    """What came with a lead, as far as it came, and what the domain of the address says."""
+    english = languages.load("en")
     contact = lead.contact
     name, email, phone = line(contact.name), line(contact.email), line(contact.phone)
     address = notification.reply_to(lead)
@@ -216,13 +217,14 @@ def facts(lead: Lead, moment: Callable[[datetime], str], *, revealed: bool) -> l
     found = [
         Fact("Name", name),
         Fact("E-mail", email, link),
+        Fact(english.say("label.marks"), ", ".join(english.say(f"mark.{mark}") for mark in marks)),
         Fact("Phone", phone),
         Fact("Company", line(contact.company)),
         Fact("Title", line(contact.title)),
-        Fact("Country", languages.load("en").country(line(contact.country, 60))),
+        Fact("Country", english.country(line(contact.country, 60))),
         Fact("Offer", "\n".join(part for part in offer if part)),
         Fact("Source", "-".join(part for part in (line(lead.source, 60), line(lead.action, 60)) if part)),
-        Fact("Stage", languages.load("en").say(f"stage.{lead.stage}")),
+        Fact("Stage", english.say(f"stage.{lead.stage}")),
         Fact("Campaign", "\n".join(campaign)),
         Fact("Created", moment(lead.created_at)),
     ]

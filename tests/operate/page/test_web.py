@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leads import offers, transport
+from leads.contract import Kind
 from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept
 from leads.offers import Offer
@@ -26,6 +27,7 @@ from leads.operate.page.words import bytes_text
 from leads.store.ledger import QUARANTINE, Line
 from leads.sweep import drift
 from leads.transport import Deadline, Response
+from tests.destinations.toys import Toy
 from tests.month import offered
 from tests.page import KEY, SITE, Answer, Visitor, visitor
 from tests.world import NOON, FakeDestination, World, failing, post, world
@@ -531,6 +533,32 @@ class TestStory:
         browser.press("Replay to chat")
         browser.last = page
         assert "There was nothing to replay" in browser.press("Replay to chat").read
+
+    def test_what_a_destination_made_is_a_link_where_it_can_be_opened(self) -> None:
+        toy = Toy(Kind.CRM)
+        with world(environ={"LEADS_DESTINATIONS": "toy", "TOY_SHELF": "ground"}, toy=toy) as w:  # type: ignore[arg-type]
+            lead_id = take(w)
+            came = visitor(w).open(f"leads/{lead_id}")
+            address = f"https://toys.example/ground/toy-{lead_id[-16:]}"
+            assert f'<a href="{address}" rel="noopener noreferrer">Open in Toy</a>' in came.text
+
+    def test_a_delivery_without_a_record_has_no_link(self, busy: World) -> None:
+        assert "Open in" not in visitor(busy).open(f"leads/{busy.ids()[0]}").text
+
+    @pytest.mark.parametrize(
+        ("email", "said"),
+        [
+            ("ada@analytical.example", ""),
+            ("ada@sales.contoso.com", "your own company"),
+            ("ada@mailinator.com", "free mail or access provider, disposable"),
+        ],
+    )
+    def test_marks_are_shown_also_while_the_address_is_masked(self, email: str, said: str) -> None:
+        with world(environ={"LEADS_OWN_DOMAINS": "contoso.com"}, crm=FakeDestination()) as w:
+            page = visitor(w).open(f"leads/{take(w, userDetails=ADA | {'email': email})}")
+            shown = re.search(r"<dt>Kind of address</dt><dd><bdi>(.*?)</bdi>", page.text)
+            assert (shown[1] if shown else "") == said
+            assert email not in page.text
 
     def test_other_steps_of_the_customer(self, busy: World) -> None:
         other = take(busy, actionCode="StartTestDrive")
