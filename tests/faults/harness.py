@@ -1,8 +1,8 @@
 """The whole app in one thread, with a host that tries again and a world that fails where it is told to.
 
-Everything of ours is the real code: intake, watch, delivery, sweep, purge and the Dynamics destination. Below it stand
-the twins of store and doorbell and, instead of a socket, the stand-in of the Dataverse Web API. Every call that
-crosses that line can be made to crash the process, before or after it took effect.
+Everything of ours is the real code: intake, watch, delivery, sweep, purge and the destination of a CRM. Below it stand
+the twins of store and doorbell and, instead of a socket, the CRM's stand-in. Every call that crosses that line can be
+made to crash the process, before or after it took effect.
 """
 
 from __future__ import annotations
@@ -19,10 +19,14 @@ from unittest.mock import patch
 
 from dev.standins.dynamics.dataverse import Dataverse
 from dev.standins.entra import Token
+from dev.standins.salesforce.org import Org
 from dev.standins.server import Request
 from leads import delivery, enabled, oauth, settings, transport
 from leads.app import App
 from leads.contract import Kind, Step
+from leads.destinations import dynamics
+from leads.destinations.salesforce.api import Api
+from leads.destinations.salesforce.mapping import key
 from leads.errors import Transient
 from leads.intake import watch
 from leads.lead import Delivery, Lead, State
@@ -33,19 +37,67 @@ from leads.sweep import days, sweep
 from leads.transport import Response
 from tests.world import NOON, forget_sends
 
-CRM = "https://contoso.crm.dynamics.com"
-ENVIRON = {
-    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
-    "LEADS_DESTINATIONS": "dynamics,pager",
-    "DYNAMICS_URL": CRM,
-    "DYNAMICS_TENANT_ID": "11111111-1111-1111-1111-111111111111",
-    "DYNAMICS_CLIENT_ID": "22222222-2222-2222-2222-222222222222",
-    "DYNAMICS_CLIENT_SECRET": "s3cret-of-the-test",
-}
+ENVIRON = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
 WRITES = frozenset({"insert", "insert_all", "upsert", "replace", "delete", "put_blob", "delete_blob", "ring"})
 VISIBLE_AGAIN = timedelta(minutes=2)
 GIVEN_UP_AFTER = 5
 SWEEP_EVERY = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Crm:
+    """A CRM at the other end of the wire, as its stand-in plays it, without a socket."""
+
+    name: str
+    """Its name as a destination."""
+    environ: Mapping[str, str]
+    start: Callable[[], Any]
+    """A far end that is empty, has `answer(request)`, and takes the bearer `token`."""
+    refusal: Any
+    """The body of a 400 that is for good."""
+    key: Callable[[Lead], str]
+    """The key of the record that a lead belongs to."""
+    records: Callable[[Any], list[str]]
+    """The keys of the records at the far end."""
+    steps: Callable[[Any], int]
+    """How many steps stand on them."""
+
+
+def _dataverse() -> Dataverse:
+    url, client = DYNAMICS.environ["DYNAMICS_URL"], DYNAMICS.environ["DYNAMICS_CLIENT_ID"]
+    far = Dataverse(url, lambda text: Token(client, url, 0.0) if text == "token" else None)
+    far.members[client] = "33333333-3333-3333-3333-333333333333"
+    return far
+
+
+DYNAMICS = Crm(
+    "dynamics",
+    {
+        "DYNAMICS_URL": "https://contoso.crm.dynamics.com",
+        "DYNAMICS_TENANT_ID": "11111111-1111-1111-1111-111111111111",
+        "DYNAMICS_CLIENT_ID": "22222222-2222-2222-2222-222222222222",
+        "DYNAMICS_CLIENT_SECRET": "s3cret-of-the-test",
+    },
+    _dataverse,
+    {"error": {"code": "0x80040265", "message": "A plug-in says no."}},
+    dynamics.record_id,
+    lambda far: list(far.tables["leads"].records),
+    lambda far: len(far.tables["annotations"].records),
+)
+SALESFORCE = Crm(
+    "salesforce",
+    {
+        "SALESFORCE_URL": "https://contoso.my.salesforce.com",
+        "SALESFORCE_CLIENT_ID": "3MVG9.key",
+        "SALESFORCE_CLIENT_SECRET": "s3cret-of-the-test",
+    },
+    lambda: Org("token".__eq__),
+    [{"errorCode": "SOMETHING_NEW", "message": "No."}],
+    key,
+    lambda far: [row[far.lead_key] for row in far.live("Lead").values()],
+    lambda far: len(far.live("Task")),
+)
+CRMS = (DYNAMICS, SALESFORCE)
 
 
 class Crash(BaseException):
@@ -124,13 +176,19 @@ class Message:
 class FaultWorld:
     """What outlives a process, a clock, and a host that runs the functions."""
 
-    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
-        self.environ = ENVIRON | dict(environ or {})
+    def __init__(self, kind: Crm, environ: Mapping[str, str] | None = None) -> None:
+        self.kind = kind
+        self.environ = {
+            **ENVIRON,
+            "LEADS_DESTINATIONS": f"{kind.name},pager",
+            **kind.environ,
+            **(environ or {}),
+        }
         self.now = NOON
         self.store, self.inbox = MemoryStore(), MemoryInbox(clock=lambda: self.now)
         self.messages: list[Message] = []
-        self.crm = Dataverse(CRM, self._token)
-        self.crm.members[self.environ["DYNAMICS_CLIENT_ID"]] = "33333333-3333-3333-3333-333333333333"
+        self.crm = kind.start()
+        self.token: Callable[[], str] = lambda: "token"
         self.pager = Pager(self)
         self.hook: Hook = lambda *_: None
         self.wire: Callable[[Request], Response] = self.answer
@@ -144,9 +202,6 @@ class FaultWorld:
     def clock(self) -> datetime:
         """The time as this process believes it to be."""
         return self.now + self.skew
-
-    def _token(self, text: str) -> Token | None:
-        return Token(self.environ["DYNAMICS_CLIENT_ID"], CRM, 0.0) if text == "token" else None
 
     def process(self) -> App:
         """A new process: nothing but what was stored."""
@@ -162,7 +217,7 @@ class FaultWorld:
         self.messages.append(Message(self.now + timedelta(seconds=delay), lead_id, destination))
 
     def answer(self, request: Request) -> Response:
-        """Answer as Dataverse does."""
+        """Answer as the CRM does."""
         answer = self.crm.answer(request)
         body = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
         headers = {key.lower(): str(value) for key, value in answer.headers.items()}
@@ -267,7 +322,7 @@ class FaultWorld:
         for found in self.deliveries():
             by_lead.setdefault(found.lead_id, {})[found.destination] = found
         for lead_id, body in accepted.items():
-            assert set(by_lead.get(lead_id, {})) == {"dynamics", "pager"}, "a lead that was accepted is gone"
+            assert set(by_lead.get(lead_id, {})) == {self.kind.name, "pager"}, "a lead that was accepted is gone"
             raws = [blob for name, blob in self.store.containers["raw"].items() if lead_id[17:] in name]
             assert [raw.data for raw in raws] == [body], "raw is not what arrived, or not there once"
         for lead_id, mine in by_lead.items():
@@ -302,11 +357,10 @@ class FaultWorld:
         assert {name for name, state in there if state == State.DEAD} <= told, "a dead delivery that nobody was told of"
 
     def check_crm(self, *, records: int) -> None:
-        """One record per customer and offer, one note per lead."""
-        assert len(self.crm.tables["leads"].records) == records
-        notes = self.crm.tables["annotations"].records
-        delivered = [d for d in self.deliveries() if d.destination == "dynamics" and d.state == State.DELIVERED]
-        assert len(notes) == len(delivered)
+        """One record per customer and offer, one step on it per lead."""
+        assert len(self.kind.records(self.crm)) == records
+        delivered = [d for d in self.deliveries() if d.destination == self.kind.name and d.state == State.DELIVERED]
+        assert self.kind.steps(self.crm) == len(delivered)
 
 
 def _dumps(value: Any) -> bytes:
@@ -315,7 +369,7 @@ def _dumps(value: Any) -> bytes:
 
 def no_answer(*_: Any) -> Response:
     """Time out, as seen by the caller."""
-    raise Transient("contoso.crm.dynamics.com did not answer in time.", "It is tried again.")
+    raise Transient("contoso.example did not answer in time.", "It is tried again.", unanswered=True)
 
 
 class _Keeper(logging.Handler):
@@ -328,25 +382,25 @@ class _Keeper(logging.Handler):
 
 
 @contextmanager
-def fault_world(environ: Mapping[str, str] | None = None) -> Iterator[FaultWorld]:
-    """Make a world whose Dynamics is the stand-in, called without a socket, and whose logs are searched at the end."""
-    made = FaultWorld(environ)
+def fault_world(kind: Crm = DYNAMICS, environ: Mapping[str, str] | None = None) -> Iterator[FaultWorld]:
+    """Make a world whose CRM is the stand-in, called without a socket, and whose logs are searched at the end."""
+    made = FaultWorld(kind, environ)
     load, names = enabled.load, enabled.names
-    dynamics = load("dynamics")
+    crm = load(kind.name)
 
     class Counted:
-        """The Dynamics destination, counting attempts."""
+        """The CRM's destination, counting attempts."""
 
-        KIND, TITLE = dynamics.KIND, dynamics.TITLE
-        SETTINGS, Settings = dynamics.SETTINGS, dynamics.Settings
+        KIND, TITLE = crm.KIND, crm.TITLE
+        SETTINGS, Settings = crm.SETTINGS, crm.Settings
 
         @staticmethod
         def send(lead: Lead, step: Step, settings: Any) -> str:
-            made.check_schedule(lead.id, "dynamics")
+            made.check_schedule(lead.id, kind.name)
             made.crm_attempts += 1
-            return dynamics.send(lead, step, settings)
+            return crm.send(lead, step, settings)
 
-    places: dict[str, Any] = {"dynamics": Counted, "pager": made.pager}
+    places: dict[str, Any] = {kind.name: Counted, "pager": made.pager}
     keeper = _Keeper()
     root = logging.getLogger("leads")
     level = root.level
@@ -359,7 +413,8 @@ def fault_world(environ: Mapping[str, str] | None = None) -> Iterator[FaultWorld
             patch.object(transport, "request", made.request),
             # A crash ends the one thread that there is, and its calls have numbers.
             patch.object(watch, "ROWS_AT_ONCE", 1),
-            patch.object(oauth, "token", lambda *_, **__: "token"),
+            patch.object(oauth, "token", lambda *_, **__: made.token()),
+            patch.object(Api, "token", lambda *_, **__: made.token()),
         ):
             yield made
     finally:

@@ -16,7 +16,7 @@ from leads.intake import accept
 from leads.lead import State
 from leads.operate import replay
 from leads.transport import Response
-from tests.faults.harness import WRITES, Crash, FaultWorld, fault_world
+from tests.faults.harness import CRMS, DYNAMICS, WRITES, Crash, Crm, FaultWorld, fault_world
 from tests.world import PERSON, post, row
 
 NOBODY = post(userDetails={"country": "US"})
@@ -77,7 +77,7 @@ def a_retry(w: FaultWorld) -> None:
 
 def a_dead_one_replayed(w: FaultWorld) -> None:
     """A lead that was refused, told of, closed, and replayed once the cause was mended."""
-    w.wire = lambda _: Response(400, {}, json.dumps({"error": {"code": "0x80040265", "message": "No."}}).encode())
+    w.wire = lambda _: Response(400, {}, json.dumps(w.kind.refusal).encode())
     receive(w, post())
     w.settle(timedelta(hours=3))
     w.wire = w.answer
@@ -176,17 +176,24 @@ def crashing(w: FaultWorld, at: tuple[int, ...], *, only_writes: bool, after: bo
     return calls
 
 
-def play(scenario: Scenario, at: tuple[int, ...] = (), *, only_writes: bool = False, after: bool = False) -> list[str]:
+def play(
+    scenario: Scenario,
+    at: tuple[int, ...] = (),
+    *,
+    only_writes: bool = False,
+    after: bool = False,
+    kind: Crm = DYNAMICS,
+) -> list[str]:
     """Play a scenario with crashes, let it settle, and check every promise. Returns the calls made."""
     accepted.clear()
-    with fault_world() as w:
+    with fault_world(kind) as w:
         calls = crashing(w, at, only_writes=only_writes, after=after)
         scenario(w)
         w.settle()
         w.hook = lambda *_: None
         w.check(accepted)
         w.check_counts()
-        delivered = [d for d in w.deliveries() if d.destination == "dynamics" and d.state == State.DELIVERED]
+        delivered = [d for d in w.deliveries() if d.destination == kind.name and d.state == State.DELIVERED]
         assert len(delivered) == len(w.deliveries()) / 2, "every lead reached the CRM in the end"
         customers = {d.lead_id[:16] for d in delivered}
         w.check_crm(records=len(customers))
@@ -195,13 +202,14 @@ def play(scenario: Scenario, at: tuple[int, ...] = (), *, only_writes: bool = Fa
     return calls
 
 
+@pytest.mark.parametrize("kind", CRMS, ids=lambda kind: kind.name)
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_crash_at_any_call_loses_and_doubles_nothing(name: str, after: bool) -> None:
-    calls = play(SCENARIOS[name])
+def test_a_crash_at_any_call_loses_and_doubles_nothing(name: str, after: bool, kind: Crm) -> None:
+    calls = play(SCENARIOS[name], kind=kind)
     for at in range(len(calls)):
         try:
-            play(SCENARIOS[name], (at,), after=after)
+            play(SCENARIOS[name], (at,), after=after, kind=kind)
         except AssertionError as error:
             raise AssertionError(
                 f"{name}, {'after' if after else 'before'} call {at} ({calls[at]}): {error}"

@@ -5,21 +5,19 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from dev.standins.server import Request
-from leads import oauth
-from leads.destinations.dynamics import record_id
 from leads.errors import Misconfigured
 from leads.intake import accept
 from leads.lead import Delivery, State
 from leads.transport import Response
-from tests.faults.harness import Crash, FaultWorld, Message, fault_world, no_answer
+from tests.faults.harness import CRMS, Crash, FaultWorld, Message, fault_world, no_answer
 from tests.world import PERSON, post, row
 
 OUTAGES = (timedelta(minutes=1), timedelta(hours=2), timedelta(hours=63), timedelta(hours=100))
@@ -100,13 +98,13 @@ class Simulation:
             message.visible = self.w.now
 
     def trouble_crm(self) -> None:
-        """Let Dynamics fail in some way for some time."""
+        """Let the CRM fail in some way for some time."""
         answers: list[Callable[[Request], Response]] = [
             lambda _: Response(503, {}, b""),
             lambda _: Response(429, {"retry-after": str(self.random.randrange(1, 90_000))}, b"{}"),
             lambda _: Response(200, {}, b"<html>Sign in</html>"),
             lambda _: Response(202, {}, b""),
-            lambda _: Response(400, {}, b'{"error": {"code": "0x80040265", "message": "A plug-in says no."}}'),
+            lambda _: Response(400, {}, json.dumps(self.w.kind.refusal).encode()),
             lambda _: Response(500, {}, b'{"error": {"code": "", "message": ""}}'),
             no_answer,
             lambda request: (self.w.answer(request), no_answer())[1],
@@ -135,7 +133,7 @@ class Simulation:
         if self.w.now >= self.outage_ends:
             self.w.wire = self.w.answer
 
-    def token(self, *_: Any, **__: Any) -> str:
+    def token(self) -> str:
         if self.secret_expired:
             raise Misconfigured("The client secret expired.", "Make a new one.")
         return "token"
@@ -181,27 +179,27 @@ class Simulation:
         self.check_crm()
 
     def check_crm(self) -> None:
-        """Whoever is delivered stands in the CRM: one record per customer and offer, one note per lead."""
-        records = self.w.crm.tables["leads"].records
-        notes = self.w.crm.tables["annotations"].records
+        """Whoever is delivered stands in the CRM: one record per customer and offer, one step on it per lead."""
+        kind = self.w.kind
+        records, steps = kind.records(self.w.crm), kind.steps(self.w.crm)
         cases = [self.w.app.ledger.case(lead_id) for lead_id in {d.lead_id for d in self.w.deliveries()}]
-        allowed = {record_id(case.lead) for case in cases if case}
+        allowed = {kind.key(case.lead) for case in cases if case}
+        assert len(records) == len(set(records)), "a record was made twice"
         assert set(records) <= allowed, "a customer has two records for one offer"
-        delivered = [case for case in cases if case and _crm(case.deliveries).state == State.DELIVERED]
+        delivered = [case for case in cases if case and self._crm(case.deliveries).state == State.DELIVERED]
         for case in delivered:
-            assert record_id(case.lead) in records, "a lead is called delivered that Dynamics does not have"
-        assert len(delivered) <= len(notes) <= len(cases), "a lead has two notes, or none"
+            assert kind.key(case.lead) in records, "a lead is called delivered that the CRM does not have"
+        assert len(delivered) <= steps <= len(cases), "a lead has two steps, or none"
 
-
-def _crm(deliveries: tuple[Delivery, ...]) -> Delivery:
-    return next(delivery for delivery in deliveries if delivery.destination == "dynamics")
+    def _crm(self, deliveries: tuple[Delivery, ...]) -> Delivery:
+        return next(delivery for delivery in deliveries if delivery.destination == self.w.kind.name)
 
 
 def play(seed: int, steps: int = 60) -> Simulation:
-    """Play one seed and check it."""
-    with fault_world() as w:
+    """Play one seed and check it: with one CRM, then another."""
+    with fault_world(CRMS[seed % len(CRMS)]) as w:
         simulation = Simulation(w, seed)
-        oauth.token = simulation.token
+        w.token = simulation.token
         simulation.play(steps)
         simulation.check()
     return simulation
