@@ -59,7 +59,7 @@ def environment(environ: Mapping[str, str], root: Path) -> dict[str, str]:
                 # The stand-in's certificate, which a bundle of the shell's own would not have.
                 certificates = {CERTIFICATES: merged[CERTIFICATES]}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            told = f"{path.name} is no JSON object with an object 'Values'. Mend it, or delete it."
+            told = f"{path.name} has to be a JSON object with an object 'Values'. Correct it, or delete it."
             raise SettingsFile(told) from None
     return merged | dict(environ) | certificates
 

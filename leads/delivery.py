@@ -258,7 +258,7 @@ def enabled_place(app: App, name: str) -> Enabled:
         found = enabled.read(name, app.environ)
     except KeyError:
         raise Misconfigured(
-            f"There is no destination of the name {name}.",
+            f"There is no destination named {name}.",
             f"Correct LEADS_DESTINATIONS (there are {', '.join(enabled.names())}), then bring these leads to "
             "the right one with `python -m leads replay --destination NAME`.",
         ) from None

@@ -80,6 +80,6 @@ def _collision(kind: str, instance: str, declared: tuple[Setting, ...]) -> Probl
         return None
     return Problem(
         "LEADS_DESTINATIONS",
-        f"{kind}:{instance} cannot be told from {kind}, whose setting {taken[0]} begins like those of an instance.",
+        f"The settings of {kind}:{instance} would have names that {kind} has already, such as {taken[0]}.",
         f"Give the instance another name than {instance}.",
     )

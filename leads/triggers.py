@@ -89,7 +89,7 @@ def answer_lead(app: App, request: func.HttpRequest, now: datetime) -> func.Http
     except accept.TooLarge as error:
         return _problem(413, "Too large for a lead", error.reason)
     except accept.NotALead as error:
-        return _problem(400, "No lead", f"{error.reason} What came is kept; the operators are told.")
+        return _problem(400, "No lead", f"{error.reason} What came is kept, and the operators hear of it.")
     except Exception as error:  # noqa: BLE001 - whatever failed, the caller must learn that the lead is not safe
         log.event("intake_failed", error=type(error).__name__)
         return _problem(

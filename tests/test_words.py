@@ -23,8 +23,8 @@ SPEAK = re.compile(
 )
 """Calls whose texts reach a person."""
 REFUSED = {
-    r"\bis no\b(?! longer\b)": "say what it has to be",
-    r"\bare no\b(?! longer\b)": "say what there has to be",
+    r"(?<!here )\bis no\b(?! longer\b)": "say what it has to be",
+    r"(?<!here )\bare no\b(?! longer\b)": "say what they have to be",
     r"\bis none of\b": "say: has to be one of",
     r"\bhas not the\b": "say: does not have the",
     r"\bmend(?:s|ed|ing)?\b": "say: correct, repair",

@@ -60,7 +60,7 @@ def decode(body: bytes) -> str:
     try:
         return body.decode(json.detect_encoding(body))
     except UnicodeDecodeError:
-        raise NotALead("The body is not JSON: its bytes are no text in UTF-8, UTF-16 or UTF-32.") from None
+        raise NotALead("The body is not JSON: its bytes are not text in UTF-8, UTF-16 or UTF-32.") from None
 
 
 def read_object(body: bytes) -> Pairs:

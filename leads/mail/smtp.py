@@ -218,7 +218,7 @@ def _login_refused(server: Server, refusal: Refusal) -> Failure:
 def _refused(server: Server, refusal: Refusal, what: str = "") -> Failure:
     """The failure in a server's answer to anything but login and recipients."""
     if refusal.code in (432, 452) or refusal.enhanced in ("4.3.1", "4.5.3", "4.7.28"):
-        return Throttled(f"{server.host} wants fewer mails for now ({refusal}).", _AGAIN)
+        return Throttled(f"{server.host} asks for fewer mails for now ({refusal}).", _AGAIN)
     if refusal.passing or (what == "mail" and refusal.code < 200):
         return Transient(f"{server.host} is out of order for now ({refusal}).", _AGAIN)
     if refusal.code in (530, 534, 535, 538):
@@ -233,7 +233,7 @@ def _refused(server: Server, refusal: Refusal, what: str = "") -> Failure:
     if what == "mail":
         return Rejected(
             f"{server.host} refused the mail ({refusal}).",
-            "Look the code up in the server's documentation, mend the cause, then replay the lead.",
+            "Look the code up in the server's documentation, correct the cause, then replay the lead.",
         )
     return Misconfigured(
         f"{server.host} does not serve this app ({refusal}).",

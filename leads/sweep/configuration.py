@@ -102,7 +102,7 @@ def _who_is_told(app: App) -> tuple[list[Problem], list[Problem]]:
     if not found:
         silent = Problem(
             "LEADS_ALERTS",
-            "Nobody would be told of trouble: no destination can tell of any. Alerts are only logged.",
+            "Nobody would hear of trouble: no destination can send an alert. Alerts are only logged.",
             "Name one that can, such as email, with its own settings.",
         )
         # On one machine the log is on the developer's screen.

@@ -50,7 +50,7 @@ def test_1_unable_to_sign_in_no_application_user(crm: StandIn) -> None:
     failure = failed(crm)
     assert isinstance(failure, Misconfigured)
     assert "0x80072560" in failure.cause
-    assert "The sign-in worked, but the app is no enabled user of this environment." in failure.cause
+    assert "The sign-in worked, but the app is not an enabled user of this environment." in failure.cause
     assert "Application users" in failure.remedy
 
 

@@ -41,7 +41,7 @@ _USER = (
     "In the Power Platform admin centre, under the environment's Settings > Users + permissions > Application users, "
     f"add the app by its client id, or enable it ({GUIDE})."
 )
-_NO_USER = "The sign-in worked, but the app is no enabled user of this environment."
+_NO_USER = "The sign-in worked, but the app is not an enabled user of this environment."
 
 _MISCONFIGURED = {
     "0x80042f09": ("The application user has no security role.", _ROLE),

@@ -66,7 +66,7 @@ def send(lead: Lead, step: Step, settings: Settings) -> str:
     was asked for and no answer came, `<guid>/note` or `<guid>/task` when the rest is done, nothing before that.
     """
     if not settings.url:
-        raise Misconfigured("DYNAMICS_URL is not set, or is no URL.", "Set it to the environment's address.")
+        raise Misconfigured("DYNAMICS_URL is not set, or is not a URL.", "Set it to the environment's address.")
     visit = _Visit(Api(settings, step.deadline, step.now, crm.private(lead)), lead, step, settings, step.remote_id)
     try:
         return visit.run()
