@@ -91,7 +91,7 @@ def a_dead_one_replayed(w: FaultWorld) -> None:
 
 def a_replay_of_one_that_waits(w: FaultWorld) -> None:
     """Only the CRM's delivery died and the notification waits, so that the lead is open when it is replayed."""
-    w.wire = lambda _: Response(400, {}, json.dumps({"error": {"code": "0x80040265", "message": "No."}}).encode())
+    w.wire = lambda _: Response(400, {}, json.dumps(w.kind.refusal).encode())
     troubles = iter([True, True])
 
     def fail() -> None:
@@ -105,7 +105,7 @@ def a_replay_of_one_that_waits(w: FaultWorld) -> None:
     w.wire = w.answer
     for delivery in w.deliveries():
         if delivery.state == State.DEAD:
-            while not w.run(lambda: (replay.replay(w.app, delivery.lead_id, "dynamics", w.clock), True)[1]):  # noqa: B023
+            while not w.run(lambda: (replay.replay(w.app, delivery.lead_id, w.kind.name, w.clock), True)[1]):  # noqa: B023
                 pass
     w.sweep()
     w.deliver_visible()
