@@ -147,6 +147,7 @@ def failure(response: Response, doing: str, where: str, now: datetime, private: 
             f"{where} is out of order (HTTP {response.status}{f', {told}' if told else ''}).",
             "Nothing to do if it passes: it is tried again on the schedule.",
             retry_after=response.retry_after(now),
+            unanswered=True,
         )
     if response.status == 404 and told == "0x80060888":
         told = _NO_TABLE
