@@ -19,7 +19,7 @@ from leads.errors import Failure
 from leads.lead import Lead
 from leads.messages.plain import block, line
 from leads.reader import Reader, Setting
-from leads.settings import Account, account, account_settings
+from leads.settings import OWN_TABLES, Account, account, account_settings
 from leads.store.azure_flat import FlatTable
 from leads.transport import Deadline
 
@@ -37,7 +37,7 @@ SETTINGS = (
 )
 
 _NAME = re.compile(r"[a-z][a-z0-9]{2,62}")
-_TAKEN = frozenset(("events", "leads", "journal", "state", "marketplaceleads"))
+_TAKEN = OWN_TABLES | {"marketplaceleads"}
 """The app's own tables and Microsoft's, whatever account they are in."""
 _TEXT, _LONG_TEXT = 8_000, 16_000
 """Characters of a text, and of what the app does not know: within the limits of a row, and of a cell of Excel."""
