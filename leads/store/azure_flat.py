@@ -134,8 +134,7 @@ def _failure(error: AzureError) -> Failure:
     code = str(getattr(code, "value", code) or "")
     if code in _REMEDIES:
         return Misconfigured(*_REMEDIES[code])
-    status = error.status_code if isinstance(error, HttpResponseError) else None
-    if status is None:
+    if not isinstance(error, HttpResponseError) or error.status_code is None:
         if isinstance(error, ClientAuthenticationError):
             return Misconfigured(
                 "The app's managed identity gets no token for the storage account.",
@@ -146,6 +145,7 @@ def _failure(error: AzureError) -> Failure:
             "Check the account's name in TABLE_STORAGE, if it does not pass.",
             unanswered=isinstance(error, ServiceResponseError),
         )
+    status = error.status_code
     headers = {name.lower(): value for name, value in (error.response.headers.items() if error.response else ())}
     told = f"{status} {code}".strip()
     passing = transport.refusal(Response(status, headers, b""), "The storage account", datetime.now(UTC), told)

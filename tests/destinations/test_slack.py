@@ -60,7 +60,8 @@ def settings_for(server: Server, **more: str) -> slack.Settings:
 
 
 def step(**values: Any) -> Step:
-    return Step(**{"now": NOW, "deadline": Deadline.after(20)} | values)
+    known: dict[str, Any] = {"now": NOW, "deadline": Deadline.after(20)}
+    return Step(**known | values)
 
 
 def elements(node: Any) -> Iterator[dict[str, Any]]:

@@ -56,7 +56,8 @@ def read(**values: str) -> tuple[table.Settings, list[str]]:
 
 
 def step(**values: Any) -> Step:
-    return Step(**{"now": NOW, "deadline": Deadline.after(20)} | values)
+    known: dict[str, Any] = {"now": NOW, "deadline": Deadline.after(20)}
+    return Step(**known | values)
 
 
 # --- the wire
