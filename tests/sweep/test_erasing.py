@@ -9,6 +9,7 @@ from leads.contract import Kind
 from leads.errors import Transient
 from leads.intake import accept
 from leads.operate import forget
+from leads.sweep import purge
 from leads.transport import Deadline
 from tests.world import FakeDestination, post, world
 
@@ -80,9 +81,11 @@ def test_purge_erases_there_and_keeps_what_it_cannot_erase_for_another_day() -> 
     with world(table=sheet) as w:
         lead_id = accept.receive(w.app, post(userDetails=ADA), w.now).id
         w.drain()
-        w.live(days=367)
+        w.sweep()
+        w.forward(days=367)
+        assert purge.purge(w.app, w.now) == 0
         assert w.ids() == [lead_id]
         sheet.stuck = None
-        w.live(days=1)
+        assert purge.purge(w.app, w.now) == 1
         assert w.ids() == []
         assert sheet.erased == [(lead_id, f"remote-{lead_id[-16:]}")]
