@@ -146,7 +146,8 @@ def _failure(error: AzureError) -> Failure:
             unanswered=isinstance(error, ServiceResponseError),
         )
     status = error.status_code
-    headers = {name.lower(): value for name, value in (error.response.headers.items() if error.response else ())}
+    answered: Mapping[str, str] = getattr(error.response, "headers", None) or {}
+    headers = {name.lower(): value for name, value in answered.items()}
     told = f"{status} {code}".strip()
     passing = transport.refusal(Response(status, headers, b""), "The storage account", datetime.now(UTC), told)
     if passing:

@@ -91,7 +91,7 @@ def _list_as_csv(leads: Sequence[Mapping[str, Any]], cursor: str, screen: Screen
     for text in sheet.lines((*_COLUMNS, "deliveries"), rows):
         screen.line(text)
     if cursor:
-        screen.trouble(f"These are {len(leads)} leads.", f"--after '{cursor}' goes on.")
+        screen.trouble(f"These are {some(len(leads), 'lead')}.", f"--after '{cursor}' goes on.")
     return FINE
 
 

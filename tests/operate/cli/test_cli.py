@@ -150,7 +150,7 @@ def test_the_list_as_a_sheet(shell: Shell) -> None:
     code, out = shell.run("list", "--csv", "--limit", "1")
     assert code == 0
     assert len(out.splitlines()) == 2
-    assert "newest 1" in shell.err
+    assert "These are 1 lead. --after '" in shell.err
 
 
 def test_the_list_takes_filters(shell: Shell) -> None:
