@@ -98,6 +98,8 @@ param settings = {
   SALESFORCE_FIELDS: ''
   SALESFORCE_MODE: ''
   SALESFORCE_OID: ''
+
+  TABLE_NAME: ''
 }
 
 // The secret settings that this deployment has. Take the slashes away from those you need, and give each its value once,
@@ -113,10 +115,14 @@ param secretSettings = [
   // 'EMAIL_SMTP_URL'
   // 'EMAIL_GRAPH_CLIENT_SECRET'
   // 'EMAIL_GRAPH_CERTIFICATE'
+  // 'HTTPS_URL'
+  // 'HTTPS_SECRET'
   // 'HUBSPOT_TOKEN'
   // 'MARKETO_CLIENT_SECRET'
   // 'SALESFORCE_CLIENT_SECRET'
   // 'SALESFORCE_PRIVATE_KEY'
+  // 'SLACK_WEBHOOK_URL'
+  // 'TABLE_STORAGE'
   // 'TEAMS_WEBHOOK_URL'
 ]
 
@@ -130,9 +136,13 @@ param secrets = {
   EMAIL_SMTP_URL: readEnvironmentVariable('EMAIL_SMTP_URL', '')
   EMAIL_GRAPH_CLIENT_SECRET: readEnvironmentVariable('EMAIL_GRAPH_CLIENT_SECRET', '')
   EMAIL_GRAPH_CERTIFICATE: readEnvironmentVariable('EMAIL_GRAPH_CERTIFICATE', '')
+  HTTPS_URL: readEnvironmentVariable('HTTPS_URL', '')
+  HTTPS_SECRET: readEnvironmentVariable('HTTPS_SECRET', '')
   HUBSPOT_TOKEN: readEnvironmentVariable('HUBSPOT_TOKEN', '')
   MARKETO_CLIENT_SECRET: readEnvironmentVariable('MARKETO_CLIENT_SECRET', '')
   SALESFORCE_CLIENT_SECRET: readEnvironmentVariable('SALESFORCE_CLIENT_SECRET', '')
   SALESFORCE_PRIVATE_KEY: readEnvironmentVariable('SALESFORCE_PRIVATE_KEY', '')
+  SLACK_WEBHOOK_URL: readEnvironmentVariable('SLACK_WEBHOOK_URL', '')
+  TABLE_STORAGE: readEnvironmentVariable('TABLE_STORAGE', '')
   TEAMS_WEBHOOK_URL: readEnvironmentVariable('TEAMS_WEBHOOK_URL', '')
 }

@@ -134,7 +134,9 @@ def parser() -> argparse.ArgumentParser:
 
     made = command("list", look.list_leads, "list the newest leads, personal data masked")
     _add_filters(made)
-    made.add_argument("--quarantined", action="store_true", help="what could not be read as a lead")
+    forms = made.add_mutually_exclusive_group()
+    forms.add_argument("--quarantined", action="store_true", help="what could not be read as a lead")
+    forms.add_argument("--csv", action="store_true", help="for a spreadsheet; no text becomes a formula there")
     made.add_argument("--limit", type=_limit, default=50)
     made.add_argument("--after", metavar="CURSOR", help="go on where an earlier list stopped")
     made.add_argument("--reveal", action="store_true", help="show names and addresses")

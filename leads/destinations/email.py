@@ -27,12 +27,13 @@ from leads.mail.settings import SETTINGS, Mailbox, Settings
 from leads.mail.smtp import Refusal
 from leads.messages import alert as alerts_text
 from leads.messages import digest, notification, templating
+from leads.messages import summary as summaries
 from leads.messages.alert import Alert
 from leads.messages.message import Message
 from leads.messages.plain import cut, line
 from leads.transport import Deadline
 
-__all__ = ["KIND", "SETTINGS", "TITLE", "Settings", "alert", "check", "send", "send_digest"]
+__all__ = ["KIND", "SETTINGS", "TITLE", "Settings", "alert", "check", "preview", "send", "send_digest", "summary"]
 
 KIND = Kind.NOTIFICATION
 TITLE = "E-mail"
@@ -53,17 +54,7 @@ def send(lead: Lead, step: Step, settings: Settings) -> str:
         mail_id = f"{lead.id}.{step.now:%Y%m%d%H}@{settings.sender.domain}"
     elif known:
         return known
-    message = notification.of_step(lead, step, settings.voice)
-    reply_to = notification.reply_to(lead)
-    if reply_to:
-        message = replace(message, notes=(*message.notes, settings.language.say("note.reply")))
-    mail = _mail(message, settings, mail_id, step.now)
-    if reply_to:
-        mail["Reply-To"] = Address(_name(lead.contact.name), addr_spec=reply_to)
-    if step.earlier:
-        first = f"<{step.earlier[0].lead.id}@{settings.sender.domain}>"
-        mail["In-Reply-To"] = first
-        mail["References"] = first
+    mail = _about(lead, step, settings, mail_id)
     got = {marks[at : at + _MARK] for at in range(0, len(marks), _MARK)} if partly else set()
     waiting = [address for address in settings.addresses if _mark(address) not in got]
     if not waiting:
@@ -77,6 +68,42 @@ def send(lead: Lead, step: Step, settings: Settings) -> str:
         failure.remote_id = f"{mail_id}{_GOT}{''.join(sorted(got))}" if got else ""
         raise
     return mail_id
+
+
+def preview(lead: Lead, step: Step, settings: Settings) -> str:
+    """Headers and text of the mail that `send` would send; its HTML says the same."""
+    mail = _about(lead, step, settings, f"{lead.id}@{settings.sender.domain}")
+    headers = "\n".join(f"{name}: {mail[name]}" for name in ("From", "To", "Reply-To", "Subject") if mail[name])
+    text = mail.get_body(("plain",))
+    return f"{headers}\n\n{text.get_content() if text else ''}"
+
+
+def _about(lead: Lead, step: Step, settings: Settings, mail_id: str) -> EmailMessage:
+    """The mail about `lead`."""
+    message = notification.of_step(lead, step, settings.voice)
+    reply_to = notification.reply_to(lead)
+    if reply_to:
+        message = replace(message, notes=(*message.notes, settings.language.say("note.reply")))
+    mail = _mail(message, settings, mail_id, step.now)
+    if reply_to:
+        mail["Reply-To"] = Address(_name(lead.contact.name), addr_spec=reply_to)
+    if step.earlier:
+        first = f"<{step.earlier[0].lead.id}@{settings.sender.domain}>"
+        mail["In-Reply-To"] = first
+        mail["References"] = first
+    return mail
+
+
+def summary(leads: Sequence[Lead], total: int, name: str, deadline: Deadline, settings: Settings) -> None:
+    """Send one mail about `total` leads. Its Message-ID is made of `name`, so a repeated one can be known as the same.
+
+    Raises a `leads.errors.Failure` when nobody got it. Of a refused recipient the single mails tell.
+    """
+    now = datetime.now(UTC)
+    known = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:16]
+    mail_id = f"summary-{known}@{settings.sender.domain}"
+    mail = _mail(summaries.compose(leads, total, name, settings.voice), settings, mail_id, now)
+    _post(mail, settings.addresses, settings, deadline, now)
 
 
 def alert(alert: Alert, deadline: Deadline, settings: Settings) -> None:

@@ -52,6 +52,9 @@ class Message:
     quote: str = ""
     earlier_title: str = ""
     earlier: tuple[str, ...] = ()
+    lines_title: str = ""
+    lines: tuple[str, ...] = ()
+    """What a summary lists, a line for each lead."""
     command_title: str = ""
     command: str = ""
     notes: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ from typing import Any
 
 from leads import enabled, log
 from leads.app import App
+from leads.errors import Failure
 from leads.intake import accept, payload
 from leads.intake.contact import email_key
 from leads.intake.normalize import ISSUE_LIMIT
@@ -32,6 +33,7 @@ from leads.operate import export, quarantine, stories, traces
 from leads.operate.quarantine import Entry
 from leads.store.ledger import GONE, LEADS, QUARANTINE, RAW, Case, Line, Seen
 from leads.store.rows import is_delivery, read_lead
+from leads.sweep import erasing
 
 EVERYTHING = "g"
 """Sorts behind every partition of the table `leads`, since those are hexadecimal."""
@@ -208,6 +210,14 @@ class _Search:
     def case(self, case: Case) -> None:
         """A lead of the customer."""
         lead = case.lead
+        if self.order == FORGET:
+            try:
+                erasing.erase(erasing.places(self.app), case)
+            except Failure as failure:
+                # Without its rows here nothing would say any more where the lead is to be erased.
+                where = f"lead {lead.id}, which therefore stays"
+                self.unsearched.append({"where": where, "why": f"{failure.cause} {failure.remedy}".strip()})
+                return
         self.leads.append(lead.id)
         self.by_hand += _by_hand(self.app, case, with_row=not self.needles)
         if self.order == EXPORT:
@@ -365,8 +375,9 @@ def _is_cut(lead: Lead) -> bool:
 
 def _by_hand(app: App, case: Case, *, with_row: bool) -> Iterator[dict[str, str]]:
     """What this app has no power over, or must not touch; with its row, where the inbox is not searched for it."""
+    erased = erasing.places(app)
     for delivery in case.deliveries:
-        if delivery.remote_id:
+        if delivery.remote_id and delivery.destination not in erased:
             yield {"where": delivery.destination, "what": _record(app, case.lead, delivery)}
         if delivery.state == State.OPEN and delivery.claimed_until is not None:
             told = f"lead {delivery.lead_id} was on its way just now; look there in two minutes"

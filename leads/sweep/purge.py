@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from itertools import islice
 
+from leads import log
 from leads.app import App
+from leads.errors import Failure
 from leads.store.ledger import QUARANTINE
+from leads.sweep import erasing
 
 LEADS_PER_RUN = 500
 """Leads that one run erases; the next run goes on."""
@@ -17,16 +20,27 @@ ENTRIES_PER_RUN = 2000
 def purge(app: App, now: datetime) -> int:
     """Erase what arrived longer ago than LEADS_RETENTION_DAYS: finished leads (open ones stay) and quarantine.
 
-    Returns how many leads were erased. Where these are `LEADS_PER_RUN` there may be more.
+    Returns how many leads were erased. Where these are `LEADS_PER_RUN` there may be more. A lead that a destination of
+    ours does not let go of stays until the next run.
     """
     cutoff = now - timedelta(days=app.settings.retention_days)
     _purge_quarantine(app, f"{cutoff:%Y-%m-%d}")
     lines = app.ledger.day_lines_before(f"{cutoff:%Y-%m-%d}")
     old = (line for line in lines if app.ledger.open_line(line.lead_id) is None)
-    purged = 0
+    places = erasing.places(app)
+    purged, kept = 0, ""
     for line in islice(old, LEADS_PER_RUN):
+        case = app.ledger.case(line.lead_id) if places else None
+        try:
+            if case:
+                erasing.erase(places, case)
+        except Failure as failure:
+            kept = type(failure).__name__
+            continue
         app.ledger.erase(line.lead_id, line.day, line.raw, now)
         purged += 1
+    if kept:
+        log.event("sweep_failed", part="purge", error=kept)
     return purged
 
 

@@ -316,7 +316,7 @@ def test_a_preview_tells_what_would_be_written_and_writes_nothing(running: Runni
     before = running.contract.arrived()
     step = Step(NOW, Deadline(0, lambda: 1))
     shown = show(running.lead(), step, running.settings)
-    assert "Augusta" in shown
+    assert "Augusta" in shown or not running.contract.keeps
     for secret in running.contract.secrets:
         assert secret not in shown
     for value in HOSTILE:
@@ -333,3 +333,66 @@ def test_every_setting_is_declared_and_what_is_secret_is_marked(running: Running
             assert name in declared
             if any(secret in value for secret in running.contract.secrets if len(secret) > 4):
                 assert declared[name].secret, name
+
+
+def test_what_a_module_may_have_takes_what_the_contract_says(running: Running) -> None:
+    known = {
+        "check": ["settings", "deadline"],
+        "preview": ["lead", "step", "settings"],
+        "record_url": ["lead", "known", "settings"],
+        "summary": ["leads", "total", "name", "deadline", "settings"],
+        "alert": ["alert", "deadline", "settings"],
+        "erase": ["lead_id", "remote_id", "deadline", "settings"],
+    }
+    for name, parameters in known.items():
+        function = getattr(running.module, name, None)
+        if function is not None:
+            assert list(inspect.signature(function).parameters) == parameters, name
+
+
+def summing_up(running: Running) -> Callable[..., None]:
+    """The destination's summary, of a notification."""
+    if running.module.KIND != Kind.NOTIFICATION:
+        assert not hasattr(running.module, "summary")
+        pytest.skip("only notifications have a summary")
+
+    def summary(leads: list[Lead], total: int, **more: Any) -> None:
+        deadline = more.get("deadline") or Deadline.after(20)
+        running.module.summary(leads, total, f"{running.contract.name} 2026-11-03T16:15", deadline, running.settings)
+
+    return summary
+
+
+def test_many_leads_become_one_message_and_a_repeated_one_is_no_failure(
+    running: Running, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = summing_up(running)
+    before = running.contract.arrived()
+    with caplog.at_level("DEBUG", "leads"):
+        for times in (1, 2):
+            summary([running.lead()] * 200, 1234)
+            assert running.contract.arrived() == before + times * running.contract.keeps
+    printed = capsys.readouterr()
+    hidden(running, caplog.text, printed.out, printed.err)
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_summary_of_hostile_leads_arrives(running: Running, value: str) -> None:
+    summary = summing_up(running)
+    before = running.contract.arrived()
+    contact = Contact(**{part.name: value for part in fields(Contact)})
+    hostile = running.lead(offer=value, offer_title=value, action=value, source=value, contact=contact)
+    summary([hostile] * 200, 200)
+    assert running.contract.arrived() == before + running.contract.keeps
+
+
+def test_a_summary_that_fails_says_so(running: Running) -> None:
+    summary = summing_up(running)
+    for wire in running.contract.outcomes:
+        running.contract.answer(wire)
+        with pytest.raises(running.contract.outcomes[wire]):
+            summary([running.lead()], 1)
+        running.contract.reset()
+    if running.contract.outcomes:
+        with pytest.raises(Transient):
+            summary([running.lead()], 1, deadline=Deadline(10, lambda: 11))

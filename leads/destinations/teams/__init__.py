@@ -7,7 +7,9 @@ Facts: learn.microsoft.com/microsoftteams/platform (webhooks and connectors; car
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -19,6 +21,7 @@ from leads.errors import Failure, Misconfigured, Rejected
 from leads.lead import Lead
 from leads.messages import alert as alerts_text
 from leads.messages import languages, notification
+from leads.messages import summary as summaries
 from leads.messages.alert import Alert
 from leads.messages.message import Message
 from leads.messages.notification import Voice, plain_voice
@@ -67,22 +70,40 @@ def send(lead: Lead, step: Step, settings: Settings) -> str:
     """Post the card about `lead`, unless the workflow took it already, and return that it was accepted."""
     if step.remote_id and not step.replayed:
         return step.remote_id
-    message = notification.of_step(lead, step, settings.voice)
-    return _post(message, step.deadline, settings, step.now)
+    return _post(_card(notification.of_step(lead, step, settings.voice), settings), step.deadline, settings, step.now)
+
+
+def preview(lead: Lead, step: Step, settings: Settings) -> str:
+    """The request's body, as `send` would post it."""
+    body = _card(notification.of_step(lead, step, settings.voice), settings)
+    return json.dumps(json.loads(body), ensure_ascii=False, indent=2)
+
+
+def summary(leads: Sequence[Lead], total: int, name: str, deadline: Deadline, settings: Settings) -> None:
+    """Post one card about `total` leads, with as many lines of `leads` as a card takes."""
+    for message in summaries.ever_shorter(leads, total, name, settings.voice):
+        body = _card(message, settings)
+        if len(body) <= card.BUDGET:
+            break
+    _post(body, deadline, settings, datetime.now(UTC))
 
 
 def alert(alert: Alert, deadline: Deadline, settings: Settings) -> None:
     """Tell the operators of trouble. Raises a `leads.errors.Failure` when that fails; whoever calls only logs it."""
-    _post(alerts_text.compose(alert, settings.voice), deadline, settings, datetime.now(UTC))
+    _post(_card(alerts_text.compose(alert, settings.voice), settings), deadline, settings, datetime.now(UTC))
 
 
-def _post(message: Message, deadline: Deadline, settings: Settings, now: datetime) -> str:
+def _card(message: Message, settings: Settings) -> bytes:
+    return card.envelope(message, settings.voice.language.say("note.cut"))
+
+
+def _post(body: bytes, deadline: Deadline, settings: Settings, now: datetime) -> str:
     answer = transport.request(
         "POST",
         settings.webhook_url,
         deadline=deadline,
         headers={"Content-Type": "application/json"},
-        data=card.envelope(message, settings.voice.language.say("note.cut")),
+        data=body,
     )
     if not 200 <= answer.status < 300:
         raise _failure(answer, now)

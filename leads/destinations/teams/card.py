@@ -77,7 +77,12 @@ def _bytes(message: Message, size: tuple[int, int, int], cut_note: str) -> bytes
     if quote:
         lines = [_text(part, italic=True, spacing="None") for part in quote.split("\n") if part]
         body.append(_container("emphasis", [_small(message.quote_title), *lines]))
-    body.append(_container("", [_fact(fact.label, cut(fact.value, value_limit)) for fact in message.facts]))
+    if message.facts:
+        body.append(_container("", [_fact(fact.label, cut(fact.value, value_limit)) for fact in message.facts]))
+    if message.lines:
+        body.append(
+            _container("", [_small(message.lines_title), *(_text(one, spacing="None") for one in message.lines)])
+        )
     if earlier:
         steps = [_text(cut(step, 2 * value_limit), spacing="None") for step in earlier]
         body.append(_container("", [_small(message.earlier_title), *steps]))

@@ -8,11 +8,12 @@ import json
 import os
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from leads.operate.cli import sheet
 from leads.operate.cli.screen import Screen, aligned, block, escaped, printable, some
 from leads.operate.stories import FATES
 
@@ -25,6 +26,11 @@ LOOKS = 20
 """Calls that one list makes, each of bounded size, before it says how far it looked."""
 
 _CONTACT = ("first_name", "last_name", "email", "phone", "country", "company", "title")
+_COLUMNS = (
+    *("arrived_at", "created_at", "state", "stage", "id", "name", "email", "company", "offer_title", "offer"),
+    *("source", "action", "via", "is_test", "do_not_contact", "cause", "remedy"),
+)
+"""The columns of a list as CSV, in the words of the list as JSON."""
 
 
 def filters(options: Namespace) -> dict[str, Any]:
@@ -47,6 +53,8 @@ def list_leads(call: Call, options: Namespace, screen: Screen) -> int:
     if screen.as_json:
         return FINE
     leads = found["leads"]
+    if options.csv:
+        return _list_as_csv(leads, found["cursor"], screen)
     if not leads:
         screen.line("No lead." if filters(options) else "No lead has arrived yet. `send-test` sends one.")
         _tell_the_end(found, screen)
@@ -69,6 +77,21 @@ def list_leads(call: Call, options: Namespace, screen: Screen) -> int:
     _tell_the_end(found, screen)
     if not options.reveal:
         screen.line(screen.paint("Names and addresses are masked; --reveal and `show ID` show them.", "soft"))
+    return FINE
+
+
+def _list_as_csv(leads: Sequence[Mapping[str, Any]], cursor: str, screen: Screen) -> int:
+    rows = (
+        [
+            *(lead[column] for column in _COLUMNS),
+            "; ".join(f"{name}: {state}" for name, state in lead["deliveries"].items()),
+        ]
+        for lead in leads
+    )
+    for text in sheet.lines((*_COLUMNS, "deliveries"), rows):
+        screen.line(text)
+    if cursor:
+        screen.trouble(f"These are {some(len(leads), 'lead')}.", f"--after '{cursor}' goes on.")
     return FINE
 
 

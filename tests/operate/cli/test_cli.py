@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
 import fcntl
 import io
 import json
@@ -130,6 +131,26 @@ def test_the_list_masks_and_reveals(shell: Shell) -> None:
     assert lead["email"] == "s…@contoso.com"
     assert lead["deliveries"] == {"crm": "open", "mail": "open"}
     assert shell.json("list", "--reveal")[1]["leads"][0]["email"] == "someone@contoso.com"
+
+
+def test_the_list_as_a_sheet(shell: Shell) -> None:
+    lead_id = accept(shell, company="=HYPERLINK(1)")
+    code, out = shell.run("list", "--csv")
+    assert code == 0
+    assert out.startswith('\ufeff"arrived_at"')
+    head, row = csv.reader(io.StringIO(out.removeprefix("\ufeff")))
+    lead = dict(zip(head, row, strict=True))
+    assert lead["id"] == lead_id
+    assert lead["email"] == "s…@contoso.com"
+    assert lead["deliveries"] == "crm: open; mail: open"
+    _, row = csv.reader(io.StringIO(shell.run("list", "--csv", "--reveal")[1]))
+    assert row[head.index("email")] == "someone@contoso.com"
+    assert len(shell.run("list", "--csv", "--dead")[1].splitlines()) == 1, "the names of the columns alone"
+    accept(shell, email="other@contoso.com")
+    code, out = shell.run("list", "--csv", "--limit", "1")
+    assert code == 0
+    assert len(out.splitlines()) == 2
+    assert "These are 1 lead. --after '" in shell.err
 
 
 def test_the_list_takes_filters(shell: Shell) -> None:
