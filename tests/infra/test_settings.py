@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dev import settings as lists
-from leads import settings
+from leads import enabled, settings
 from tests.infra import deployment
 from tests.infra.deployment import MAIN, needs_compiler
 from tests.infra.standin import assigned
@@ -47,12 +47,20 @@ def test_each_that_the_app_declares_is_set_or_offered() -> None:
     named = lists.set_by_template() | set(plain()) | set(secret())
     by_identity = {name.partition("__")[0] for name in named if "__" in name}
     missing = {name for name in declared() if name.partition("__")[0] not in named | by_identity}
-    assert missing == {"LEADS_OPS_KEY"}, "which a person sets beside the command line, and no app"
+    assert missing == set(lists.OF_THE_COMMAND)
 
 
 def test_none_is_set_that_the_app_does_not_declare() -> None:
     named = lists.set_by_template() | set(plain()) | set(secret())
     assert named - declared().keys() - HOST_SETTINGS == set()
+
+
+def test_each_destination_can_sign_in_as_the_apps_identity() -> None:
+    """Without its client id a user-assigned identity is not found."""
+    names = {each.name for kind in enabled.names() for each in enabled.load(kind).SETTINGS}
+    signing_in = {name for name in names if name.endswith("MANAGED_IDENTITY_CLIENT_ID")}
+    assert signing_in
+    assert signing_in <= lists.set_by_template()
 
 
 def test_the_app_understands_what_the_template_sets() -> None:
