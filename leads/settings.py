@@ -75,8 +75,8 @@ SETTINGS = (
     ),
     Setting(
         "LEADS_WATCH_SCHEDULE",
-        "When the tables are read: six fields, seconds first, UTC. After a quarter of an hour without a look "
-        "the watch counts as silent, so keep it below that",
+        "When the tables are read: six fields, seconds first, UTC. The watch counts as silent after two of its "
+        "longest intervals without a look, and after a quarter of an hour at least",
         "0 * * * * *",
     ),
     Setting(

@@ -393,8 +393,10 @@ def quarantine(
         "kept": str(kept),
         "event": event,
     } | ({"waits": "true"} if waits else {})
-    # Before the bytes are there, so that no crash hides them from the sweep, which lists no other days.
-    app.ledger.change(f"quarantine:{at:%Y-%m-%d}", at)
+    # Before the bytes are there, so that no crash hides them from the sweep, which lists no other days. Where the
+    # tables fail the bytes are kept all the same, and an hourly look finds them.
+    with contextlib.suppress(Exception):
+        app.ledger.change(f"quarantine:{at:%Y-%m-%d}", at)
     if app.store.put_blob(QUARANTINE, name, body, note) and _may_log(app, "quarantined", at):
         log.event("quarantined", blob=name, via=via, reason=note["reason"], size=size)
 

@@ -105,11 +105,11 @@ def tell_recovery(app: App, cycle: Cycle, troubled: dict[str, Troubled], now: da
     """
     for name, each in list(troubled.items()):
         count = each.delivered + cycle.delivered.get(name, 0)
-        if not count or name in cycle.troubles.get(MISCONFIGURED, {}) or not due(app, "recovered", name, now):
+        if not count or name in cycle.troubles.get(MISCONFIGURED, {}) or not due(app, "well", name, now):
             continue
         leads = "1 lead was" if count == 1 else f"{count} leads were"
         alert = Alert(
-            kind="recovered",
+            kind="well",
             subject=name,
             count=count,
             since=time_read(each.since) or now,
@@ -118,7 +118,7 @@ def tell_recovery(app: App, cycle: Cycle, troubled: dict[str, Troubled], now: da
             command=f"python -m leads {_HELP[DEAD].format(name)}",
         )
         if send(app, alert):
-            told(app, "recovered", name, now)
+            told(app, "well", name, now)
             # What fails there from now on is news.
             told(app, MISCONFIGURED, name, now)
             del troubled[name]
@@ -129,6 +129,16 @@ def _title(app: App, name: str) -> str:
         return enabled.read(name, app.environ).title
     except Exception:  # noqa: BLE001 - a destination that cannot be loaded is called by its id
         return name
+
+
+def find_unnoted(app: App, since: datetime, now: datetime) -> None:
+    """Note the days on which bytes came into quarantine while the tables failed, so that nobody could note it then."""
+    count = max(0, min((now.date() - since.date()).days, counting.DEAD_DAYS))
+    for back in range(count + 1, -1, -1):
+        day = f"{now - timedelta(days=back):%Y-%m-%d}"
+        entries = app.store.blobs(QUARANTINE, f"{day.replace('-', '/')}/")
+        if next(entries, None) is not None and not app.ledger.changes(f"quarantine:{day}"):
+            app.ledger.change(f"quarantine:{day}", now)
 
 
 def is_quarantine(change: Row) -> bool:

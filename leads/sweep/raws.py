@@ -41,14 +41,15 @@ class Look:
     redone: int = 0
 
 
-def look(run: Look, values: dict[str, Value]) -> None:
-    """Look up what is due, and note in `values` how far it came."""
+def look(run: Look, values: dict[str, Value]) -> bool:
+    """Look up what is due, if anything is, and note in `values` how far it came; whether something was due."""
     if not values.get("raw_goal"):
         if not is_due(values.get("raw_listed_at"), run.now, HOURLY):
-            return
+            return False
         values["raw_listed_at"], values["raw_goal"] = time_text(run.now), time_text(run.now - FRESH)
     if _new_ones(run, values):
         _whole_days(run, values)
+    return True
 
 
 def _new_ones(run: Look, values: dict[str, Value]) -> bool:

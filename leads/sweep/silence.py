@@ -173,30 +173,40 @@ def named(offer: Offer, lead_offer: str) -> Offer:
     return replace(offer, publishers=(*offer.publishers, publisher))
 
 
-def tell(app: App, began: datetime, now: datetime) -> None:
+def tell(app: App, began: datetime, now: datetime, known: frozenset[str]) -> frozenset[str]:
     """Tell of a silence once, of the app or else of single offers, and once that leads come again.
 
-    `began` is when the app first ran.
+    `began` is when the app first ran; `known` are the silences that were told and are not over, as the last call
+    returned them. So nothing is looked up for what is not silent.
     """
     after = app.settings.silence_days
     if after == 0:
-        return
+        return known
     kept = Arrivals.read(str(app.ledger.note(NOTE).values.get(NOTE, "")))
     whole = silence(kept.counts, began.date(), now.date(), after)
-    _tell(app, APP, "", whole, kept, now)
+    told = set(known)
+    _tell(app, APP, "", whole, kept, now, told)
     if whole is not None:
-        return
+        return frozenset(told)
     for offer in offers.known(app.ledger):
         arrivals = Arrivals.read(offer.arrivals)
         if sum(arrivals.counts.values()) >= ENOUGH:
             found = silence(arrivals.counts, began.date(), now.date())
-            _tell(app, offer.title, offer.product, found, arrivals, now)
+            _tell(app, offer.title, offer.product, found, arrivals, now, told)
+    return frozenset(told)
 
 
-def _tell(app: App, subject: str, product: str, found: Silence | None, arrivals: Arrivals, now: datetime) -> None:
+def _tell(
+    app: App, subject: str, product: str, found: Silence | None, arrivals: Arrivals, now: datetime, known: set[str]
+) -> None:
     key = product or APP
+    if found is None and key not in known:
+        return
+    known.add(key)
     told = str(app.ledger.note(alerts.note_name("silence", key)).values.get("about", ""))
     about = found.since.isoformat() if found else ""
+    if told == about and not found:
+        known.discard(key)
     if told == about or not alerts.due(app, "silence", key, now, again_after=ONCE, about=about):
         return
     if alerts.send(app, _alert(subject, found, now) if found else _well(subject, arrivals, now)):

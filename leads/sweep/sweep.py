@@ -18,7 +18,7 @@ from leads.app import App
 from leads.delivery import FLOOD_WINDOW, is_claimed
 from leads.errors import Failure
 from leads.intake import accept
-from leads.lead import Delivery, Lead, Outcome, State, halves
+from leads.lead import Contact, Delivery, Lead, Outcome, State, halves
 from leads.store.ledger import BACKFILLED, GONE, SWEEP, Case, DayLine, Line
 from leads.store.protocol import Changed, Row, Value
 from leads.store.rows import time_read, time_text
@@ -70,7 +70,9 @@ class _Run:
     """Whether the cycle came to its end in this run."""
     finished: list[_Finished] = field(default_factory=list)
     leads: list[Lead] = field(default_factory=list)
-    """Those that were looked at."""
+    """Those that were looked at, without what their customers wrote: there may be thousands."""
+    has_listed: bool = False
+    """Whether this run did the hourly listing, so that other hourly work is left to the next one."""
     closed_at: Counter[str] = field(default_factory=Counter)
     """Deliveries of the leads that this run closed, by destination."""
     opened_at: Counter[str] = field(default_factory=Counter)
@@ -113,10 +115,11 @@ def sweep(app: App, now: datetime) -> None:
         for name, work, until in (
             ("lines", lambda: _look_at_lines(run), CLOSE_SECONDS),
             ("raw", lambda: _look_at_raw(run), CLOSE_SECONDS),
-            ("waiting", lambda: _take_waiting(run), CLOSE_SECONDS),
             ("deliveries", lambda: _tell_deliveries(run), CLOSE_SECONDS),
+            ("unnoted", lambda: _find_unnoted(run), CLOSE_SECONDS),
             ("changes", lambda: run.changes.extend(app.ledger.changes()), CLOSE_SECONDS),
             ("quarantine", lambda: _tell_quarantine(run), CLOSE_SECONDS),
+            ("waiting", lambda: _take_waiting(run), CLOSE_SECONDS),
             (
                 "watch",
                 lambda: concerns.tell_watch(app, time_read(values.get("first_ran_at")) or now, now),
@@ -207,7 +210,7 @@ def _look(run: _Run, line: Line) -> None:
     if case is None:
         _redo(run, line)
         return
-    run.leads.append(case.lead)
+    run.leads.append(replace(case.lead, message="", contact=Contact(), campaign={}, extra={}, issues=()))
     deliveries = tuple(_look_at_delivery(run, case, delivery) for delivery in case.deliveries)
     if all(delivery.state != State.OPEN for delivery in deliveries):
         dead = tuple(delivery for delivery in deliveries if delivery.state == State.DEAD)
@@ -306,7 +309,7 @@ def _look_at_raw(run: _Run) -> None:
         failed=lambda event, error: _stuck(run, event, error),
     )
     try:
-        raws.look(look, run.values)
+        run.has_listed = raws.look(look, run.values)
     finally:
         run.redone += look.redone
 
@@ -324,6 +327,15 @@ def _tell_recovery(run: _Run) -> None:
         concerns.tell_recovery(run.app, run.cycle, run.troubled, run.now)
 
 
+def _find_unnoted(run: _Run) -> None:
+    """Look for bytes in quarantine that could not be noted: daily, and after a time in which no sweep could run."""
+    ran_at = time_read(run.values.get("ran_at"))
+    was_away = ran_at is not None and run.now - ran_at > concerns.silent_after(run.app.settings.sweep_schedule)
+    if was_away or counting.is_due(run.values.get("unnoted_at"), run.now, PURGE):
+        concerns.find_unnoted(run.app, ran_at or run.now, run.now)
+        run.values["unnoted_at"] = time_text(run.now)
+
+
 def _tell_quarantine(run: _Run) -> None:
     changes = [row for row in run.changes if concerns.is_quarantine(row)]
     run.values["quarantined"] = concerns.tell_quarantine(run.app, changes, run.now)
@@ -331,16 +343,18 @@ def _tell_quarantine(run: _Run) -> None:
 
 def _take_waiting(run: _Run) -> None:
     """Accept, once an hour, the leads that could not be stored when they came: they wait in quarantine."""
-    if not run.values.get("quarantined"):
-        return
-    if counting.is_due(run.values.get("waiting_at"), run.now, TAKE_WAITING):
+    if run.values.get("quarantined") and counting.is_due(run.values.get("waiting_at"), run.now, TAKE_WAITING):
         run.redone += accept.take_waiting(run.app, run.now)
         run.values["waiting_at"] = time_text(run.now)
 
 
 def _tell_silence(run: _Run) -> None:
-    if counting.is_due(run.values.get("silence_at"), run.now, TELL_SILENCE):
-        silence.tell(run.app, time_read(run.values.get("first_ran_at")) or run.now, run.now)
+    # Hourly, and not in the run that lists, unless every run does.
+    every = 2 * TELL_SILENCE if run.has_listed else TELL_SILENCE
+    if counting.is_due(run.values.get("silence_at"), run.now, every):
+        known = frozenset(filter(None, str(run.values.get("silences", "")).split(",")))
+        began = time_read(run.values.get("first_ran_at")) or run.now
+        run.values["silences"] = ",".join(sorted(silence.tell(run.app, began, run.now, known)))
         run.values["silence_at"] = time_text(run.now)
 
 

@@ -269,6 +269,7 @@ def test_a_bug_before_anything_is_known_of_the_bytes_costs_no_lead(w: World, mon
     with monkeypatch.context() as patch:
         patch.setattr(payload, "read", lambda _: 1 / 0)
         assert accept.receive(w.app, post(), w.now).quarantined
+    w.forward(minutes=3)
     w.sweep()
     assert len(w.ids()) == 1
 
