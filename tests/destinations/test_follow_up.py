@@ -220,7 +220,7 @@ class TestNone:
     def test_one_for_a_customer_and_offer(self, box: Drafts, changes: dict[str, Any], twice: bool, when: str) -> None:
         other = Earlier(replace(LEAD, **changes), State.DELIVERED, "AAMk")
         if not twice:
-            assert made(box, LEAD, **{when: (other,)})  # type: ignore[arg-type]
+            assert follow_up.send(LEAD, step(**{when: (other,)}), read(box))
             return
         with pytest.raises(Skip, match="already"):
             follow_up.send(LEAD, step(**{when: (other,)}), read(box))

@@ -68,7 +68,7 @@ def test_a_stand_in_takes_a_lead_and_shows_it(name: str, tmp_path: Path, monkeyp
         assert reader.problems == []
         assert set(module.ADDRESS) & set(environ), "its settings count as the address of a real one"
         hostile = replace(hostile_lead("<script>alert(1)</script>"), id=f"{'b' * 16}-{'b' * 16}")
-        if name == "marketo":  # which has no place for a customer without an address
+        if name in ("follow_up", "marketo"):  # which have no place for a customer without an address
             hostile = replace(hostile, contact=replace(hostile.contact, email="mallory@example.net"))
         if name == "slack":  # which takes one message a second
             monkeypatch.setattr(destination, "PAUSE", 0.0)
@@ -82,8 +82,9 @@ def test_a_stand_in_takes_a_lead_and_shows_it(name: str, tmp_path: Path, monkeyp
             assert item.title
             assert "<script" not in item.html
         words = unescape(seen[0].html)
-        for shown in ("Ada", "Fabrikam S.p.A.", "Can you show us how approvals work?"):
-            assert shown in words
+        assert "Ada" in words
+        for shown in ("Fabrikam S.p.A.", "Can you show us how approvals work?"):
+            assert (shown in words) is (name != "follow_up"), "which never quotes a customer"
 
 
 def test_who_gets_the_mail_stays_as_the_user_has_set_it(tmp_path: Path) -> None:

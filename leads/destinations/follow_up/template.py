@@ -88,13 +88,13 @@ def parse(name: str, text: str) -> tuple[Template, list[str]]:
 
 def shown(name: str) -> str:
     """A file's name as it can be shown."""
-    return line(name, 100)
+    return line(name, 100, links=True)
 
 
 def _unknown(place: int, text: str, known: tuple[str, ...]) -> Iterator[str]:
     for name in _VARIABLE.findall(text):
         if name not in known:
-            yield f"Line {place} names {{{line(name, 40)}}}; the variables are {', '.join(known)}."
+            yield f"Line {place} names {{{line(name, 40, links=True)}}}; the variables are {', '.join(known)}."
     if re.search(r"[{}]", _VARIABLE.sub("", text)):
         yield f"Line {place} has a brace that stands for no variable."
 
