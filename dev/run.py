@@ -136,18 +136,30 @@ def enabled(environ: Mapping[str, str]) -> list[str]:
 def start_standins(environ: dict[str, str], screen: Screen, stack: contextlib.ExitStack) -> dict[str, StandIn]:
     """Start one for each enabled destination whose address is not set, and point the app at it. They come by title."""
     running = dict[str, StandIn]()
-    for module in filter(None, map(standins.find, enabled(environ))):
-        real = next((name for name in module.ADDRESS if environ.get(name)), "")
-        if real:
-            screen.fact(module.TITLE, f"the real one that {real} names")
+    pointing = dict[str, str]()
+    for name in enabled(environ):
+        module = standins.find(name)
+        if module is None:
             continue
-        running[module.TITLE] = stack.enter_context(module.start(host.LOCAL / "standin", environ))
-        screen.fact(module.TITLE, f"a stand-in on this machine; {' or '.join(module.ADDRESS)} names a real one")
-    for standin in running.values():
-        environ |= standin.environ()
+        title, given = standins.title(name, module), standins.given(name, environ)
+        real = real_address(name, module, environ)
+        if real:
+            screen.fact(title, f"the real one that {real} names")
+            continue
+        running[title] = stack.enter_context(module.start(host.LOCAL / "standin", given))
+        pointing |= standins.called(name, running[title].environ())
+        own = " or ".join(standins.called(name, dict.fromkeys(module.ADDRESS, "")))
+        screen.fact(title, f"a stand-in on this machine; {own} names a real one")
     if running:
-        environ |= trust(environ)
+        environ |= pointing | trust(environ)
     return running
+
+
+def real_address(name: str, module: standins.Module, environ: Mapping[str, str]) -> str:
+    """The setting that names a real one for a destination: its own, or one that instances share; empty without any."""
+    found = next((each for each in module.ADDRESS if standins.given(name, environ).get(each)), "")
+    (own,) = standins.called(name, {found: ""})
+    return own if environ.get(own) else found
 
 
 def trust(environ: Mapping[str, str]) -> dict[str, str]:
@@ -181,7 +193,7 @@ def reason_to_send_nothing(environ: Mapping[str, str], *, emulated: bool) -> str
     real = []
     for name in enabled(environ):
         module = standins.find(name)
-        if name != "console" and (module is None or any(map(environ.get, module.ADDRESS))):
+        if name.partition(":")[0] != "console" and (module is None or real_address(name, module, environ)):
             real.append(name)
     return f"it would go to {' and '.join(real)} for real" if real else ""
 

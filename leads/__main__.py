@@ -30,7 +30,8 @@ SETTINGS_FILE = "local.settings.json"
 RUNNING_FOLDER, RUNNING_FILE, RUNNING_LOCK = ".local", "settings.json", "run.lock"
 """Where `make run` is at home unless LOCAL_DIR names another folder, what it works with, and the lock that it holds
 as long as it runs."""
-CERTIFICATES = "REQUESTS_CA_BUNDLE"
+CERTIFICATES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+"""Where `requests`, and OpenSSL for SMTP, look for the certificates that they trust."""
 
 _AGO = re.compile(r"(\d{1,4})\s*([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -55,9 +56,9 @@ def environment(environ: Mapping[str, str], root: Path) -> dict[str, str]:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))["Values"]
             merged |= {str(key): str(value) for key, value in values.items()}
-            if path == running and CERTIFICATES in merged:
-                # The stand-in's certificate, which a bundle of the shell's own would not have.
-                certificates = {CERTIFICATES: merged[CERTIFICATES]}
+            if path == running:
+                # The stand-ins' certificate, which a bundle of the shell's own would not have.
+                certificates = {name: merged[name] for name in CERTIFICATES if name in merged}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             told = f"{path.name} has to be a JSON object with an object 'Values'. Correct it, or delete it."
             raise SettingsFile(told) from None

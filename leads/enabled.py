@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -37,7 +37,24 @@ class Enabled:
     @property
     def title(self) -> str:
         """What people read: `E-mail`, or `E-mail, emea`."""
-        return ", ".join(filter(None, (self.module.TITLE, split(self.name)[1])))
+        return _titled(self.name, self.module)
+
+
+def title(name: str) -> str:
+    """What people read, whatever the settings: `E-mail, emea`. One that cannot be loaded is called by its id."""
+    try:
+        return _titled(name, load(name))
+    except Exception:  # noqa: BLE001 - what is said of a broken destination must not break with it
+        return name
+
+
+def titles(names: Iterable[str]) -> str:
+    """Several in a sentence: `E-mail, emea; Teams`."""
+    return "; ".join(map(title, names))
+
+
+def _titled(name: str, module: Destination) -> str:
+    return ", ".join(filter(None, (module.TITLE, split(name)[1])))
 
 
 @cache

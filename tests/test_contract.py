@@ -16,14 +16,16 @@ import pytest
 
 from leads import delivery, enabled, problems
 from leads.contract import RULES, Flood, Kind
-from leads.errors import Misconfigured, Transient
+from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept
 from leads.lead import Delivery, Mark, Outcome, State
-from leads.operate import operations, replay
+from leads.messages.alert import compose
+from leads.messages.notification import plain_voice
+from leads.operate import health, operations, replay
 from leads.reader import Problem
 from leads.store.doorbell import message, read
 from tests.destinations.toys import Toy
-from tests.world import PERSON, World, failing, post, world
+from tests.world import PERSON, Pager, World, failing, post, world
 
 ROOT = Path(__file__).parent.parent
 
@@ -163,6 +165,39 @@ class TestInstances:
             (problem, *_) = problems.find(w.app.settings, w.app.environ, w.app.destinations).problems
         assert problem == Problem("LEADS_DESTINATIONS", "There is no destination 'emial'.", problem.remedy)
         assert problem.remedy.startswith("Did you mean email?")
+
+
+class TestTitles:
+    def test_people_read_titles_and_commands_have_names(self) -> None:
+        pager = Pager(TITLE="Chat")
+        toy = Toy(Kind.CRM, failures=[failing(Misconfigured)] * 3)
+        environ = {"LEADS_DESTINATIONS": "toy:upper,pager", "TOY_UPPER_SHELF": "upper"}
+        with world(environ=environ, toy=toy, pager=pager) as w:  # type: ignore[arg-type]
+            accept.receive(w.app, post(), w.now)
+            w.live(minutes=30)
+            (alert,) = pager.alerts
+            message = compose(alert, plain_voice())
+            assert "Toy, upper" in message.headline
+            assert "toy:upper" not in message.headline
+            replay.replay(w.app, w.ids()[0], "toy:upper", w.now)
+            toy.failures = [failing(Rejected)]
+            w.live(hours=2)
+            dead = pager.alerts[-1]
+            assert (dead.kind, dead.subject, dead.destination) == ("dead", "Toy, upper", "toy:upper")
+            assert dead.command.endswith("replay --dead --destination toy:upper")
+
+    def test_health_says_titles(self) -> None:
+        with toy_world(names="toy:upper,toy:lower", TOY_UPPER_SHELF="upper") as (w, _):
+            accept.receive(w.app, post(), w.now)
+            w.live(minutes=30)
+            causes = [reason.cause for reason in health.health(w.app, w.now).reasons]
+            assert "These destinations need a person: Toy, lower." in causes
+
+    def test_one_that_cannot_be_loaded_is_called_by_its_name(self) -> None:
+        assert enabled.title("nowhere:emea") == "nowhere:emea"
+        with patch.object(enabled, "load", side_effect=SyntaxError("a bug")):
+            assert enabled.title("email") == "email"
+        assert enabled.titles(["email:emea", "teams"]) == "E-mail, emea; Microsoft Teams"
 
 
 class TestSkip:

@@ -7,6 +7,9 @@ The stand-in for a destination is one module here of the destination's name. `ma
 * `start(directory, environ)`: a context manager whose block has a running `StandIn`. `directory` keeps what should
   outlast a run, such as certificates; `environ` has the settings so far, for what the user has said of it already.
 
+Each instance of a destination (`email:emea`) has a stand-in of its own, which knows nothing of that: `given` and
+`called` translate between its settings and those of the instance.
+
 It listens on 127.0.0.1 only, over TLS where the real one does (`dev.standins.server`; `make run` lets the app trust its
 certificates), answers and refuses as the vendor documents it, and names the documents. Nothing here is deployed.
 """
@@ -23,6 +26,9 @@ from pathlib import Path
 from typing import Protocol
 
 from jinja2 import Environment, FileSystemLoader, Template
+
+from leads import enabled
+from leads.reader import instance_name
 
 _TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
 
@@ -59,12 +65,32 @@ class Module(Protocol):
     start: Callable[[Path, Mapping[str, str]], AbstractContextManager[StandIn]]
 
 
-def find(destination: str) -> Module | None:
-    """The module for a destination, if there is one."""
+def find(name: str) -> Module | None:
+    """The module for a destination, whatever its instance, if there is one."""
+    destination = enabled.split(name)[0]
     if find_spec(f"{__name__}.{destination}") is None:
         return None
     module = importlib.import_module(f"{__name__}.{destination}")
     return module if hasattr(module, "start") else None
+
+
+def title(name: str, module: Module) -> str:
+    """What people call one: `E-mail`, or `E-mail, emea` where it stands in for an instance."""
+    return ", ".join(filter(None, (module.TITLE, enabled.split(name)[1])))
+
+
+def given(name: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings as the destination without an instance would find them, for what stands in for `name`."""
+    destination, instance = enabled.split(name)
+    settings = enabled.load(name).SETTINGS if instance else ()
+    own = {each.name: environ.get(instance_name(each.name, destination, instance), "") for each in settings}
+    shared = {each.name: environ.get(each.name, "") for each in settings if not each.own}
+    return {**environ, **{key: value or shared.get(key, "") for key, value in own.items()}}
+
+
+def called(name: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Settings for the destination without an instance, called as `name` reads them."""
+    return {instance_name(key, *enabled.split(name)): value for key, value in environ.items()}
 
 
 def template(source: str) -> Template:

@@ -21,7 +21,7 @@ class Alert:
     """`dead`, `misconfigured`, `quarantine`, `watch_silent`, `settings`, `offer` or `silence`; and well, for good news
     about one of them."""
     subject: str
-    """The destination, table, setting or offer that is concerned."""
+    """The destination, table, setting or offer that is concerned, as people call it."""
     count: int
     """How many leads wait, or how many things are wrong."""
     since: datetime
@@ -29,6 +29,8 @@ class Alert:
     remedy: str
     command: str = ""
     """The command that helps once the remedy was applied."""
+    destination: str = ""
+    """The name of the destination that is concerned, where it is one, as settings and commands have it."""
 
 
 def compose(alert: Alert, voice: Voice) -> Message:

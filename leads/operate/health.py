@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from leads import __version__
+from leads import __version__, enabled
 from leads.app import App
 from leads.errors import Misconfigured
 from leads.store.ledger import SWEEP
@@ -135,7 +135,7 @@ def _stuck(whole: Cycle, oldest: datetime | None, now: datetime) -> Iterator[Rea
         leads = "The one open lead waits" if whole.open == 1 else f"{whole.open} leads are open, the oldest"
         yield Reason(f"{leads} since {oldest:%Y-%m-%d %H:%M} UTC.", "See `python -m leads list --open`.")
     if whole.misconfigured:
-        named = ", ".join(whole.misconfigured)
+        named = enabled.titles(whole.misconfigured)
         yield Reason(f"These destinations need a person: {named}.", "See `python -m leads list --open`.")
 
 

@@ -6,13 +6,19 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from threading import RLock
 from typing import Any
 
 from leads.store.protocol import Blob, Changed, Exists, Page, Row, Value
 
 PROPERTY_UNITS = 32_768
-"""UTF-16 units that a property of Azure Table storage holds."""
+"""UTF-16 units that a text in Azure Table storage has at most: 64 KiB."""
+KEY_UNITS = 512
+"""UTF-16 units that a PartitionKey, and a RowKey, has at most: 1 KiB."""
+NAME_LENGTH, PROPERTIES = 255, 252
+"""Characters in the name of a property, and properties of a row beside its keys and its Timestamp."""
+ROW_BYTES, TRANSACTION_BYTES, TRANSACTION_ROWS = 1024**2, 4 * 1024**2, 100
 
 
 class MemoryStore:
@@ -49,10 +55,10 @@ class MemoryStore:
             return self._write(table, row)
 
     def insert_all(self, table: str, rows: Sequence[Row]) -> None:
-        if len(rows) > 100 or len({row.partition for row in rows}) != 1:
+        if len(rows) > TRANSACTION_ROWS or len({row.partition for row in rows}) != 1:
             raise ValueError("A transaction has at most 100 rows, all of one partition.")
-        for row in rows:
-            _check(row)
+        if sum(map(_check, rows)) > TRANSACTION_BYTES:
+            raise ValueError("A transaction has at most 4 MiB.")
         with self._lock:
             if any(self.get(table, row.partition, row.key) for row in rows):
                 raise Exists
@@ -129,19 +135,53 @@ class MemoryStore:
                 yield name, blob.metadata
 
 
-def _check(row: Row) -> None:
+def _check(row: Row) -> int:
+    """Refuse with a ValueError what Azure refuses of a row, and return the bytes that the row takes there.
+
+    Keys are at most 1 KiB each, without / \\ # ? and control characters. There are at most 252 properties; the name of
+    one is an identifier as in C# and at most 255 characters long, and its text at most 64 KiB. A row is at most 1 MiB,
+    names included, and a transaction of 100 rows at most 4 MiB. Sources, all on learn.microsoft.com: "Understanding the
+    Table service data model"; of transactions "Performing entity group transactions"; how the bytes of a row are
+    counted, "Understanding Windows Azure Storage Billing – Bandwidth, Transactions, and Capacity". A number is of 32
+    bits, as the service reads a number in JSON that has no type beside it.
+    """
     for key in (row.partition, row.key):
-        if any(c in key for c in "/\\#?") or any(ord(c) < 32 or 127 <= ord(c) < 160 for c in key) or len(key) > 512:
+        if any(c in key for c in "/\\#?") or any(ord(c) < 32 or 127 <= ord(c) < 160 for c in key):
             raise ValueError("A key of Azure Table storage has no / \\ # ? and no control character.")
+        if _units(key) > KEY_UNITS:
+            raise ValueError("A key of Azure Table storage has at most 1 KiB.")
+    if len(row.values) > PROPERTIES:
+        raise ValueError("A row of Azure Table storage has at most 252 properties beside its keys.")
+    size = 4 + 2 * (_units(row.partition) + _units(row.key))
     for name, value in row.values.items():
-        _check_value(name, value)
+        _check_name(name)
+        size += 8 + 2 * len(name) + _check_value(name, value)
+    if size > ROW_BYTES:
+        raise ValueError("A row of Azure Table storage has at most 1 MiB.")
+    return size
 
 
-def _check_value(name: str, value: Value) -> None:
-    if isinstance(value, str) and len(value.encode("utf-16-le")) > 2 * PROPERTY_UNITS:
-        raise ValueError(f"The property {name} is longer than 64 KiB.")
-    if isinstance(value, int) and not -(2**31) <= value < 2**31:
+@cache
+def _check_name(name: str) -> None:
+    if not name.isidentifier() or len(name) > NAME_LENGTH:
+        raise ValueError(f"{name[:40]!r} is no name of a property in Azure Table storage.")
+
+
+def _check_value(name: str, value: Value) -> int:
+    """The bytes that a value takes."""
+    if isinstance(value, str):
+        units = _units(value)
+        if units > PROPERTY_UNITS:
+            raise ValueError(f"The property {name} is longer than 64 KiB.")
+        return 4 + 2 * units
+    if not -(2**31) <= value < 2**31:
         raise ValueError(f"The property {name} is no 32-bit number.")
+    return 1 if isinstance(value, bool) else 4
+
+
+def _units(text: str) -> int:
+    """How long a text is in UTF-16."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
 
 
 @dataclass

@@ -75,21 +75,21 @@ def note_name(kind: str, subject: str) -> str:
 def send(app: App, alert: Alert, broken: frozenset[str] = frozenset()) -> bool:
     """Log an alert and send it by every channel; whether somebody took it.
 
-    A channel in trouble (`broken`, the subject itself, wrong settings) is tried last and never left out: perhaps it
+    A channel in trouble (`broken`, the one concerned, wrong settings) is tried last and never left out: perhaps it
     takes this one. Where there is no channel at all, the log is all there is, and counts; `check` and health say so.
     A failing alert makes no further alert.
     """
     log.event(
         "alert",
         kind=alert.kind,
-        subject=alert.subject,
+        subject=alert.destination or alert.subject,
         count=alert.count,
         since=alert.since,
         cause=alert.cause,
         remedy=alert.remedy,
     )
     asked = sorted(
-        channels(app), key=lambda each: not each.is_sound or each.name in broken or each.name == alert.subject
+        channels(app), key=lambda each: not each.is_sound or each.name in broken or each.name == alert.destination
     )
     taken = 0
     for channel in asked:

@@ -71,7 +71,8 @@ def tell_deliveries(app: App, cycle: Cycle, now: datetime, *, is_late: Callable[
         last = delivery.last if delivery else None
         alert = Alert(
             kind=kind,
-            subject=destination,
+            subject=enabled.title(destination),
+            destination=destination,
             count=trouble.count,
             since=time_read(trouble.since) or now,
             cause=last.cause if last else "",
@@ -110,10 +111,11 @@ def tell_recovery(app: App, cycle: Cycle, troubled: dict[str, Troubled], now: da
         leads = "1 lead was" if count == 1 else f"{count} leads were"
         alert = Alert(
             kind="well",
-            subject=name,
+            subject=enabled.title(name),
+            destination=name,
             count=count,
             since=time_read(each.since) or now,
-            cause=f"{_title(app, name)} is well again: {leads} delivered since.",
+            cause=f"{enabled.title(name)} is well again: {leads} delivered since.",
             remedy="Nothing is left to do, unless leads died there meanwhile: replay those.",
             command=f"python -m leads {_HELP[DEAD].format(name)}",
         )
@@ -122,13 +124,6 @@ def tell_recovery(app: App, cycle: Cycle, troubled: dict[str, Troubled], now: da
             # What fails there from now on is news.
             told(app, MISCONFIGURED, name, now)
             del troubled[name]
-
-
-def _title(app: App, name: str) -> str:
-    try:
-        return enabled.read(name, app.environ).title
-    except Exception:  # noqa: BLE001 - a destination that cannot be loaded is called by its id
-        return name
 
 
 def find_unnoted(app: App, since: datetime, now: datetime) -> None:

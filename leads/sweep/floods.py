@@ -95,12 +95,14 @@ def _is_quarter(now: datetime) -> bool:
 def _tell(app: App, name: str, number: int, now: datetime) -> None:
     if not due(app, "flood", name, now, again_after=delivery.FLOOD_WINDOW, about=name):
         return
+    title = enabled.title(name)
     alert = Alert(
         kind="flood",
-        subject=name,
+        subject=title,
+        destination=name,
         count=number,
         since=now - delivery.FLOOD_WINDOW,
-        cause=f"{number} leads for {name} came within an hour, so it gets one summary each quarter of an hour.",
+        cause=f"{number} leads for {title} came within an hour, so it gets one summary each quarter of an hour.",
         remedy="Look whether they are real. CRMs and feeds get every lead all the same. LEADS_FLOOD sets the number.",
         command="python -m leads list --since 1h",
     )

@@ -189,6 +189,28 @@ class TestRun:
         assert "Dynamics" not in received(running_)
         assert running_.end() == 0
 
+    def test_instances_deliver_side_by_side_each_to_its_own(self, start: Start) -> None:
+        names = ("email:emea", "email:us", "console:here", "console:there")
+        running_ = start(
+            LEADS_DESTINATIONS=",".join(names),
+            EMAIL_EMEA_TO="emea@contoso.com",
+            EMAIL_US_TO="us@contoso.com",
+            EMAIL_FROM="Leads <leads@contoso.com>",
+        )
+        running_.wait_for("Up and running")
+        by_http, by_row = running_.text.split("A lead comes in as a table row")
+        for section in (by_http, by_row):
+            for name in names:
+                assert f"{name}: delivered" in section
+        assert "EMAIL_EMEA_SMTP_URL or EMAIL_EMEA_GRAPH_SENDER names a real one" in running_.text
+        _, emea, us = received(running_).split("<h2>")
+        for shown, title, address, other in ((emea, "emea", "emea@", "us@"), (us, "us", "us@", "emea@")):
+            assert shown.startswith(f"E-mail, {title}")
+            assert shown.count("<article>") == 2
+            assert shown.count(f"to {address}contoso.com") == 2
+            assert f"to {other}contoso.com" not in shown
+        assert running_.end() == 0
+
     def test_a_storage_of_ones_own_is_used(self, start: Start, azurite: str) -> None:
         running_ = start(AzureWebJobsStorage=azurite)
         running_.wait_for("Up and running")
@@ -253,6 +275,12 @@ class Data:
             True,
             "it would go to dynamics and email for real",
         ),
+        ({"LEADS_DESTINATIONS": "console:a,email:emea,email:us"}, True, ""),
+        ({"LEADS_DESTINATIONS": "email:emea", "EMAIL_EMEA_SMTP_URL": "x"}, True, "it would go to email:emea for real"),
+        ({"LEADS_DESTINATIONS": "email:emea", "EMAIL_SMTP_URL": "x"}, True, "it would go to email:emea for real"),
+        ({"LEADS_DESTINATIONS": "email:emea", "EMAIL_US_SMTP_URL": "x"}, True, ""),
+        ({"LEADS_DESTINATIONS": "teams:emea", "TEAMS_WEBHOOK_URL": "x"}, True, ""),
+        ({"LEADS_DESTINATIONS": "new:one"}, True, "it would go to new:one for real"),
         ({"LEADS_DESTINATIONS": "console"}, False, "the storage is a real one"),
         ({"LEADS_INBOX": "UseDevelopmentStorage=true"}, True, "the storage is a real one"),
         ({"LEADS_INBOX__accountName": "inbox"}, True, "the storage is a real one"),

@@ -96,6 +96,24 @@ def test_who_gets_the_mail_stays_as_the_user_has_set_it(tmp_path: Path) -> None:
         assert running.environ()["EMAIL_FROM"]
 
 
+def test_an_instance_has_a_stand_in_of_its_own_with_settings_of_its_own(tmp_path: Path) -> None:
+    module = standins.find("email:emea")
+    assert module is standins.find("email")
+    assert module
+    environ = {"EMAIL_TO": "all@contoso.com", "EMAIL_FROM": "leads@contoso.com", "EMAIL_US_TO": "us@contoso.com"}
+    given = standins.given("email:us", environ)
+    assert (given["EMAIL_TO"], given["EMAIL_FROM"]) == ("us@contoso.com", "leads@contoso.com")
+    assert standins.given("email:emea", environ)["EMAIL_TO"] == "", "who gets the mail is never taken from another"
+    with module.start(tmp_path, given) as running:
+        called = standins.called("email:us", running.environ())
+        place = enabled.read("email:us", called)
+        assert place.problems == ()
+        assert place.settings.addresses == ("us@contoso.com",)
+        assert all(name.startswith("EMAIL_US_") for name in called)
+    assert standins.title("email:us", module) == "E-mail, us"
+    assert standins.title("email", module) == "E-mail"
+
+
 @pytest.mark.parametrize("name", ["page", "server", "nonsense", "console"])
 def test_other_names_have_no_stand_in(name: str) -> None:
     assert standins.find(name) is None

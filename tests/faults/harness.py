@@ -353,7 +353,7 @@ class FaultWorld:
         found = {(name, state): n for name, place in counted.places.items() for state, n in place.states.items()}
         assert found == there, "what is counted is not what is there"
         assert self.app.ledger.changes() == [], "the sweep is never done"
-        told = {alert.subject for alert in self.pager.alerts if alert.kind == "dead"}
+        told = {alert.destination for alert in self.pager.alerts if alert.kind == "dead"}
         assert {name for name, state in there if state == State.DEAD} <= told, "a dead delivery that nobody was told of"
 
     def check_crm(self, *, records: int) -> None:

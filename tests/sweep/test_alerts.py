@@ -29,7 +29,7 @@ def open_lines(w: World) -> int:
 
 def told(pager: FakeDestination) -> list[tuple[str, str, int]]:
     assert isinstance(pager, Pager)
-    return [(alert.kind, alert.subject, alert.count) for alert in pager.alerts]
+    return [(alert.kind, alert.destination or alert.subject, alert.count) for alert in pager.alerts]
 
 
 def findings(w: World, part: str) -> list[check.Result]:

@@ -57,8 +57,8 @@ def watched(center: StandIn) -> Iterator[World]:
 
 
 def told(w: World, *kinds: str) -> list[tuple[str, str]]:
-    """Kind and subject of each alert of these kinds."""
-    return [(alert.kind, alert.subject) for alert in pager(w).alerts if alert.kind in kinds]
+    """Kind of each alert of these kinds, and the destination or subject that it is about."""
+    return [(alert.kind, alert.destination or alert.subject) for alert in pager(w).alerts if alert.kind in kinds]
 
 
 def pager(w: World) -> Pager:

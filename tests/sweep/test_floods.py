@@ -60,7 +60,7 @@ def test_three_hundred_leads_in_a_minute_are_sixty_mails_a_summary_and_three_hun
         assert len(w.places["feed"].got) == len(w.places["crm"].got) == 300
         assert not list(w.app.ledger.open_lines()), "each delivery was recorded"
         (alert,) = [each for each in mail.alerts if each.kind == "flood"]
-        assert alert.subject == "mail"
+        assert (alert.subject, alert.destination) == ("Fake", "mail")
 
 
 def test_a_process_that_sent_nothing_heeds_what_the_sweep_noted() -> None:

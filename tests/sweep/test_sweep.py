@@ -99,7 +99,7 @@ def test_a_dead_delivery_is_told_once_with_cause_remedy_and_command(w: World) ->
     for offer in "abc":
         accept.receive(w.app, post(offerTitle=offer), w.now)
     w.live(hours=30)
-    assert [(a.kind, a.subject, a.count) for a in alerts(w) if a.kind == "dead"] == [("dead", "crm", 3)]
+    assert [(a.kind, a.subject, a.count) for a in alerts(w) if a.kind == "dead"] == [("dead", "Fake", 3)]
     alert = alerts(w)[0]
     assert (alert.cause, alert.remedy) == ("It did not work.", "Mend it.")
     assert alert.command == "python -m leads replay --dead --destination crm"
@@ -135,7 +135,7 @@ def test_a_channel_in_trouble_is_tried_last_and_never_left_out() -> None:
         accept.receive(w.app, post(), w.now)
         w.live(minutes=10)
     assert order == ["well", "sick"]
-    assert [(a.kind, a.subject) for a in sick.alerts] == [("misconfigured", "sick")]
+    assert [(a.kind, a.destination) for a in sick.alerts] == [("misconfigured", "sick")]
 
 
 def test_a_misconfigured_destination_is_told_at_the_first_attempt_and_again_after_a_day(w: World) -> None:

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import azure.functions as func
 
-from leads import __version__, log
+from leads import __version__, enabled, log
 from leads.app import App
 from leads.errors import Failure
 from leads.messages.templating import render
@@ -93,6 +93,7 @@ class Visit:
             moment=self.clock.moment,
             ago=self.clock.ago,
             stamp=self.clock.stamp,
+            titled=enabled.title,
         )
         headers = _HEADERS | {"Content-Security-Policy": _POLICY.format(nonce=nonce)}
         return func.HttpResponse(

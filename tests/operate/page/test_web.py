@@ -66,7 +66,7 @@ def quiet() -> Iterator[World]:
 @pytest.fixture
 def busy() -> Iterator[World]:
     """One lead that was delivered to `crm` and died at `chat`."""
-    with world(crm=FakeDestination(), chat=FakeDestination(always=failing(Rejected))) as made:
+    with world(crm=FakeDestination(TITLE="Contoso CRM"), chat=FakeDestination(TITLE="Chat", always=failing(Rejected))) as made:
         take(made)
         yield made
 
@@ -359,20 +359,20 @@ class TestOverview:
             in read
         )
         assert "1 lead in the last 30 days, most on 21 Nov (1)." in read
-        assert "crm 1 delivered" in read
+        assert "Fake 1 delivered" in read
         assert "Replay" not in read
 
     def test_what_died_is_told_with_cause_and_remedy(self, busy: World) -> None:
         read = visitor(busy).open().read
         assert "One lead needs you" in read
-        assert "chat Replay 1 dead 0 delivered 1 dead It did not work. Mend it." in read
-        assert "crm 1 delivered" in read
+        assert "Chat Replay 1 dead 0 delivered 1 dead It did not work. Mend it." in read
+        assert "Contoso CRM 1 delivered" in read
 
     def test_what_waits_is_told_too(self) -> None:
         with world(crm=FakeDestination(always=failing(Misconfigured))) as made:
             take(made)
             read = visitor(made).open().read
-        assert "crm 0 delivered 1 open It did not work. Mend it." in read
+        assert "Fake 0 delivered 1 open It did not work. Mend it." in read
 
     def test_empty_it_teaches(self, quiet: World) -> None:
         read = visitor(quiet).open().read
@@ -468,7 +468,7 @@ class TestWhoLooked:
             browser.open(path)
             browser.press("Show personal data")
         browser.open(f"leads/{lead_id}")
-        browser.press("Replay to chat")
+        browser.press("Replay to Chat")
         done = [each for each in events(caplog) if each["event"] == "operation_done"]
         assert [(each["operation"], each["lead"], each["count"], each["operator"]) for each in done] == [
             ("reveal", "", 1, "Grace"),
@@ -499,15 +499,15 @@ class TestStory:
     def test_each_attempt_is_told(self, busy: World) -> None:
         read = visitor(busy).open(f"leads/{busy.ids()[0]}").read
         assert "Arrived by HTTPS 21 Nov, 12:00:00" in read
-        assert "chat dead Replay to chat rejected 21 Nov, 12:00:00 · 0.0 s It did not work. Mend it." in read
-        assert "crm delivered Replay to crm ok" in read
+        assert "Chat dead Replay to Chat rejected 21 Nov, 12:00:00 · 0.0 s It did not work. Mend it." in read
+        assert "Contoso CRM delivered Replay to Contoso CRM ok" in read
         assert "Record there: remote-" in read
 
     def test_an_open_delivery_tells_when_it_goes_on(self) -> None:
         with world(crm=FakeDestination(always=failing(Transient))) as made:
             lead_id = take(made)
             read = visitor(made).open(f"leads/{lead_id}").read
-        assert "crm open transient" in read
+        assert "Fake open transient" in read
         assert "Next attempt 21 Nov, 12:" in read
         assert "Replay to" not in read
 
@@ -522,7 +522,7 @@ class TestStory:
         browser = visitor(busy)
         browser.open(f"leads/{busy.ids()[0]}")
         busy.places["chat"].always = None
-        assert "1 delivery is on the way again." in browser.press("Replay to chat").read
+        assert "1 delivery is on the way again." in browser.press("Replay to Chat").read
         busy.live(minutes=10)
         assert busy.states()["chat"] == "delivered"
         assert len(busy.places["crm"].got) == 1
@@ -530,9 +530,9 @@ class TestStory:
     def test_pressing_twice_does_it_once(self, busy: World) -> None:
         browser = visitor(busy)
         page = browser.open(f"leads/{busy.ids()[0]}")
-        browser.press("Replay to chat")
+        browser.press("Replay to Chat")
         browser.last = page
-        assert "There was nothing to replay" in browser.press("Replay to chat").read
+        assert "There was nothing to replay" in browser.press("Replay to Chat").read
 
     def test_what_a_destination_made_is_a_link_where_it_can_be_opened(self) -> None:
         toy = Toy(Kind.CRM)
@@ -541,6 +541,18 @@ class TestStory:
             came = visitor(w).open(f"leads/{lead_id}")
             address = f"https://toys.example/ground/toy-{lead_id[-16:]}"
             assert f'<a href="{address}" rel="noopener noreferrer">Open in Toy</a>' in came.text
+
+    def test_an_instance_is_called_by_its_title_and_replayed_by_its_name(self) -> None:
+        toy = Toy(Kind.CRM)
+        environ = {"LEADS_DESTINATIONS": "toy:upper", "TOY_UPPER_SHELF": "upper"}
+        with world(environ=environ, toy=toy) as w:  # type: ignore[arg-type]
+            lead_id = take(w)
+            assert "Toy, upper 1 delivered" in visitor(w).open().read
+            browser = visitor(w)
+            assert "Toy, upper delivered Replay to Toy, upper ok" in browser.open(f"leads/{lead_id}").read
+            assert "1 delivery is on the way again." in browser.press("Replay to Toy, upper").read
+            w.drain()
+            assert [shelf for shelf, _ in toy.steps] == ["upper", "upper"]
 
     def test_a_delivery_without_a_record_has_no_link(self, busy: World) -> None:
         assert "Open in" not in visitor(busy).open(f"leads/{busy.ids()[0]}").text
