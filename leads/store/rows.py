@@ -1,4 +1,4 @@
-"""Leads and deliveries as rows of the table `leads`, and back. Rows of older versions are read as well."""
+"""Leads and deliveries as rows of the table `leads`, and back. Fields of another version are let be."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def lead_row(lead: Lead) -> Row:
 
 
 def read_lead(row: Row) -> Lead:
-    """The lead in a row that `lead_row` made, in this or an older version."""
+    """The lead in a row that `lead_row` made; what is missing in it has its default."""
     value = row.values
     arrived_at = time_read(value.get("arrived_at")) or datetime.fromtimestamp(0, UTC)
     return Lead(
@@ -114,7 +114,7 @@ def delivery_row(delivery: Delivery) -> Row:
 
 
 def read_delivery(row: Row) -> Delivery:
-    """The delivery in a row that `delivery_row` made, in this or an older version."""
+    """The delivery in a row that `delivery_row` made; what is missing in it has its default."""
     value = row.values
     event, _, destination = row.key.partition(":")
     return Delivery(
