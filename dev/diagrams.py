@@ -224,7 +224,7 @@ def ways() -> Drawing:
         groups.setdefault(kind, []).append(re.split(r"[:(]", title.removeprefix("# "))[0].strip())
     words = {"crm": "CRMs", "notification": "People", "feed": "Other systems", "customer": "The customer"}
     kinds = [(words[kind], groups[kind]) for kind in words if kind in groups]
-    rows = [(head, [", ".join(titles[n : n + 3]) for n in range(0, len(titles), 3)]) for head, titles in kinds]
+    rows = [(head, [", ".join(titles[n : n + 2]) for n in range(0, len(titles), 2)]) for head, titles in kinds]
     heights = [44 + 17 * len(lines) for _, lines in rows]
     height = max(40 + sum(heights) + 16 * (len(rows) - 1), 300)
     told = "; ".join(f"{head}: {', '.join(titles)}" for head, titles in kinds)

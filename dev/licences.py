@@ -36,15 +36,11 @@ def findings(text: str) -> list[str]:
         licences |= declared
         for name, licence in declared.items():
             if listed.get(name) != licence:
-                found.append(
-                    f"docs/licences.md: {name} declares {licence or 'no licence'}. Run python -m dev.licences."
-                )
-        found += [f"docs/licences.md: {name} is listed and no longer used." for name in sorted(listed.keys() - used)]
+                found.append(f"{name} declares {licence or 'no licence'}. Run python -m dev.licences.")
+        found += [f"{name} is listed and no longer used." for name in sorted(listed.keys() - used)]
     explained = set(re.findall(r"`([\w.-]+)`", _section(text, _EXPLAINED)))
     for name in sorted(name for name, licence in licences.items() if not _harmless(licence) and name not in explained):
-        found.append(
-            f"docs/licences.md: say under «{_EXPLAINED}» what {licences[name] or 'no licence'} of {name} means."
-        )
+        found.append(f"say under «{_EXPLAINED}» what {licences[name] or 'no licence'} of {name} means.")
     every = licences.keys() | set().union(*_used().values())
     found += [f"{name} is explained and no longer used." for name in explained - every]
     return [f"docs/licences.md: {finding}" for finding in sorted(found)]

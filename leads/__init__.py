@@ -11,4 +11,4 @@ the ways out (`transport`, `oauth`), the parts put together (`app`), and the way
 tests/test_house.py says who may import whom, and docs/adr/0009-rooms.md why.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -142,7 +142,7 @@ def row(offer: Offer) -> Row:
 
 
 def read_row(kept: Row) -> Offer:
-    """The offer in a row that `row` made, in this or another version."""
+    """The offer in a row that `row` made; what is missing in it is empty."""
     value = kept.values
     known: dict[str, Any] = {one: str(value.get(one, "")) for one in _TEXTS}
     known |= {one: time_read(value.get(one)) for one in _TIMES}

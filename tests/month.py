@@ -21,7 +21,7 @@ PEOPLE = (
     ("عمر", "الخيام", "omar@nishapur.example", "", "IR", "رصدخانه", "Create"),
     ("Katherine", "Johnson", "k.johnson@wingtip.example", "+12025550187", "US", "Wingtip Toys", "INS"),
     ("Emmy", "Noether", "emmy@invariant.example", "+499131555018", "DE", "Invariant GmbH", "PLT"),
-    ("湯川", "秀樹", "yukawa@meson.example", "+81312345678", "JP", "Meson 株式会社", "INS"),
+    ("湯川", "秀樹", "yukawa@meson.example", "+81312345678", "JP", "Meson K.K.", "INS"),
 )
 OFFERS = ("Contoso Planner", "Contoso Insights for Retail", "Contoso Planner")
 PER_DAY = (3, 2, 0, 1, 4, 5, 3, 2, 1, 0, 3, 6, 4, 2, 2, 0, 1, 5, 7, 4, 3, 1, 0, 2, 4, 3, 5, 2, 1, 4)

@@ -1,6 +1,7 @@
-"""Record what the app leaves in its storage, for a later version to read: `python -m tests.record`, before a release.
+"""Record what the app leaves in its storage and which settings it takes: `python -m tests.record`, before a release.
 
-A recording is never edited afterwards: it is what stands in the storage accounts of people who upgrade.
+A recording is never edited after the release: it is what people have who upgrade. docs/upgrade.md says what is
+promised to them.
 """
 
 from __future__ import annotations
@@ -12,21 +13,27 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from dev.settings import groups
 from leads import __version__
-from leads.errors import Transient
+from leads.errors import Rejected, Transient
 from leads.intake import watch
 from leads.intake.accept import NotALead, receive
 from leads.store import doorbell
 from leads.store.testing import MemoryStore
-from tests.world import NOON, FakeDestination, World, failing, post, row, world
+from tests.world import NOON, PERSON, FakeDestination, World, failing, post, row, world
 
 FOLDER = Path(__file__).with_name("fixtures") / "recorded"
 DELIVERED, OPEN = post(description="Please call me."), row("open", NOON - timedelta(minutes=5))
+DEAD = post(userDetails={**PERSON, "email": "dead@contoso.com"})
+ROUTES = {"LEADS_ROUTES": "offer=other* > none; > crm"}
 
 
 def live(made: World) -> None:
-    """One lead that is delivered and done, one that waits for its second attempt, one thing in quarantine."""
+    """A delivered lead, a dead one, one that waits for its second attempt, and one thing in quarantine."""
     receive(made.app, DELIVERED, made.now)
+    made.drain()
+    made.places["crm"].failures.append(failing(Rejected))
+    receive(made.app, DEAD, made.now)
     made.drain()
     made.sweep()
     made.places["crm"].failures.append(failing(Transient))
@@ -55,19 +62,21 @@ def dump(store: MemoryStore) -> dict[str, Any]:
 
 
 def record() -> dict[str, Any]:
-    """What this version leaves, and the ids of the two leads."""
-    with world(crm=FakeDestination()) as made:
+    """What this version leaves, the ids of the three leads, and the names of all settings."""
+    with world(environ=ROUTES, crm=FakeDestination()) as made:
         live(made)
         messages = [doorbell.message(lead, destination) for _, lead, destination in made.bell.waiting]
         names = {
-            str(r.values.get("message") or "open"): f"{r.partition}-{r.key}"
+            str(r.values["email"]).partition("@")[0]: f"{r.partition}-{r.key}"
             for r in made.store.tables["leads"].values()
             if ":" not in r.key
         }
         return {
             "version": __version__,
-            "delivered": names["Please call me."],
+            "delivered": names["someone"],
             "open": names["open"],
+            "dead": names["dead"],
+            "settings": sorted({setting.name for group in groups().values() for setting in group}),
             "messages": messages,
             **dump(made.store),
         }

@@ -9,11 +9,15 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+
+from leads import __version__, triggers
+from tests.world import world
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -116,3 +120,13 @@ def test_what_contributing_names_is_there() -> None:
 
 def test_it_is_said_that_the_workflows_never_ran() -> None:
     assert "never ran on GitHub" in (ROOT / "CONTRIBUTING.md").read_text()
+
+
+def test_the_version_is_the_same_wherever_it_is_said() -> None:
+    command = subprocess.run([sys.executable, "-m", "leads", "--version"], capture_output=True, text=True, check=True)
+    with world() as w:
+        health = json.loads(triggers.answer_health(w.app, w.now).get_body())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    newest = re.search(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest
+    assert {command.stdout.strip(), health["version"], project, newest[1]} == {__version__}

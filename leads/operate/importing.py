@@ -193,11 +193,7 @@ def _keep(record: dict[str, Any], header: str, value: str) -> None:
 def _event(app: App, record: Mapping[str, Any]) -> str:
     """The event that a record is: its referral, else its content."""
     referral = next((str(value).strip() for key, value in record.items() if _fold(key) == _REFERRAL), "")
-    return app.identity.of_referral(referral) if referral else _event_of_content(app, record)
-
-
-def _event_of_content(app: App, record: Mapping[str, Any]) -> str:
-    return app.identity.of_import(payload.canonical(_body(record)))
+    return app.identity.of_referral(referral) if referral else app.identity.of_import(payload.canonical(_body(record)))
 
 
 def take(
@@ -267,8 +263,7 @@ def _look(
         "day": f"{lead.created_at:%Y-%m-%d}",
         "issues": list(lead.issues),
     }
-    # Earlier versions of this app knew a referral by its content.
-    seen = app.ledger.seen(event) or app.ledger.seen(_event_of_content(app, record))
+    seen = app.ledger.seen(event)
     if seen is not None:
         result |= {"fate": "gone" if seen.fate == GONE else "repeated", "lead": seen.lead_id}
         return result, lead

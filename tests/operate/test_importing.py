@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leads.contract import Kind
-from leads.intake import accept, payload
+from leads.intake import accept
 from leads.intake.times import Order
 from leads.lead import Via
 from leads.operate import importing
@@ -356,15 +356,6 @@ def test_a_referral_is_one_lead_whatever_its_other_columns_say_later() -> None:
         assert fates(take(w, referral(1, "2026-11-03", Status="Closed"))) == ["repeated"]
         assert fates(take(w, referral(1, "2026-11-05", Solution="Renamed"), force=True)) == ["repeated"]
         assert fates(take(w, referral(2, "2026-11-03", Status="New"))) == ["taken"]
-
-
-def test_what_an_earlier_version_imported_by_content_stays_known() -> None:
-    with world() as w:
-        (record,) = read(referral(1, "2026-11-03"))
-        body = json.dumps(record, ensure_ascii=False, sort_keys=True).encode()
-        event = w.app.identity.of_import(payload.canonical(body))
-        accept.accept(w.app, (event, accept.raw_name(event, w.now)), Via.IMPORT, body, w.now)
-        assert fates(importing.take(w.app, [record], w.now, yes=True, force=True)) == ["repeated"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""An upgrade loses nothing: what earlier versions left in storage and queue is read by this one; a rollback neither."""
+"""An upgrade loses nothing: what earlier versions left in storage and queue is read by this one, what was set is still
+read; a rollback loses nothing either."""
 
 from __future__ import annotations
 
@@ -11,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from dev.settings import groups
+from leads import __version__
 from leads.intake import watch
 from leads.intake.accept import receive
-from leads.lead import Stage, State
+from leads.lead import Outcome, Stage, State
+from leads.operate import replay
 from leads.store import doorbell
 from leads.store.protocol import Row
 from tests import record
@@ -48,10 +52,6 @@ def upgraded(request: pytest.FixtureRequest) -> Iterator[tuple[World, dict[str, 
         yield made, recording
 
 
-def test_there_is_a_recording() -> None:
-    assert RECORDINGS
-
-
 def test_leads_and_deliveries_are_read(upgraded: tuple[World, dict[str, Any]]) -> None:
     made, recording = upgraded
     case = made.app.ledger.case(recording["delivered"])
@@ -68,13 +68,28 @@ def test_leads_and_deliveries_are_read(upgraded: tuple[World, dict[str, Any]]) -
     waiting = made.app.ledger.delivery(recording["open"], "crm")
     assert waiting is not None
     assert (waiting.state, waiting.tries, len(waiting.attempts)) == (State.OPEN, 1, 1)
+    dead = made.app.ledger.delivery(recording["dead"], "crm")
+    assert dead is not None
+    assert (dead.state, dead.attempts[0].outcome, dead.attempts[0].remedy) == (
+        State.DEAD,
+        Outcome.REJECTED,
+        "Mend it.",
+    )
 
 
 def test_what_was_delivered_stays_and_what_waits_is_delivered(upgraded: tuple[World, dict[str, Any]]) -> None:
     made, recording = upgraded
     made.live(hours=2)
     assert [lead.id for lead, _ in made.places["crm"].got] == [recording["open"]]
-    assert made.ids() == sorted([recording["delivered"], recording["open"]])
+    assert made.ids() == sorted(recording[name] for name in ("delivered", "open", "dead"))
+    assert list(made.app.ledger.open_lines()) == []
+
+
+def test_what_died_can_be_replayed(upgraded: tuple[World, dict[str, Any]]) -> None:
+    made, recording = upgraded
+    assert replay.replay(made.app, recording["dead"], "crm", made.now) == 1
+    made.live(hours=2)
+    assert recording["dead"] in [lead.id for lead, _ in made.places["crm"].got]
     assert list(made.app.ledger.open_lines()) == []
 
 
@@ -82,7 +97,7 @@ def test_events_that_were_seen_are_known(upgraded: tuple[World, dict[str, Any]])
     made, recording = upgraded
     assert receive(made.app, record.DELIVERED, made.now).id == recording["delivered"]
     watch.watch(made.app, made.now)
-    assert made.ids() == sorted([recording["delivered"], recording["open"]])
+    assert made.ids() == sorted(recording[name] for name in ("delivered", "open", "dead"))
 
 
 def test_quarantine_and_raw_are_there(upgraded: tuple[World, dict[str, Any]]) -> None:
@@ -93,6 +108,16 @@ def test_quarantine_and_raw_are_there(upgraded: tuple[World, dict[str, Any]]) ->
     blob = made.app.store.get_blob("raw", case.lead.raw)
     assert blob is not None
     assert blob.data == record.DELIVERED
+
+
+@pytest.mark.parametrize("file", RECORDINGS, ids=lambda file: file.stem)
+def test_every_setting_is_still_read(file: Path) -> None:
+    recorded = set(json.loads(file.read_text(encoding="utf-8"))["settings"])
+    assert recorded - {setting.name for group in groups().values() for setting in group} == set()
+
+
+def test_this_version_has_its_recording() -> None:
+    assert record.FOLDER / f"{__version__}.json" in RECORDINGS, "run python -m tests.record"
 
 
 def test_a_recording_is_made_as_the_app_stores_today() -> None:

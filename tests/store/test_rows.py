@@ -132,6 +132,7 @@ def test_the_text_of_times_is_in_the_order_of_time() -> None:
     assert time_read(time_text(NOON)) == NOON
     assert time_read("") is None
     assert time_read(None) is None
+<<<<<<< HEAD
 
 
 def test_a_column_that_was_not_read_is_as_if_it_were_empty() -> None:
@@ -173,3 +174,5 @@ def test_a_column_that_was_not_read_is_as_if_it_were_empty() -> None:
         )
     )
     assert (delivery.destination, delivery.tries, delivery.attempts[0].outcome) == ("dynamics", 1, Outcome.THROTTLED)
+=======
+>>>>>>> refs/heads/adopt

@@ -33,7 +33,11 @@ def w() -> Iterator[World]:
 def told(w: World) -> list[tuple[str, str, int]]:
     mail = w.places["mail"]
     assert isinstance(mail, Pager)
-    return [(alert.kind, alert.destination or alert.subject, alert.count) for alert in mail.alerts if alert.kind != "watch_silent"]
+    return [
+        (alert.kind, alert.destination or alert.subject, alert.count)
+        for alert in mail.alerts
+        if alert.kind != "watch_silent"
+    ]
 
 
 def receive(w: World, count: int) -> list[str]:

@@ -66,7 +66,9 @@ def quiet() -> Iterator[World]:
 @pytest.fixture
 def busy() -> Iterator[World]:
     """One lead that was delivered to `crm` and died at `chat`."""
-    with world(crm=FakeDestination(TITLE="Contoso CRM"), chat=FakeDestination(TITLE="Chat", always=failing(Rejected))) as made:
+    with world(
+        crm=FakeDestination(TITLE="Contoso CRM"), chat=FakeDestination(TITLE="Chat", always=failing(Rejected))
+    ) as made:
         take(made)
         yield made
 
