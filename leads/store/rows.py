@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Leads and deliveries as rows of the table `leads`, and back. A column that was not read is as if it were empty."""
-=======
 """Leads and deliveries as rows of the table `leads`, and back. Fields of another version are let be."""
->>>>>>> refs/heads/adopt
 
 from __future__ import annotations
 
@@ -69,11 +65,7 @@ def lead_row(lead: Lead) -> Row:
 
 
 def read_lead(row: Row) -> Lead:
-<<<<<<< HEAD
-    """The lead in a row that `lead_row` made."""
-=======
     """The lead in a row that `lead_row` made; what is missing in it has its default."""
->>>>>>> refs/heads/adopt
     value = row.values
     arrived_at = time_read(value.get("arrived_at")) or datetime.fromtimestamp(0, UTC)
     return Lead(
@@ -122,11 +114,7 @@ def delivery_row(delivery: Delivery) -> Row:
 
 
 def read_delivery(row: Row) -> Delivery:
-<<<<<<< HEAD
-    """The delivery in a row that `delivery_row` made."""
-=======
     """The delivery in a row that `delivery_row` made; what is missing in it has its default."""
->>>>>>> refs/heads/adopt
     value = row.values
     event, _, destination = row.key.partition(":")
     return Delivery(

@@ -136,9 +136,9 @@ class MemoryStore:
 
 
 def _check(row: Row) -> int:
-    """Refuse with a ValueError what Azure refuses of a row, and return the bytes that the row takes there.
+    r"""Refuse with a ValueError what Azure refuses of a row, and return the bytes that the row takes there.
 
-    Keys are at most 1 KiB each, without / \\ # ? and control characters. There are at most 252 properties; the name of
+    Keys are at most 1 KiB each, without / \ # ? and control characters. There are at most 252 properties; the name of
     one is an identifier as in C# and at most 255 characters long, and its text at most 64 KiB. A row is at most 1 MiB,
     names included, and a transaction of 100 rows at most 4 MiB. Sources, all on learn.microsoft.com: "Understanding the
     Table service data model"; of transactions "Performing entity group transactions"; how the bytes of a row are
