@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from leads import enabled, settings
+from dev.settings import groups
+from leads import settings
 from leads.transport import SEND_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,7 +115,7 @@ class TestSample:
         assert values["AzureWebJobsStorage"] == "UseDevelopmentStorage=true"
         assert values["FUNCTIONS_WORKER_RUNTIME"] == "python"
         secret = re.compile("SECRET|CERTIFICATE|TOKEN|WEBHOOK|SMTP_URL|KEY$")
-        declared = {one.name: one.secret for kind in enabled.names() for one in enabled.load(kind).SETTINGS}
+        declared = {one.name: one.secret for group in groups().values() for one in group}
         assert [name for name, value in values.items() if declared.get(name, secret.search(name)) and value] == []
 
 

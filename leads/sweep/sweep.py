@@ -29,7 +29,7 @@ from leads.sweep.cycle import Cycle, figures
 OVERDUE = timedelta(minutes=2)
 RING_AGAIN = timedelta(hours=1)
 PURGE = timedelta(days=1)
-TELL_SILENCE = timedelta(hours=1)
+TELL_SILENCE = timedelta(hours=12)
 TAKE_WAITING = timedelta(hours=1)
 REPLAYED = timedelta(minutes=30)
 """A line that a replay wrote is closed after this at the earliest: a sweep that read the lead before has ended then."""
