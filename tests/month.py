@@ -86,8 +86,9 @@ def take(made: World, number: int) -> str:
 @contextmanager
 def month(*, well: bool = False) -> Iterator[World]:
     """Thirty days of leads to `dynamics`, `email` and `teams`. Unless all went `well`, some died and some wait."""
-    dynamics = FakeDestination()
-    email, teams = FakeDestination(KIND=Kind.NOTIFICATION), FakeDestination(KIND=Kind.NOTIFICATION)
+    dynamics = FakeDestination(TITLE="Dynamics 365")
+    email = FakeDestination(KIND=Kind.NOTIFICATION, TITLE="E-mail")
+    teams = FakeDestination(KIND=Kind.NOTIFICATION, TITLE="Microsoft Teams")
     with world(now=NOON - timedelta(days=29), dynamics=dynamics, email=email, teams=teams) as made:
         for one in offered(made):
             offers.keep(made.app.ledger, one)
