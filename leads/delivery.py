@@ -110,7 +110,7 @@ def _attempt(app: App, claimed: Delivery, lead: Lead, history: History, now: dat
         _hold(app, claimed, held.kind, lead, now)
         return
     except Skip as skip:
-        _finish(app, replace(claimed, state=State.SKIPPED, reason=skip.reason, uncertain=False), lead, now)
+        _finish(app, replace(claimed, state=State.SKIPPED, reason=skip.reason), lead, now)
         return
     except Failure as failure:
         _fail(app, claimed, lead, failure, now, time.monotonic() - started)
@@ -143,7 +143,7 @@ def recover(app: App, lead_id: str, destination: str, now: datetime) -> None:
         "Internal error: this app, not the destination, failed five times in a row.",
         "Look for delivery_internal_error in the logs and report it; the delivery stays on its schedule.",
     )
-    _fail(app, delivery, case.lead, failure, now, 0.0)
+    _fail(app, released(delivery), case.lead, failure, now, 0.0)
 
 
 def _claim(app: App, case: Case | None, lead_id: str, destination: str, now: datetime) -> Delivery | None:
@@ -158,13 +158,16 @@ def _claim(app: App, case: Case | None, lead_id: str, destination: str, now: dat
             if early <= EARLY:
                 app.ring(lead_id, destination, early.total_seconds())
             return None
-        # A claim that was never recorded or released: whoever held it may have sent.
-        uncertain = delivery.uncertain or delivery.claimed_until is not None
         try:
-            return app.ledger.save(replace(delivery, claimed_until=now + CLAIM, uncertain=uncertain))
+            return app.ledger.save(replace(released(delivery), claimed_until=now + CLAIM))
         except Changed:
             delivery = app.ledger.delivery(lead_id, destination)
     return None
+
+
+def released(delivery: Delivery) -> Delivery:
+    """The delivery without a claim. One that was never recorded leaves it uncertain: whoever held it may have sent."""
+    return replace(delivery, claimed_until=None, uncertain=delivery.uncertain or delivery.claimed_until is not None)
 
 
 def is_claimed(delivery: Delivery, now: datetime) -> bool:

@@ -102,7 +102,7 @@ def _skip(app: App, one: Delivery, now: datetime) -> bool:
     if delivery.is_claimed(one, now):
         return False
     try:
-        app.ledger.save(replace(one, state=State.SKIPPED, reason=REASON, finished_at=now, claimed_until=None))
+        app.ledger.save(replace(delivery.released(one), state=State.SKIPPED, reason=REASON, finished_at=now))
     except Changed:
         return False
     log.event("skipped", lead=one.lead_id, destination=one.destination)

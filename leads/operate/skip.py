@@ -8,7 +8,7 @@ from itertools import islice
 
 from leads import log
 from leads.app import App
-from leads.delivery import is_claimed
+from leads.delivery import is_claimed, released
 from leads.lead import State
 from leads.store.protocol import Changed
 
@@ -41,7 +41,7 @@ def skip(app: App, destination: str, now: datetime, *, cursor: str = "", yes: bo
             busy += 1
             continue
         if yes:
-            done = replace(delivery, state=State.SKIPPED, reason=REASON, finished_at=now, claimed_until=None)
+            done = replace(released(delivery), state=State.SKIPPED, reason=REASON, finished_at=now)
             try:
                 app.ledger.save(done)
             except Changed:

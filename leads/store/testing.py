@@ -226,6 +226,13 @@ def _meets(row: Mapping[str, Any], condition: str) -> bool:
     return True
 
 
+WORKING = timedelta(minutes=10)
+"""How long the host hides a message that it works on (Azure/azure-webjobs-sdk, QueueListener): a killed process leaves
+it hidden for the rest of that."""
+VISIBLE_AGAIN = timedelta(minutes=2)
+"""When a message comes back whose function raised: `visibilityTimeout` in host.json."""
+
+
 @dataclass
 class MemoryDoorbell:
     """The `Doorbell` in a list, on a clock that the test sets."""
@@ -244,3 +251,23 @@ class MemoryDoorbell:
         first = min(due)
         self.waiting.remove(first)
         return first[1], first[2]
+
+    def handle(self, work: Callable[[str, str], None]) -> bool:
+        """Give the next visible message to `work`, as the host does; False where there is none.
+
+        It is deleted when that has ended. After an Exception, which is raised on, it comes back in two minutes; after
+        anything else the process is gone, and it comes back when its ten minutes are over.
+        """
+        message = self.take()
+        if message is None:
+            return False
+        away = (self.now + WORKING, *message)
+        self.waiting.append(away)
+        try:
+            work(*message)
+        except Exception:
+            self.waiting.remove(away)
+            self.waiting.append((self.now + VISIBLE_AGAIN, *message))
+            raise
+        self.waiting.remove(away)
+        return True

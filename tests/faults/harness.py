@@ -30,16 +30,16 @@ from leads.destinations.salesforce.mapping import key
 from leads.errors import Transient
 from leads.intake import watch
 from leads.lead import Delivery, Lead, State
-from leads.reader import Reader, Setting
+from leads.reader import Reader, Setting, instance_name
 from leads.store.rows import is_delivery, read_delivery
-from leads.store.testing import MemoryInbox, MemoryStore
+from leads.store.testing import VISIBLE_AGAIN, WORKING, MemoryInbox, MemoryStore
 from leads.sweep import days, sweep
 from leads.transport import Response
+from tests.faults import keyless
 from tests.world import NOON, forget_sends
 
 ENVIRON = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
 WRITES = frozenset({"insert", "insert_all", "upsert", "replace", "delete", "put_blob", "delete_blob", "ring"})
-VISIBLE_AGAIN = timedelta(minutes=2)
 GIVEN_UP_AFTER = 5
 SWEEP_EVERY = timedelta(minutes=5)
 
@@ -59,8 +59,17 @@ class Crm:
     """The key of the record that a lead belongs to."""
     records: Callable[[Any], list[str]]
     """The keys of the records at the far end."""
-    steps: Callable[[Any], int]
-    """How many steps stand on them."""
+    steps: Callable[[Any], list[str]]
+    """The keys of the steps that stand on them; the leads' ids where `by_lead`."""
+    by_lead: bool = False
+    """Whether it has no keys of its own to tell a repetition by, so that its steps are known by their leads."""
+    pagers: tuple[str, ...] = ("pager",)
+    """The notifications beside it: instances of one destination."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All destinations of its world."""
+        return (self.name, *self.pagers)
 
 
 def _dataverse() -> Dataverse:
@@ -82,7 +91,7 @@ DYNAMICS = Crm(
     {"error": {"code": "0x80040265", "message": "A plug-in says no."}},
     dynamics.record_id,
     lambda far: list(far.tables["leads"].records),
-    lambda far: len(far.tables["annotations"].records),
+    lambda far: list(far.tables["annotations"].records),
 )
 SALESFORCE = Crm(
     "salesforce",
@@ -95,9 +104,21 @@ SALESFORCE = Crm(
     [{"errorCode": "SOMETHING_NEW", "message": "No."}],
     key,
     lambda far: [row[far.lead_key] for row in far.live("Lead").values()],
-    lambda far: len(far.live("Task")),
+    lambda far: list(far.live("Task")),
 )
-CRMS = (DYNAMICS, SALESFORCE)
+KEYLESS = Crm(
+    "notes",
+    {},
+    keyless.Notes,
+    {},
+    keyless.key,
+    lambda far: list(dict.fromkeys(customer for _, customer in far.made)),
+    lambda far: [lead_id for lead_id, _ in far.made],
+    by_lead=True,
+    pagers=("pager:emea", "pager:us"),
+)
+"""Cannot repeat itself, and stands beside two instances of one notification."""
+CRMS = (DYNAMICS, SALESFORCE, KEYLESS)
 
 
 class Crash(BaseException):
@@ -139,23 +160,25 @@ class Pager:
     world: FaultWorld
     KIND: Kind = Kind.NOTIFICATION
     TITLE: str = "Pager"
-    SETTINGS: tuple[Setting, ...] = ()
-    sent: list[str] = field(default_factory=list)
+    SETTINGS: tuple[Setting, ...] = (Setting("PAGER_NUMBER", "Who is called", own=True),)
+    sent: list[tuple[str, str]] = field(default_factory=list)
+    """Leads with the number that was called, which is the destination's name."""
     alerts: list[Any] = field(default_factory=list)
     fail: Callable[[], None] = lambda: None
 
     class Settings:
-        """There is nothing to set."""
+        """The number."""
 
         @classmethod
-        def read(cls, reader: Reader) -> None:
-            """Read nothing."""
+        def read(cls, reader: Reader) -> str:
+            """Read it."""
+            return reader.text("PAGER_NUMBER", required=True)
 
-    def send(self, lead: Lead, step: Step, made: Any) -> str:
+    def send(self, lead: Lead, step: Step, made: str) -> str:
         self.world.hook("pager.send", "before")
-        self.world.check_schedule(lead.id, "pager")
+        self.world.check_schedule(lead.id, made)
         self.fail()
-        self.sent.append(lead.id)
+        self.sent.append((lead.id, made))
         self.world.hook("pager.send", "after")
         return ""
 
@@ -180,7 +203,8 @@ class FaultWorld:
         self.kind = kind
         self.environ = {
             **ENVIRON,
-            "LEADS_DESTINATIONS": f"{kind.name},pager",
+            "LEADS_DESTINATIONS": ",".join(kind.names),
+            **{instance_name("PAGER_NUMBER", *enabled.split(name)): name for name in kind.pagers},
             **kind.environ,
             **(environ or {}),
         }
@@ -255,22 +279,22 @@ class FaultWorld:
         self.run(lambda: sweep.sweep(self.app, self.clock))
 
     def deliver_visible(self) -> None:
-        """Hand every visible message to a function; one whose function did not end comes back in two minutes."""
+        """Hand every visible message to a function."""
         while due := [message for message in self.messages if message.visible <= self.now]:
             self.deliver_one(min(due, key=lambda message: message.visible))
 
     def deliver_one(self, message: Message) -> None:
-        """Hand one message to a function."""
-        message.visible = self.now + VISIBLE_AGAIN
+        """Hand one message to a function: as the twin of the doorbell does, and five times at most."""
+        message.visible = self.now + WORKING
         message.dequeued += 1
         work = delivery.recover if message.dequeued > GIVEN_UP_AFTER else delivery.deliver
         crashes = self.crashes
         ended = self.run(lambda: (work(self.app, message.lead_id, message.destination, self.clock), True)[1])
         if ended and message in self.messages:
             self.messages.remove(message)
-        elif message.dequeued == GIVEN_UP_AFTER and crashes == self.crashes:
-            # The host moves it to the poison queue at once, where the next function is waiting for it.
-            message.visible = self.now
+        elif crashes == self.crashes:
+            # After the last the host moves it to the poison queue at once, where the next function is waiting for it.
+            message.visible = self.now + (VISIBLE_AGAIN if message.dequeued != GIVEN_UP_AFTER else timedelta(0))
 
     def settle(self, limit: timedelta = timedelta(hours=100), at_least: timedelta = timedelta(minutes=70)) -> None:
         """Let everything run until nothing is left to do and every hourly look was had, or the limit is reached."""
@@ -322,7 +346,7 @@ class FaultWorld:
         for found in self.deliveries():
             by_lead.setdefault(found.lead_id, {})[found.destination] = found
         for lead_id, body in accepted.items():
-            assert set(by_lead.get(lead_id, {})) == {self.kind.name, "pager"}, "a lead that was accepted is gone"
+            assert set(by_lead.get(lead_id, {})) == set(self.kind.names), "a lead that was accepted is gone"
             raws = [blob for name, blob in self.store.containers["raw"].items() if lead_id[17:] in name]
             assert [raw.data for raw in raws] == [body], "raw is not what arrived, or not there once"
         for lead_id, mine in by_lead.items():
@@ -360,7 +384,16 @@ class FaultWorld:
         """One record per customer and offer, one step on it per lead."""
         assert len(self.kind.records(self.crm)) == records
         delivered = [d for d in self.deliveries() if d.destination == self.kind.name and d.state == State.DELIVERED]
-        assert self.kind.steps(self.crm) == len(delivered)
+        steps = self.kind.steps(self.crm)
+        assert len(steps) == len(delivered)
+        if self.kind.by_lead:
+            assert sorted(steps) == sorted(d.lead_id for d in delivered), "a lead was written twice, or not at all"
+
+    def check_pagers(self) -> None:
+        """Each instance of a notification got every lead that is called delivered there, by its own number."""
+        for one in self.deliveries():
+            if one.destination in self.kind.pagers and one.state == State.DELIVERED:
+                assert (one.lead_id, one.destination) in self.pager.sent, "an instance was left out"
 
 
 def _dumps(value: Any) -> bytes:
@@ -386,7 +419,7 @@ def fault_world(kind: Crm = DYNAMICS, environ: Mapping[str, str] | None = None) 
     """Make a world whose CRM is the stand-in, called without a socket, and whose logs are searched at the end."""
     made = FaultWorld(kind, environ)
     load, names = enabled.load, enabled.names
-    crm = load(kind.name)
+    crm = keyless.DESTINATION if kind is KEYLESS else load(kind.name)
 
     class Counted:
         """The CRM's destination, counting attempts."""
@@ -408,8 +441,8 @@ def fault_world(kind: Crm = DYNAMICS, environ: Mapping[str, str] | None = None) 
     root.setLevel(logging.DEBUG)
     try:
         with (
-            patch.object(enabled, "load", lambda name: places.get(name) or load(name)),
-            patch.object(enabled, "names", lambda: (*names(), "pager")),
+            patch.object(enabled, "load", lambda name: places.get(enabled.split(name)[0]) or load(name)),
+            patch.object(enabled, "names", lambda: tuple(dict.fromkeys((*names(), *places)))),
             patch.object(transport, "request", made.request),
             # A crash ends the one thread that there is, and its calls have numbers.
             patch.object(watch, "ROWS_AT_ONCE", 1),

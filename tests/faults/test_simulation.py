@@ -176,6 +176,7 @@ class Simulation:
         } >= {f"r{number + 1}@contoso.com" for number in range(self.rows)}
         raws = {name.rpartition("/")[2].removesuffix(".json") for name in w.store.containers.get("raw", {})}
         assert raws == {lead_id[17:] for lead_id in leads}, "bytes in raw never became a lead"
+        w.check_pagers()
         self.check_crm()
 
     def check_crm(self) -> None:
@@ -187,9 +188,12 @@ class Simulation:
         assert len(records) == len(set(records)), "a record was made twice"
         assert set(records) <= allowed, "a customer has two records for one offer"
         delivered = [case for case in cases if case and self._crm(case.deliveries).state == State.DELIVERED]
+        assert len(steps) == len(set(steps)), "a lead was written twice"
+        if kind.by_lead:
+            assert {case.lead.id for case in delivered} <= set(steps), "a lead is called delivered and was not written"
         for case in delivered:
             assert kind.key(case.lead) in records, "a lead is called delivered that the CRM does not have"
-        assert len(delivered) <= steps <= len(cases), "a lead has two steps, or none"
+        assert len(delivered) <= len(steps) <= len(cases), "a lead has two steps, or none"
 
     def _crm(self, deliveries: tuple[Delivery, ...]) -> Delivery:
         return next(delivery for delivery in deliveries if delivery.destination == self.w.kind.name)
