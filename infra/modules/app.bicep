@@ -64,6 +64,7 @@ var secretReferences = toObject(
 var identitySettings = {
   DYNAMICS_MANAGED_IDENTITY_CLIENT_ID: identityClientId
   EMAIL_GRAPH_MANAGED_IDENTITY_CLIENT_ID: identityClientId
+  FOLLOW_UP_GRAPH_MANAGED_IDENTITY_CLIENT_ID: identityClientId
 }
 
 // The host reads a whole body before any function sees it, by default 100 MiB, on the page's anonymous route too. No
