@@ -29,10 +29,10 @@ SCHEMA = "https://schema.management.azure.com/schemas/2021-09-09/uiFormDefinitio
 REGIONS = "https://learn.microsoft.com/azure/azure-functions/flex-consumption-how-to#view-currently-supported-regions"
 GUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-DOMAIN = rf"({LABEL}\.)+[A-Za-z]{{2,63}}"
-ADDRESS = rf"[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@({LABEL}\.)+[A-Za-z]{{2,20}}"
+DOMAIN = rf"(?=[^ ,]{{4,250}}( |,|$))({LABEL}\.)+[A-Za-z]{{2,63}}"
+ADDRESS = rf"(?=[^@]{{1,64}}@[^ ,]{{4,180}}( |,|$))[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@({LABEL}\.)+[A-Za-z]{{2,20}}"
 HOST = rf"{LABEL}(\.{LABEL})*"
-URL = rf"https://{HOST}(:[0-9]{{1,5}})?(/[^ \t\r\n]*)?"
+URL = rf"https://{HOST}(:[0-9]{{1,5}})?(/[!-~]*)?"
 PEM = r"-----BEGIN [A-Z ]+-----\\n.*-----END [A-Z ]+-----(\\n)?"
 """PEM in one line. A box for passwords drops line breaks, and what is left would not be PEM any more."""
 
@@ -98,7 +98,7 @@ PATTERNS: Mapping[str, tuple[str, str]] = {
         "Copy it from Setup > Company Information: 15 or 18 letters and digits that begin with 00D.",
     ),
     "TEAMS_WEBHOOK_URL": (
-        rf"https://(?!([A-Za-z0-9-]+\.)*(webhook|outlook)\.office\.com){HOST}(:[0-9]{{1,5}})?/[^ \t\r\n]*",
+        rf"https://(?!([A-Za-z0-9-]+\.)*(webhook|outlook)\.office\.com){HOST}(:[0-9]{{1,5}})?/[!-~]*",
         "Paste the whole URL of the workflow. That of an Office 365 connector does not work any more.",
     ),
     "LEADS_OWN_DOMAINS": (f"{DOMAIN}( *, *{DOMAIN})*", "Write domains, separated by commas."),

@@ -31,7 +31,7 @@ class Problems:
 
 def find(settings: Settings, environ: Mapping[str, str], destinations: Sequence[str]) -> Problems:
     """Everything that is wrong, each once, with what is set for `destinations`."""
-    problems = {str(problem): problem for problem in (*_nowhere(environ), *settings.problems)}
+    problems = {str(problem): problem for problem in settings.problems}
     warnings: dict[str, Problem] = {}
     broken: set[str] = set()
     for name in dict.fromkeys([*destinations, *settings.alerts]):
@@ -47,16 +47,6 @@ def find(settings: Settings, environ: Mapping[str, str], destinations: Sequence[
     problems |= {str(problem): problem for problem in _unread(environ, [*destinations, *settings.alerts])}
     mild = (problem for text, problem in warnings.items() if text not in problems)
     return Problems(tuple(problems.values()), tuple(mild), frozenset(broken))
-
-
-def _nowhere(environ: Mapping[str, str]) -> Iterable[Problem]:
-    """Nobody has said where leads go. Who names `console` has."""
-    if not environ.get("LEADS_DESTINATIONS", "").strip():
-        yield Problem(
-            "LEADS_DESTINATIONS",
-            "It is not set, so leads are kept and written to the log, and nobody is told of them.",
-            "Name where they go, such as dynamics,email; or console, if the log is where you want them.",
-        )
 
 
 def of_app() -> tuple[Setting, ...]:
