@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUNTIME = $(shell sed -n 's/.*"python": "\([0-9.]*\)".*/\1/p' infra/runtime.json)
 LOCK = $(BIN)/uv pip compile --quiet --generate-hashes --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
-.PHONY: help install run test soak audit browser check-docs bench format pictures lock templates
+.PHONY: help install run test soak audit browser check-docs bench format pictures lock templates package button
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,8 +67,15 @@ lock: $(VENV)/.installed ## pin what the requirements*.in files name, by hash (U
 	$(LOCK) --python-version $(RUNTIME) --python-platform x86_64-manylinux_2_28 --only-binary :all: \
 	  -c requirements.txt requirements.in -o infra/requirements-package.txt
 
-templates: ## compile infra/main.bicep to infra/main.json, for everybody who has no compiler
+templates: ## compile the templates to infra/main.json and infra/upgrade.json, for everybody who has no compiler
 	bicep build infra/main.bicep --outfile infra/main.json
+	bicep build infra/upgrade.bicep --outfile infra/upgrade.json
+
+package: ## make the package as a release has it, with its SHA-256, in dist/<version> (needs the Python that runs in Azure)
+	@$(PYTHON) dev/release.py
+
+button: $(VENV)/.installed ## print the links of the Deploy button for a repository, and name its package in the form (REPO=owner/name)
+	@$(BIN)/python -m dev.button $(REPO)
 
 $(VENV)/.installed: requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later was not found. Install it, or say make PYTHON=/path/to/python3"; exit 1; }

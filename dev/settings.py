@@ -1,8 +1,8 @@
 """Lists of settings, made from what the modules of the app declare: `python -m dev.settings` writes them anew.
 
-The tables of docs/settings.md, local.settings.sample.json, infra/main.bicepparam, and infra/settings.json, by which the
-template and deploy.sh know which settings there are; tests hold all of them to this. Where there is a compiler, the
-template is compiled anew too.
+The tables of docs/settings.md, local.settings.sample.json, infra/main.bicepparam, infra/settings.json, by which the
+template and deploy.sh know which settings there are, and infra/form.json, the form of the Deploy button (dev/form.py);
+tests hold all of them to this. Where there is a compiler, the template is compiled anew too.
 """
 
 from __future__ import annotations
@@ -150,3 +150,6 @@ if __name__ == "__main__":
         bicep.run("build", INFRA / "main.bicep", "--outfile", TEMPLATE)
     else:
         print("The Bicep compiler is not here: run make templates where it is, since main.json holds these names too.")
+    from dev import form  # it needs this module, and the template as it is by now
+
+    form.FORM.write_text(form.text(form.package(form.FORM.read_text("utf-8"))), "utf-8")

@@ -47,8 +47,18 @@ module leads 'main.bicep' = {
     logsDailyCapGb: main.?logsDailyCapGb
     logsRetentionDays: main.?logsRetentionDays
     vaultPurgeProtection: main.?vaultPurgeProtection
+    packageUri: main.?packageUri
   }
 }
+
+@description('The first thing to do next, in words.')
+output nextConnect string = leads.outputs.nextConnect
+
+@description('The second thing to do next, in words.')
+output nextTestLead string = leads.outputs.nextTestLead
+
+@description('The third thing to do next, in words.')
+output nextPage string = leads.outputs.nextPage
 
 @description('The function app.')
 output functionApp string = leads.outputs.functionApp

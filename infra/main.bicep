@@ -2,6 +2,8 @@
 // Compiled to main.json beside this file, and never deployed by its authors: README.md says what was checked by what.
 targetScope = 'resourceGroup'
 
+import { isPackage } from 'modules/package.bicep'
+
 @description('Where everything is created. Flex Consumption must exist there: az functionapp list-flexconsumption-locations.')
 param location string = resourceGroup().location
 
@@ -16,7 +18,7 @@ param tags { *: string } = {}
 @description('Settings of the app by name, as docs/settings.md lists them; all values are text, an empty one counts as not set. Secrets do not belong here. What Azure itself dictates (storage, telemetry, inbox) is set by the template.')
 param settings { *: string } = {}
 
-@description('Names of the settings that are secrets and that the app shall have. Each becomes a Key Vault reference.')
+@description('Names of the settings that are secrets and that the app shall have. Each becomes a Key Vault reference. An empty name counts for nothing.')
 param secretSettings string[] = []
 
 @description('Values of secret settings by name. One that is empty or missing leaves the secret in the vault as it is, so values are needed once, and again when they change.')
@@ -81,6 +83,9 @@ param logsRetentionDays int = 90
 @description('Purge protection of the Key Vault. It cannot be switched off again, and a removed vault then keeps its name for 90 days.')
 param vaultPurgeProtection bool = false
 
+@description('Address of the package to publish, as the page of a release links to it: https, ending in .zip. Empty: the code is left alone.')
+param packageUri string = ''
+
 @description('Whether every character of a text is one of the allowed ones, in lower or upper case.')
 func only(text string, allowed string) bool =>
   empty(filter(range(0, length(text)), i => !contains(allowed, toLower(substring(text, i, 1)))))
@@ -117,6 +122,8 @@ func longest(name string, names string[]) int =>
 func isSecret(name string, secretNames string[], plainNames string[]) bool =>
   longest(name, secretNames) > longest(name, plainNames)
 
+var givenSecrets = filter(secretSettings, name => !empty(name))
+
 var problems = concat(
   map(
     filter(inboxTables, name => !isTable(name)),
@@ -124,7 +131,7 @@ var problems = concat(
   ),
   empty(alertEmail) || isAddress(alertEmail) ? [] : ['alertEmail: "${alertEmail}" is not an e-mail address.'],
   map(
-    filter(secretSettings, name => !isSecret(name, secretNames, plainNames)),
+    filter(givenSecrets, name => !isSecret(name, secretNames, plainNames)),
     name =>
       'secretSettings: the app has no secret setting ${name}. It has: ${replace(join(secretNames, ', '), '_|_', '_')}.'
   ),
@@ -139,7 +146,10 @@ var problems = concat(
       '-01'
     ))
     ? []
-    : ['monthlyBudgetFrom: say with which month the budget begins, such as 2026-12-01, and do not change it later.']
+    : ['monthlyBudgetFrom: say with which month the budget begins, such as 2026-12-01, and do not change it later.'],
+  empty(packageUri) || isPackage(packageUri)
+    ? []
+    : ['packageUri: it is not the address of a package. It begins with https://, ends with .zip, and has no query.']
 )
 
 // Every name depends on it, so nothing is created while a parameter is wrong.
@@ -178,7 +188,7 @@ module vault 'modules/vault.bicep' = {
     location: location
     tags: tags
     vaultName: '${name}-${suffix}'
-    secretSettings: secretSettings
+    secretSettings: givenSecrets
     secrets: secrets
     purgeProtection: vaultPurgeProtection
     principalId: identity.properties.principalId
@@ -260,12 +270,29 @@ module app 'modules/app.bicep' = {
     vaultName: vault.outputs.vaultName
     insightsConnectionString: monitoring.outputs.connectionString
     settings: settings
-    secretSettings: secretSettings
+    secretSettings: givenSecrets
     maximumInstances: maximumInstances
     instanceMemory: instanceMemory
     alwaysReadyHttp: alwaysReadyHttp
   }
 }
+
+// After the roles on the container that the code is copied to: the app has them before it is made.
+module package 'modules/package.bicep' = if (!empty(packageUri)) {
+  params: {
+    appName: app.outputs.appName
+    packageUri: packageUri
+  }
+}
+
+@description('The first thing to do next, in words.')
+output nextConnect string = 'Copy the connection string of key1: the storage account ${inbox.outputs.accountName} > Security + networking > Access keys (${environment().portal}/#resource${inbox.outputs.accountId}/keys). In Partner Center: Marketplace offers > the offer > Offer setup > Customer leads > Connect > Azure Table, and paste it.'
+
+@description('The second thing to do next, in words.')
+output nextTestLead string = 'Press Validate there: Partner Center writes a test lead into ${inbox.outputs.accountName}, and the app has it within two minutes. Then OK, Save draft, and publish the offer.'
+
+@description('The third thing to do next, in words.')
+output nextPage string = 'See it arrive: https://${app.outputs.hostName}/api/page/ asks for a key. Copy it from the function app ${app.outputs.appName} > Functions > ops > Function keys > default.'
 
 @description('The function app.')
 output functionApp string = app.outputs.appName

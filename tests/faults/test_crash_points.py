@@ -11,12 +11,12 @@ from datetime import timedelta
 
 import pytest
 
+from dev.standins.server import Request
 from leads.errors import Transient
 from leads.intake import accept
 from leads.lead import State
 from leads.operate import replay
 from leads.transport import Response
-from dev.standins.server import Request
 from tests.faults.harness import CRMS, DYNAMICS, KEYLESS, WRITES, Crash, Crm, FaultWorld, fault_world, no_answer
 from tests.world import PERSON, post, row
 

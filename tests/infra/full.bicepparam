@@ -10,7 +10,7 @@ param settings = {
   DYNAMICS_URL: 'https://contoso.crm4.dynamics.com'
   EMAIL_TO: 'sales@contoso.com'
 }
-param secretSettings = ['DYNAMICS_CLIENT_SECRET', 'EMAIL_EMEA_SMTP_URL', 'TEAMS_WEBHOOK_URL']
+param secretSettings = ['DYNAMICS_CLIENT_SECRET', 'EMAIL_EMEA_SMTP_URL', 'TEAMS_WEBHOOK_URL', '']
 param secrets = {
   DYNAMICS_CLIENT_SECRET: readEnvironmentVariable('DYNAMICS_CLIENT_SECRET', '')
 }
@@ -28,3 +28,4 @@ param watchSilence = 'PT1H'
 param logsDailyCapGb = 2
 param logsRetentionDays = 60
 param vaultPurgeProtection = true
+param packageUri = 'https://example.com/releases/download/v1.2.3/released-package.zip'
