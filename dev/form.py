@@ -24,7 +24,7 @@ from leads.messages import languages
 from leads.reader import Reader, Setting
 
 ROOT = Path(__file__).resolve().parent.parent
-FORM = ROOT / "infra" / "form.json"
+FORM: Path = ROOT / "infra" / "form.json"
 SCHEMA = "https://schema.management.azure.com/schemas/2021-09-09/uiFormDefinition.schema.json#"
 REGIONS = "https://learn.microsoft.com/azure/azure-functions/flex-consumption-how-to#view-currently-supported-regions"
 GUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -147,6 +147,7 @@ WAYS: Mapping[str, tuple[Way, ...]] = {
         *_sign_in("EMAIL_GRAPH", "EMAIL_GRAPH_SENDER"),
     ),
     "follow_up": _sign_in("FOLLOW_UP_GRAPH"),
+    "https": (Way("signed", "Signed by a secret that you share with the receiver", ("HTTPS_SECRET",)),),
     "marketo": (
         Way("rest", "A person, and an activity for each step", (), {"MARKETO_MODE": "rest"}),
         Way("form", "A form is submitted", ("MARKETO_FORM_ID",), {"MARKETO_MODE": "form"}),
@@ -160,6 +161,7 @@ WAYS: Mapping[str, tuple[Way, ...]] = {
         ),
         Way("web", "Web-to-Lead, without proof of delivery", ("SALESFORCE_OID",), {"SALESFORCE_MODE": "web"}),
     ),
+    "table": (Way("key", "The connection string of a storage account of its own", ("TABLE_STORAGE",)),),
 }
 """The first is the default."""
 

@@ -137,7 +137,7 @@ class World:
     def drain(self) -> int:
         """Do what the host would: deliver every message that is visible now. Returns how many there were."""
         done = 0
-        while self.bell.handle(lambda *message: delivery.deliver(self.app, *message, self.now)):
+        while self.bell.handle(lambda lead_id, name: delivery.deliver(self.app, lead_id, name, self.now)):
             done += 1
         return done
 

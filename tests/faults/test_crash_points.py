@@ -116,7 +116,7 @@ def our_own_bug(w: FaultWorld) -> None:
 
 
 def given_up(w: FaultWorld) -> None:
-    """A storage that fails four times, and the fifth process is killed wherever it is: the host gives the message up."""
+    """A storage that fails four times; the fifth process is killed wherever it is, and the host gives up."""
     receive(w, post())
     for message in w.messages:
         if message.destination == w.kind.name:
