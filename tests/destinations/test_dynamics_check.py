@@ -68,7 +68,7 @@ def test_no_application_user_ends_it(crm: StandIn) -> None:
     crm.dataverse.members.clear()
     found = findings(crm)
     assert list(found) == ["sign-in", "environment"]
-    assert "no enabled user" in found["environment"].cause
+    assert "not an enabled user" in found["environment"].cause
 
 
 def test_no_sales(crm: StandIn) -> None:

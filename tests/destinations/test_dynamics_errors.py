@@ -56,14 +56,14 @@ def test_1_unable_to_sign_in_no_application_user(crm: StandIn) -> None:
 
 def test_1_unable_to_sign_in_disabled_application_user(crm: StandIn) -> None:
     crm.dataverse.disabled.add(crm.client_id)
-    assert "no enabled user" in failed(crm).cause
+    assert "not an enabled user" in failed(crm).cause
 
 
 def test_1_unable_to_sign_in_token_refused_twice(crm: StandIn) -> None:
     crm.fail(401, times=2, html="HTTP Error 401 - Unauthorized: Access is denied")
     failure = failed(crm)
     assert isinstance(failure, Misconfigured)
-    assert "no enabled user" in failure.cause
+    assert "not an enabled user" in failure.cause
     assert [call.status for call in crm.api_calls] == [401, 401]
 
 
@@ -152,8 +152,8 @@ def test_8_not_a_dynamics_instance(crm: StandIn) -> None:
         (403, "0x80040220", "SecLib::CheckPrivilege failed", Misconfigured, "lacks a privilege"),
         (403, "-2147220960", "is missing prvCreateLead privilege", Misconfigured, "prvCreateLead"),
         (403, "0x80048306", "missing CreateAccess", Misconfigured, "does not reach this record or its owner"),
-        (403, "0x80040225", "disabled", Misconfigured, "no enabled user"),
-        (403, "0x80041D1F", "disabled", Misconfigured, "no enabled user"),
+        (403, "0x80040225", "disabled", Misconfigured, "not an enabled user"),
+        (403, "0x80041D1F", "disabled", Misconfigured, "not an enabled user"),
         (403, "0x8004f502", "a secured field", Misconfigured, "column security"),
         (403, "", "", Misconfigured, "may not"),
         (404, "0x8006088a", "Resource not found for the segment 'leads'.", Misconfigured, "Sales is not installed"),

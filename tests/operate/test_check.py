@@ -274,7 +274,7 @@ LEAD_WRITER = "Principal user (Id=1) is missing prvCreateLead privilege"
 @pytest.mark.parametrize(
     ("microsofts", "failure", "cause", "remedy"),
     [
-        ("Unable to sign in to Dynamics CRM", dataverse("", "", 401), "no enabled user", "Application users"),
+        ("Unable to sign in to Dynamics CRM", dataverse("", "", 401), "not an enabled user", "Application users"),
         (
             "create permissions for the leadsourcecode attribute",
             dataverse("0x80040220", LEAD_WRITER),
