@@ -33,6 +33,8 @@ DOMAIN = rf"(?=[^ ,]{{4,250}}( |,|$))({LABEL}\.)+[A-Za-z]{{2,63}}"
 ADDRESS = rf"(?=[^@]{{1,64}}@[^ ,]{{4,180}}( |,|$))[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@({LABEL}\.)+[A-Za-z]{{2,20}}"
 HOST = rf"{LABEL}(\.{LABEL})*"
 URL = rf"https://{HOST}(:[0-9]{{1,5}})?(/[!-~]*)?"
+SIGNING = "whsec_(([A-Za-z0-9+/]{4}){8,21}([A-Za-z0-9+/]{2}==)?|([A-Za-z0-9+/]{4}){8,20}[A-Za-z0-9+/]{3}=)"
+"""A secret of Standard Webhooks: 24 to 64 bytes in Base64."""
 PEM = r"-----BEGIN [A-Z ]+-----\\n.*-----END [A-Z ]+-----(\\n)?"
 """PEM in one line. A box for passwords drops line breaks, and what is left would not be PEM any more."""
 
@@ -72,6 +74,10 @@ PATTERNS: Mapping[str, tuple[str, str]] = {
         rf"https://{HOST}/[A-Za-z0-9$-]+",
         "Paste the URL of the container, without a signature behind it.",
     ),
+    "HTTPS_SECRET": (
+        rf"{SIGNING}( *, *{SIGNING})*",
+        "Write whsec_ and 24 to 64 random bytes in Base64. docs/destinations/https.md says how to make one.",
+    ),
     "HUBSPOT_TOKEN": ("[!-~]{10,500}", "Copy the key again, whole. It has no spaces."),
     "HUBSPOT_API_VERSION": ("20[0-9][0-9]-(0[1-9]|1[0-2])", "Write a year and a month, such as 2026-03."),
     "HUBSPOT_KEY": _PROPERTY,
@@ -96,6 +102,11 @@ PATTERNS: Mapping[str, tuple[str, str]] = {
     "SALESFORCE_OID": (
         "00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?",
         "Copy it from Setup > Company Information: 15 or 18 letters and digits that begin with 00D.",
+    ),
+    "TABLE_NAME": ("[a-z][a-z0-9]{2,62}", "Use 3 to 63 small letters and digits, a letter first."),
+    "TABLE_STORAGE": (
+        "([!-~]*;)?AccountName=[a-z0-9]{3,24}(;[!-~]*)?",
+        "Copy the connection string from Access keys of the storage account.",
     ),
     "TEAMS_WEBHOOK_URL": (
         rf"https://(?!([A-Za-z0-9-]+\.)*(webhook|outlook)\.office\.com){HOST}(:[0-9]{{1,5}})?/[!-~]*",
@@ -147,7 +158,6 @@ WAYS: Mapping[str, tuple[Way, ...]] = {
         *_sign_in("EMAIL_GRAPH", "EMAIL_GRAPH_SENDER"),
     ),
     "follow_up": _sign_in("FOLLOW_UP_GRAPH"),
-    "https": (Way("signed", "Signed by a secret that you share with the receiver", ("HTTPS_SECRET",)),),
     "marketo": (
         Way("rest", "A person, and an activity for each step", (), {"MARKETO_MODE": "rest"}),
         Way("form", "A form is submitted", ("MARKETO_FORM_ID",), {"MARKETO_MODE": "form"}),
@@ -161,7 +171,6 @@ WAYS: Mapping[str, tuple[Way, ...]] = {
         ),
         Way("web", "Web-to-Lead, without proof of delivery", ("SALESFORCE_OID",), {"SALESFORCE_MODE": "web"}),
     ),
-    "table": (Way("key", "The connection string of a storage account of its own", ("TABLE_STORAGE",)),),
 }
 """The first is the default."""
 
@@ -208,7 +217,7 @@ def asked(kind: str) -> Asked:
     everything = Asked({each.name: "x" for each in module.SETTINGS}, module.SETTINGS)
     for reader in (nothing, everything):
         module.Settings.read(reader)
-    everything.required = nothing.required
+    everything.required = nothing.required | {each.setting for each in nothing.problems if "not set" in each.cause}
     return everything
 
 
@@ -256,7 +265,7 @@ def form(package: str) -> dict[str, Any]:
                     "location": "[steps('start').scope.location.name]",
                     "name": "[steps('start').name]",
                     "alertEmail": "[coalesce(steps('start').alertEmail, '')]",
-                    "alwaysReadyHttp": "[if(equals(steps('start').https, true), 1, 0)]",
+                    "alwaysReadyHttp": "[if(equals(steps('start').byHttps, true), 1, 0)]",
                     "packageUri": "[steps('start').packageUri]",
                     "settings": plain,
                     "secretSettings": f"[split({_listed(needed)[1:-1]}, ',')]",
@@ -336,7 +345,7 @@ def _start(package: str) -> dict[str, Any]:
                 },
             },
             {
-                "name": "https",
+                "name": "byHttps",
                 "type": "Microsoft.Common.CheckBox",
                 "label": "Leads come by HTTPS too",
                 "toolTip": "An instance of the app is then always ready. The Azure Table, which Partner Center takes "

@@ -15,7 +15,7 @@ from tests.infra import deployment
 from tests.infra.deployment import INFRA, needs_compiler
 
 FILES = sorted([*INFRA.rglob("*.bicep"), *INFRA.glob("*.bicepparam")])
-ENTRIES = [INFRA / "main.bicep", INFRA / "azd.bicep"]
+ENTRIES = [INFRA / "main.bicep", INFRA / "azd.bicep", INFRA / "upgrade.bicep"]
 
 pytestmark = needs_compiler
 
@@ -40,15 +40,17 @@ def without_generator(template: Any) -> Any:
     return [without_generator(value) for value in template] if isinstance(template, list) else template
 
 
-def test_the_published_template_is_what_they_compile_to() -> None:
-    wrote = deployment.template()["metadata"]["_generator"]["version"]
-    done = bicep.run("build", INFRA / "main.bicep", "--stdout")
+@pytest.mark.parametrize("name", ["main", "upgrade"])
+def test_the_published_template_is_what_they_compile_to(name: str) -> None:
+    published = json.loads((INFRA / f"{name}.json").read_text(encoding="utf-8"))
+    wrote = published["metadata"]["_generator"]["version"]
+    done = bicep.run("build", INFRA / f"{name}.bicep", "--stdout")
     assert done.returncode == 0, done.stderr
     compiled = json.loads(done.stdout)
     here = compiled["metadata"]["_generator"]["version"]
     if here != wrote:
-        pytest.skip(f"infra/main.json was written by Bicep {wrote}, and {here} is here: they were not compared")
-    assert without_generator(compiled) == without_generator(deployment.template()), "run: make templates"
+        pytest.skip(f"infra/{name}.json was written by Bicep {wrote}, and {here} is here: they were not compared")
+    assert without_generator(compiled) == without_generator(published), "run: make templates"
 
 
 class TestRules:
@@ -102,6 +104,20 @@ def test_the_whole_deployment_can_be_predicted(file: Path) -> None:
     found = deployment.snapshot(file)
     assert found["diagnostics"] == []
     assert "[" not in json.dumps([each.get("copy") for each in found["predictedResources"]]).strip("[]")
+
+
+PACKAGE = "https://example.com/releases/download/v1.2.3/released-package.zip"
+"""The package of full.bicepparam."""
+NO_PACKAGES = (
+    "http://example.com/released-package.zip",
+    "released-package.zip",
+    "https:///released-package.zip",
+    "https://released-package.zip",
+    "https://example.com/released-package.tar.gz",
+    "https://example.com/released package.zip",
+    "https://user:secret-signature@example.com/released-package.zip",
+    "https://contoso.blob.core.windows.net/x/released-package.zip?sig=secret-signature",
+)
 
 
 class TestWrongParameters:
@@ -169,9 +185,43 @@ class TestWrongParameters:
         assert "monthlyBudget: nobody would hear of it. Set alertEmail too." in said
         assert "monthlyBudgetFrom: say with which month the budget begins" in said
 
+    @pytest.mark.parametrize("uri", NO_PACKAGES)
+    def test_a_package_that_is_no_https_address_of_a_zip(self, tmp_path: Path, uri: str) -> None:
+        said = self.refused(tmp_path, (PACKAGE, uri))
+        assert "packageUri: it is not the address of a package. It begins with https://, ends with .zip" in said
+        assert "secret-signature" not in said
+
     def test_a_value_that_is_no_text(self, tmp_path: Path) -> None:
         said = self.refused(tmp_path, ("LEADS_LANGUAGE: ''", "LEADS_BACKFILL_DAYS: 7"))
         assert '"LEADS_BACKFILL_DAYS" expected a value of type "string"' in said
+
+
+class TestUpgrade:
+    """A second template, which changes nothing but the code."""
+
+    def predicted(self, tmp_path: Path, uri: str, more: str = "") -> tuple[int, str, dict[str, Any]]:
+        file = tmp_path / "upgrade.bicepparam"
+        file.write_text(f"using '../../infra/upgrade.bicep'\nparam packageUri = '{uri}'\n{more}", encoding="utf-8")
+        return deployment.predicted(file)
+
+    def test_it_publishes_to_the_app_of_the_first_deployment_and_touches_nothing_else(self, tmp_path: Path) -> None:
+        code, said, found = self.predicted(tmp_path, PACKAGE)
+        assert code == 0, said
+        (resource,) = found["predictedResources"]
+        app = deployment.resource(deployment.MAIN, "Microsoft.Web/sites")
+        assert resource["id"] == f"{app['id']}/extensions/onedeploy"
+        assert resource["properties"] == {"packageUri": PACKAGE, "remoteBuild": False}
+        assert found["diagnostics"] == []
+
+    def test_an_app_of_another_name_can_be_named(self, tmp_path: Path) -> None:
+        _, _, found = self.predicted(tmp_path, PACKAGE, "param functionApp = 'contoso-abc'")
+        assert found["predictedResources"][0]["name"] == "contoso-abc/onedeploy"
+
+    @pytest.mark.parametrize("uri", ["", *NO_PACKAGES])
+    def test_what_is_no_package_is_refused(self, tmp_path: Path, uri: str) -> None:
+        code, said, found = self.predicted(tmp_path, uri)
+        assert (code, found) == (1, {})
+        assert "packageUri: it is not the address of a package." in said
 
 
 class TestAzd:

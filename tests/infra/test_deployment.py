@@ -236,6 +236,48 @@ class TestSecrets:
         assert vault["properties"].get("enablePurgeProtection") is protected
 
 
+class TestPackage:
+    """The code, published by the template itself."""
+
+    @needs_compiler
+    def test_without_an_address_the_code_is_left_alone(self) -> None:
+        assert deployment.resources(MAIN, "Microsoft.Web/sites/extensions") == []
+
+    @needs_compiler
+    def test_with_one_azure_takes_the_package_as_it_is(self) -> None:
+        code = deployment.resource(FULL, "Microsoft.Web/sites/extensions")
+        assert code["name"] == f"{deployment.resource(FULL, 'Microsoft.Web/sites')['name']}/onedeploy"
+        assert code["properties"] == {
+            "packageUri": "https://example.com/releases/download/v1.2.3/released-package.zip",
+            "remoteBuild": False,
+        }
+
+    def test_it_is_published_after_the_roles_on_its_container(self) -> None:
+        """Module by module: a module is done when all of it is, the roles too."""
+        modules = deployment.template()["resources"]
+        assert "app" in modules["package"]["dependsOn"]
+        assert {"state", "vault"} <= set(modules["app"]["dependsOn"])
+        assert resource("state", "assignments")["type"] == "Microsoft.Authorization/roleAssignments"
+
+    def test_an_empty_name_of_a_secret_counts_for_nothing(self) -> None:
+        """A form's list ends with one."""
+        assert "''" in FULL.read_text(encoding="utf-8").split("param secretSettings")[1].splitlines()[0]
+
+
+class TestWords:
+    """What to do next stands among the outputs, which the portal shows after a deployment."""
+
+    @needs_compiler
+    def test_it_is_said_where_things_are(self) -> None:
+        outputs = deployment.template()["outputs"]
+        assert [name for name in outputs if name.startswith("next")] == ["nextConnect", "nextTestLead", "nextPage"]
+        words = {name: json.dumps(outputs[name]["value"]) for name in outputs}
+        assert "> Security + networking > Access keys" in words["nextConnect"]
+        assert "Press Validate there" in words["nextTestLead"]
+        assert "/api/page/" in words["nextPage"]
+        assert "Functions > ops > Function keys > default" in words["nextPage"]
+
+
 @needs_compiler
 class TestAlerts:
     def names(self, file: Path, kind: str) -> set[str]:

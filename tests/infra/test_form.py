@@ -113,7 +113,7 @@ class TestWhatItIsMadeFrom:
 
     def test_it_says_what_a_month_costs_before_anything_is_asked_that_costs(self) -> None:
         shown = [path[-1] for path in ELEMENTS if path[0] == "start"]
-        assert shown.index("cost") < shown.index("alertEmail") < shown.index("https")
+        assert shown.index("cost") < shown.index("alertEmail") < shown.index("byHttps")
         text = ELEMENTS["start", "cost"]["options"]["text"]
         document = cost.DOCUMENT.read_text(encoding="utf-8")
         amounts = re.findall(r"\$[\d.]+", text)
@@ -228,6 +228,8 @@ GOOD: dict[str, tuple[str, ...]] = {
     "EMAIL_SMTP_URL": ("smtp://user:p%40ss@smtp.contoso.com:587", "smtps://relay", "smtp://10.0.0.4:25"),
     "FOLLOW_UP_MAILBOX": ("ada@contoso.com",),
     "FOLLOW_UP_TEMPLATES": ("https://contoso.blob.core.windows.net/follow-up",),
+    "HTTPS_URL": ("https://erp.contoso.com/leads?token=x",),
+    "HTTPS_SECRET": ("whsec_" + "a" * 32, "whsec_" + "a" * 43 + "=, whsec_" + "b" * 86 + "=="),
     "HUBSPOT_TOKEN": ("pat-na1-11111111-2222-3333-4444-555555555555",),
     "HUBSPOT_API_VERSION": ("2026-03",),
     "HUBSPOT_KEY": ("lead_key",),
@@ -247,6 +249,11 @@ GOOD: dict[str, tuple[str, ...]] = {
     "SALESFORCE_LEAD_KEY": ("MarketplaceLeadKey__c",),
     "SALESFORCE_STEP_KEY": ("MarketplaceStepKey__c",),
     "SALESFORCE_OID": ("00D000000000001", "00D000000000001AAA"),
+    "SLACK_WEBHOOK_URL": ("https://hooks.slack.com/services/T0/B0/x",),
+    "TABLE_NAME": ("leadsflat",),
+    "TABLE_STORAGE": (
+        "DefaultEndpointsProtocol=https;AccountName=contosoleads;AccountKey=a==;EndpointSuffix=core.windows.net",
+    ),
     "TEAMS_WEBHOOK_URL": (
         "https://prod-12.westeurope.logic.azure.com:443/workflows/1/triggers/manual/paths/invoke?api-version=1&sig=x",
         "https://default1.23.environment.api.powerplatform.com:443/powerautomate/automations/direct/w/1?sig=x",
@@ -269,6 +276,8 @@ BAD: dict[str, tuple[str, ...]] = {
     "EMAIL_SMTP_URL": ("smtp.contoso.com", "smtp://user:p@ss@smtp.contoso.com", "https://smtp.contoso.com"),
     "FOLLOW_UP_MAILBOX": ("ada",),
     "FOLLOW_UP_TEMPLATES": ("https://contoso.blob.core.windows.net/follow-up?sig=x", "https://contoso.blob.core/"),
+    "HTTPS_URL": ("http://erp.contoso.com", "erp.contoso.com"),
+    "HTTPS_SECRET": ("secret", "whsec_short", "a" * 32),
     "HUBSPOT_TOKEN": ("pat na1", "short"),
     "HUBSPOT_API_VERSION": ("v3", "2026-13"),
     "HUBSPOT_KEY": ("lead key",),
@@ -280,6 +289,9 @@ BAD: dict[str, tuple[str, ...]] = {
     "SALESFORCE_API_VERSION": ("66", "latest"),
     "SALESFORCE_LEAD_KEY": ("MarketplaceLeadKey",),
     "SALESFORCE_OID": ("contoso", "00D1"),
+    "SLACK_WEBHOOK_URL": ("hooks.slack.com/services/T0/B0/x",),
+    "TABLE_NAME": ("Leads-flat", "ab"),
+    "TABLE_STORAGE": ("contosoleads", "https://contosoleads.table.core.windows.net"),
     "TEAMS_WEBHOOK_URL": ("https://contoso.webhook.office.com/webhookb2/1", "teams.microsoft.com/l/channel"),
     "FIELDS": ("LeadSource=Web", "[1]"),
     "LEADS_OWN_DOMAINS": ("contoso", "contoso.com fabrikam.com"),
@@ -480,7 +492,7 @@ class TestFilledIn:
     def test_the_package_has_to_be_named_and_https_leads_need_an_instance(self) -> None:
         assert Form(FORM, {"packageUri": ""}).complaints().keys() == {"packageUri"}
         assert Form(FORM, {"packageUri": "http://x/y.zip"}).complaints().keys() == {"packageUri"}
-        assert Form(FORM, {"packageUri": PACKAGE, "https": True}).parameters()["alwaysReadyHttp"] == 1
+        assert Form(FORM, {"packageUri": PACKAGE, "byHttps": True}).parameters()["alwaysReadyHttp"] == 1
 
     @needs_compiler
     @pytest.mark.parametrize("chosen", [(), form.destinations()], ids=["none", "all"])
