@@ -49,7 +49,8 @@ def block(text: str, limit: int, *, links: bool = False) -> str:
     text = _REORDERING.sub("\ufffd", _DROPPED.sub("", _ENDS_OF_LINES.sub("\n", text)))
     text = _STACKED.sub(r"\1", _CONTROLS.sub("\ufffd", text))
     text = "\n".join(" ".join(part.split()) for part in unicodedata.normalize("NFC", text).split("\n"))
-    text = _BLANK_LINES.sub("\n\n", text).strip()
+    # What breaks links only makes a text longer, so nothing beyond this can be shown.
+    text = _BLANK_LINES.sub("\n\n", text).strip()[: limit + 1]
     return cut(text if links else _DOMAINS.sub(_broken, _LINKS.sub(rf"\g<0>{_BREAK}", text)), limit)
 
 
