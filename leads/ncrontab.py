@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from functools import cache
 from itertools import pairwise
 
 _LIMITS = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
@@ -16,6 +17,7 @@ _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _FOUR_YEARS = 4 * 366
 
 
+@cache
 def longest_interval(schedule: str) -> timedelta:
     """The longest time between two runs of a schedule that `is_schedule` takes; four years where it never runs.
 
