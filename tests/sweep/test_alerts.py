@@ -70,14 +70,14 @@ class TestToldMeansTaken:
             assert open_lines(w) == 0
             logged = [json.loads(r.message) for r in caplog.records if '"event": "alert"' in r.message]
             assert ("dead", "crm") in [(event["kind"], event["subject"]) for event in logged]
-            text = "Nobody would be told of trouble"
+            text = "Nobody would hear of trouble"
             assert text in " ".join(reason.cause for reason in health.health(w.app, w.now).reasons)
             assert text in " ".join(result.cause for result in findings(w, "settings") if not result.ok)
 
     def test_on_one_machine_the_log_is_on_the_screen(self) -> None:
         with world() as w:
             (remark,) = configuration(w.app).remarks
-            assert "Nobody would be told" in remark.cause
+            assert "Nobody would hear" in remark.cause
             assert configuration(w.app).problems == ()
 
     def test_a_channel_that_cannot_be_loaded_is_no_channel_that_took_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
