@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from azure.core.exceptions import HttpResponseError
@@ -332,6 +332,29 @@ def test_the_twin_of_the_doorbell_rings_when_it_is_time() -> None:
     bell.ring("x", "now")
     assert bell.take() == ("x", "now")
     assert bell.take() is None
+
+
+def test_a_message_comes_back_two_minutes_after_an_exception_and_ten_after_a_killed_process() -> None:
+    bell = MemoryDoorbell(NOW)
+    bell.ring("x", "crm")
+
+    def returned_after(error: BaseException) -> timedelta:
+        began = bell.now
+
+        def work(*_: str) -> None:
+            assert bell.take() is None, "hidden while it is worked on"
+            raise error
+
+        with pytest.raises(type(error)):
+            bell.handle(work)
+        while not bell.handle(lambda *_: bell.ring("x", "crm")):
+            bell.now += timedelta(seconds=30)
+        return bell.now - began
+
+    assert returned_after(RuntimeError("a bug")) == timedelta(minutes=2)
+    assert returned_after(SystemExit()) == timedelta(minutes=10)
+    assert bell.handle(lambda *_: None)
+    assert bell.waiting == [], "what ended well is gone"
 
 
 @pytest.mark.parametrize(

@@ -884,14 +884,15 @@ def test_settings_come_from_the_environment_then_from_what_runs_then_from_the_fi
     (tmp_path / "local.settings.json").write_text(json.dumps({"Values": {"A": "file", "B": "file", "C": "file"}}))
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local/settings.json").write_text(
-        json.dumps({"Values": {"A": "run", "B": "run", "REQUESTS_CA_BUNDLE": "run"}})
+        json.dumps({"Values": {"A": "run", "B": "run", "REQUESTS_CA_BUNDLE": "run", "SSL_CERT_FILE": "run"}})
     )
     (tmp_path / ".local/run.lock").touch()
     assert cli.environment({"A": "env"}, tmp_path) == {"A": "env", "B": "file", "C": "file"}, "nothing runs"
     with (tmp_path / ".local/run.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        running = {"A": "env", "B": "run", "C": "file", "REQUESTS_CA_BUNDLE": "run"}
-        assert cli.environment({"A": "env", "REQUESTS_CA_BUNDLE": "env"}, tmp_path) == running
+        running = {"A": "env", "B": "run", "C": "file", "REQUESTS_CA_BUNDLE": "run", "SSL_CERT_FILE": "run"}
+        shell = {"A": "env", "REQUESTS_CA_BUNDLE": "env", "SSL_CERT_FILE": "env"}
+        assert cli.environment(shell, tmp_path) == running, "the stand-ins' certificates, by HTTPS and by SMTP"
     (tmp_path / "local.settings.json").write_text("[]")
     with pytest.raises(cli.SettingsFile, match=r"local\.settings\.json"):
         cli.environment({}, tmp_path)
@@ -1030,12 +1031,13 @@ def test_make_run_tells_the_command_its_settings_as_long_as_it_runs(
     hold = run.lock()
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, hold)
-        run.share(dict(os.environ) | {"LEADS_DESTINATIONS": "console", "REQUESTS_CA_BUNDLE": "of-the-stand-in"}, stack)
+        trusted = dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), "of-the-stand-in")
+        run.share(dict(os.environ) | {"LEADS_DESTINATIONS": "console"} | trusted, stack)
         file = tmp_path / ".local/settings.json"
         assert file.stat().st_mode & 0o077 == 0
-        found = cli.environment({"REQUESTS_CA_BUNDLE": "mine", "LEADS_TEST_LEADS": "ignore"}, tmp_path)
+        found = cli.environment(dict.fromkeys(trusted, "mine") | {"LEADS_TEST_LEADS": "ignore"}, tmp_path)
         assert found["LEADS_DESTINATIONS"] == "console"
-        assert found["REQUESTS_CA_BUNDLE"] == "of-the-stand-in"
+        assert {name: found[name] for name in trusted} == trusted
         assert found["LEADS_TEST_LEADS"] == "ignore"
         assert "PATH" not in json.loads(file.read_text())["Values"]
     assert not file.exists()
