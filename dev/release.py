@@ -31,7 +31,8 @@ def version(source: str) -> str:
 def main() -> int:
     """Make it. The exit code is that of infra/package.py, which says why there is none."""
     runtime = json.loads((ROOT / "infra" / "runtime.json").read_text(encoding="utf-8"))["python"]
-    python = shutil.which(f"python{runtime}") or sys.executable
+    fits = "{}.{}".format(*sys.version_info) == runtime
+    python = sys.executable if fits else shutil.which(f"python{runtime}") or sys.executable
     outside = version((ROOT / SOURCE).read_text(encoding="utf-8"))
     target = ROOT / "dist" / outside / NAME
     command = [sys.executable, str(ROOT / "infra" / "package.py"), "--python", python, str(target)]

@@ -66,9 +66,28 @@ def test_ci_runs_exactly_what_everybody_runs_on_every_python_that_is_supported()
     assert job["container"] == "python:${{ matrix.python }}-bookworm"
 
 
+def test_a_release_is_tested_and_checked_before_it_is_made() -> None:
+    jobs = workflow("release.yml")["jobs"]
+    assert workflow("release.yml")["on"] == {"push": {"tags": ["v*"]}}
+    assert jobs["release"]["needs"] == "test"
+    assert [step["run"] for step in jobs["test"]["steps"] if "run" in step] == [".ci/run"]
+    steps = [step.get("run") or step["uses"] for step in jobs["release"]["steps"]]
+    order = ["dev.button --check", "make templates", "git diff --exit-code", "make package", "sha256sum"]
+    order += ["attest-build-provenance", "gh release create"]
+    places = [next(i for i, step in enumerate(steps) if words in step) for words in order]
+    assert places == sorted(places)
+    runtime = json.loads((ROOT / "infra/runtime.json").read_text())["python"]
+    assert jobs["release"]["steps"][1]["with"]["python-version"] == runtime, "which makes the bytecode"
+    assert not any("${{" in step.get("run", "") for step in jobs["release"]["steps"]), "a tag's name is no code"
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_a_workflow_may_read_only_and_its_actions_have_one_version(path: Path) -> None:
     assert workflow(path.name)["permissions"] == {"contents": "read"}
+    more = {name: job["permissions"] for name, job in workflow(path.name)["jobs"].items() if "permissions" in job}
+    release = {"release": {"contents": "write", "id-token": "write", "attestations": "write"}}
+    security = {"analyze": {"contents": "read", "security-events": "write"}}
+    assert more == {"release.yml": release, "codeql.yml": security}.get(path.name, {})
     for step in steps(path.name):
         if "uses" in step:
             assert re.fullmatch(r"[\w./-]+@v\d+\.\d+\.\d+", step["uses"]), step["uses"]

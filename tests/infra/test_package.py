@@ -343,7 +343,60 @@ class TestFolder:
         assert f"'azd-service-name': '{service[1]}'" in (INFRA / "modules" / "app.bicep").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["package.py", "vanishing.py"])
+class TestRelease:
+    """`make package`: what a release has."""
+
+    @pytest.fixture
+    def releasing(self, clone: Clone, runtime: str) -> Clone:
+        (clone.root / "dev").mkdir()
+        shutil.copy(ROOT / "dev" / "release.py", clone.root / "dev")
+        (clone.root / "leads" / "__init__.py").write_text('import helper\n\n__version__ = "1.2.3"\n')
+        return clone
+
+    def run(self, clone: Clone, python: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [python, str(clone.root / "dev" / "release.py")],
+            env={**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(clone.wheels)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def test_it_lies_in_a_folder_of_its_version_with_its_hash(self, releasing: Clone, runtime: str) -> None:
+        done = self.run(releasing, runtime)
+        assert done.returncode == 0, done.stderr
+        folder = releasing.root / "dist" / "1.2.3"
+        package = folder / "released-package.zip"
+        assert {file.name for file in folder.iterdir()} == {package.name, f"{package.name}.sha256"}
+        digest = hashlib.sha256(package.read_bytes()).hexdigest()
+        assert (folder / f"{package.name}.sha256").read_text() == f"{digest}  {package.name}\n"
+        assert done.stdout.splitlines()[-1] == digest
+        with zipfile.ZipFile(package) as archive:
+            assert b'__version__ = "1.2.3"' in archive.read("leads/__init__.py"), (
+                "the version inside is the one outside"
+            )
+            assert any(name.endswith(".pyc") for name in archive.namelist()), "with bytecode"
+
+    def test_without_a_package_there_is_no_release(self, releasing: Clone, runtime: str) -> None:
+        (releasing.root / "host.json").unlink()
+        done = self.run(releasing, runtime)
+        assert done.returncode == 1
+        assert "host.json is missing" in done.stderr
+        assert not list((releasing.root / "dist").rglob("*.zip*"))
+
+    def test_another_python_makes_none(self, releasing: Clone, runtime: str) -> None:
+        (releasing.root / "infra" / "runtime.json").write_text('{"python": "3.99", "glibc": "2.36"}')
+        done = self.run(releasing, runtime)
+        assert done.returncode == 2
+        assert "is not Python 3.99, which runs the package" in done.stderr
+
+    def test_the_version_is_that_of_the_project(self) -> None:
+        from leads import __version__
+
+        assert f'\nversion = "{__version__}"\n' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["package.py", "vanishing.py", "../dev/release.py"])
 def test_an_old_python_reads_what_a_deployment_runs(name: str) -> None:
     ast.parse((INFRA / name).read_text(encoding="utf-8"), feature_version=(3, 9))
 
