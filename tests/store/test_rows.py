@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leads.lead import Attempt, Contact, Delivery, Lead, Outcome, Stage, State, Via
@@ -90,6 +90,8 @@ def stored(row: Row) -> Row:
     return found
 
 
+# Making a whole lead out of texts takes its time on a busy machine.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(leads)
 def test_a_lead_comes_back_as_it_went(lead: Lead) -> None:
     assert read_lead(stored(lead_row(lead))) == lead
