@@ -41,6 +41,8 @@ FLOOD = "flood"
 """Why a delivery was skipped that came in a flood."""
 HELD = "held back for a summary, since too many leads came"
 """The reason of an open delivery that waits for a summary."""
+UNLOADABLE_SECONDS = 1800.0
+"""How long a delivery waits whose package cannot be loaded, until it looks whether the app is whole again."""
 EARLY = timedelta(seconds=60)
 """A message that comes this much before its time rings again for the rest; an earlier one is left to its own bell."""
 
@@ -276,8 +278,12 @@ def enabled_place(app: App, name: str) -> Enabled:
     return found
 
 
+class _Unloadable(Misconfigured):
+    """A package of ours is missing, so nothing was tried: it uses up no attempt, however long the repair takes."""
+
+
 def _unloadable(error: ImportError) -> Misconfigured:
-    return Misconfigured(
+    return _Unloadable(
         f"The package {error.name or 'that it needs'} cannot be loaded.",
         "Deploy the app again as docs/deploy.md says: it came without its packages, or with those of another Python.",
     )
@@ -373,6 +379,8 @@ def _fail(app: App, delivery: Delivery, lead: Lead, failure: Failure, now: datet
     if failure.outcome != Outcome.REJECTED:
         seed = f"{delivery.lead_id}:{delivery.destination}"
         wait = retry.wait(app.settings.retry_schedule, failed.tries, failure.retry_after, seed)
+    if isinstance(failure, _Unloadable):
+        failed, wait = replace(failed, tries=delivery.tries), UNLOADABLE_SECONDS
     if wait is None:
         _finish(app, replace(failed, state=State.DEAD, alerted_at=None), lead, now)
         return

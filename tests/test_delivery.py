@@ -155,6 +155,17 @@ def test_a_package_that_cannot_be_loaded_makes_the_lead_wait(w: World) -> None:
     assert w.states() == {"crm": "delivered"}
 
 
+def test_a_package_that_cannot_be_loaded_uses_up_no_attempt(w: World) -> None:
+    accept.receive(w.app, post(), w.now)
+    w.places["crm"].always = ImportError("No module named '_cffi_backend'", name="_cffi_backend")
+    w.live(hours=200)
+    held = stored(w)
+    assert (held.state, held.tries) == (State.OPEN, 0)
+    w.places["crm"].always = None
+    w.live(hours=1)
+    assert stored(w).state == State.DELIVERED
+
+
 def test_what_the_host_gave_up_returns_to_the_schedule(w: World) -> None:
     receipt = accept.receive(w.app, post(), w.now)
     w.bell.waiting.clear()
