@@ -7,7 +7,6 @@ on Azurite. `FUZZ` is how many mutated bodies go over the socket, 300 unless set
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import os
 import random
@@ -154,12 +153,10 @@ def kept(app: App, content: bytes, lead_id: str, day: datetime) -> bool:
     if lead_id:
         blob = app.store.get_blob(RAW, f"{day:%Y/%m/%d}/{lead_id[-16:]}.json")
     else:
-        # Of what is empty the reason is hashed, so any empty entry will do.
-        digest = hashlib.sha256(content).hexdigest()
-        blob = app.store.get_blob(QUARANTINE, f"{day:%Y/%m/%d}/{digest}.bin")
-        if not content:
-            entries = [name for name, note in app.store.blobs(QUARANTINE, "") if note["size"] == "0"]
-            blob = app.store.get_blob(QUARANTINE, entries[0]) if entries else None
+        # The name has the ten minutes in it as well, and of what is empty the reason.
+        names = [name for name, _ in app.store.blobs(QUARANTINE, f"{day:%Y/%m/%d}/")]
+        held = filter(None, (app.store.get_blob(QUARANTINE, name) for name in names))
+        blob = next((one for one in held if one.data == content), None)
     return blob is not None and blob.data == content
 
 
