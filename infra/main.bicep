@@ -280,9 +280,10 @@ module app 'modules/app.bicep' = {
 // After the roles on the container that the code is copied to: the app has them before it is made.
 module package 'modules/package.bicep' = if (!empty(packageUri)) {
   params: {
-    appName: app.outputs.appName
+    appName: '${name}-${suffix}'
     packageUri: packageUri
   }
+  dependsOn: [app]
 }
 
 @description('The first thing to do next, in words.')
