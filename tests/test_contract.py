@@ -170,7 +170,7 @@ class TestInstances:
 class TestTitles:
     def test_people_read_titles_and_commands_have_names(self) -> None:
         pager = Pager(TITLE="Chat")
-        toy = Toy(Kind.CRM, failures=[failing(Misconfigured)] * 3)
+        toy = Toy(Kind.CRM, failures=[failing(Misconfigured)] * 9)
         environ = {"LEADS_DESTINATIONS": "toy:upper,pager", "TOY_UPPER_SHELF": "upper"}
         with world(environ=environ, toy=toy, pager=pager) as w:  # type: ignore[arg-type]
             accept.receive(w.app, post(), w.now)
@@ -179,9 +179,8 @@ class TestTitles:
             message = compose(alert, plain_voice())
             assert "Toy, upper" in message.headline
             assert "toy:upper" not in message.headline
-            replay.replay(w.app, w.ids()[0], "toy:upper", w.now)
             toy.failures = [failing(Rejected)]
-            w.live(hours=2)
+            w.live(hours=4)
             dead = pager.alerts[-1]
             assert (dead.kind, dead.subject, dead.destination) == ("dead", "Toy, upper", "toy:upper")
             assert dead.command.endswith("replay --dead --destination toy:upper")

@@ -198,7 +198,7 @@ def test_a_destination_that_does_not_exist_says_so() -> None:
         w.drain()
         attempt = stored(w, "dynamcis").attempts[-1]
         assert attempt.outcome == Outcome.MISCONFIGURED
-        assert "no destination of the name dynamcis" in attempt.cause
+        assert "no destination named dynamcis" in attempt.cause
         assert "replay" in attempt.remedy
 
 
