@@ -151,7 +151,7 @@ def test_a_package_that_cannot_be_loaded_makes_the_lead_wait(w: World) -> None:
     assert "_cffi_backend cannot be loaded" in attempt.cause
     assert "docs/deploy.md" in attempt.remedy
     assert stored(w).state is State.OPEN
-    w.live(minutes=30)
+    w.live(minutes=40)
     assert w.states() == {"crm": "delivered"}
 
 
