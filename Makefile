@@ -27,11 +27,8 @@ test: install browser ## check the code and run every test
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2
 
-soak: install ## an hour of trouble: 100 kills each of host and storage, a flood of POSTs, a large backlog, 5,000 seeds
-	$(BIN)/pytest -n 2 tests/faults/test_simulation.py --seeds 5000
-	KILLS=100 STOPS=10 FUZZ=3000 $(BIN)/pytest -s tests/integration/test_kill.py \
-	  tests/integration/test_storage_faults.py tests/integration/test_fuzz_http.py
-	$(BIN)/python -m tests.integration.soak
+soak: install ## an hour of trouble: kills, floods, a backlog, 5,000 seeds; goes on where it stopped (AGAIN=1: anew)
+	@$(BIN)/python -m dev.soak
 
 audit: $(VENV)/.installed ## look for known weaknesses in everything that is installed; says so when it is offline
 	@$(BIN)/python -m dev.audit

@@ -29,6 +29,9 @@ FLAGS = (
     "--hide-scrollbars",
 )
 
+PATIENCE = 120
+"""Seconds after which a page or a script counts as hanging; a busy machine takes a quarter of that."""
+
 
 def missing() -> str:
     """Why there is no browser to test in; empty if there is one."""
@@ -56,10 +59,15 @@ class Browser(Chrome):
 
     def follow(self, selector: str) -> None:
         """Press an element that leads to another page, and wait until that is loaded."""
-        wait, left = WebDriverWait(self, 15, 0.01), self.one("html")
+        wait, left = WebDriverWait(self, PATIENCE, 0.01), self.one("html")
         self.one(selector).click()
         wait.until(staleness_of(left), f"{selector} led nowhere")
         wait.until(lambda _: self.execute_script("return document.readyState") == "complete")
+
+    def go_back(self, until: str) -> None:
+        """Press Back, and wait until the page says something. Back alone may return before the page is shown."""
+        self.back()
+        WebDriverWait(self, PATIENCE, 0.01).until(lambda _: until in self.text, f"the page never said {until}")
 
     def press(self, key: str) -> None:
         """Press a key, wherever the focus is."""
@@ -93,5 +101,6 @@ def browser() -> Iterator[Browser]:
     # A proxy of the environment has no business between two programs of this machine.
     with patch.dict(os.environ, {"no_proxy": "localhost,127.0.0.1"}):
         made = Browser(options, ChromeService(shutil.which("chromedriver")))
+    made.set_script_timeout(PATIENCE)
     with made:
         yield made

@@ -40,7 +40,7 @@ EVERYTHING = "g"
 SECONDS = 20.0
 """How long one call searches."""
 ANSWER_LIMIT = 200_000
-"""Characters of records after which an answer ends; the last of them may be half a megabyte."""
+"""Bytes of records after which an answer ends; the last of them may be half a megabyte."""
 PASSES = 3
 """How often `forget` searches at most: as long as a search found something, more may have come in during it."""
 ROWS_A_STEP = 100
@@ -270,7 +270,7 @@ class _Search:
 
     def _give(self, record: dict[str, Any]) -> None:
         self.records.append(record)
-        self.size += len(json.dumps(record, ensure_ascii=False))
+        self.size += len(json.dumps(record, ensure_ascii=False).encode("utf-8", "replace"))
 
     def _bar(self, event: str) -> None:
         _bar(self.app, event, self.now)

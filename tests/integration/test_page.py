@@ -183,8 +183,7 @@ class TestKey:
         sign_in(chrome, site)
         chrome.follow("footer button")
         assert "A key opens this page" in chrome.text
-        chrome.back()
-        assert "A key opens this page" in chrome.text
+        chrome.go_back("A key opens this page")
 
 
 class TestDoing:
