@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dev import bicep
+from dev import bicep, licences
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ("requirements-dev.txt", "infra/requirements-package.txt", "dev/requirements-audit.txt")
@@ -67,21 +67,10 @@ def note_licenses(lock: str, report: Report) -> None:
     licenses: dict[str, str] = {}
     for name in re.findall(r"^([\w.-]+)==", lock, re.MULTILINE):
         try:
-            licenses[name] = license_of(metadata.metadata(name))
+            licenses[name] = licences.license_of(metadata.metadata(name))
         except metadata.PackageNotFoundError:
             continue
     _note_licenses("Python", licenses, report)
-
-
-def license_of(about: metadata.PackageMetadata) -> str:
-    """The license that a distribution declares; empty where it declares none."""
-    fields: Any = about
-    classified = [
-        value.rpartition(" :: ")[2] for value in fields.get_all("Classifier") or () if value.startswith("License ::")
-    ]
-    told = str(fields.get("License-Expression") or fields.get("License") or "").strip()
-    # Some put the whole text of the license there.
-    return told if told and len(told) < 60 and "\n" not in told else " or ".join(classified)
 
 
 def audit_npm(package: Mapping[str, Any], lock: Mapping[str, Any], report: Report) -> None:
@@ -212,8 +201,6 @@ def offline(root: Path = ROOT) -> Report:
     note_licenses((root / LOCKS[0]).read_text(encoding="utf-8"), report)
     package, lock = ((root / "dev" / name).read_text("utf-8") for name in ("package.json", "package-lock.json"))
     audit_npm(json.loads(package), json.loads(lock), report)
-    from dev import licences
-
     report.findings += licences.findings(licences.PAGE.read_text("utf-8"))
     return report
 

@@ -529,3 +529,7 @@ def _label(rest: str) -> str:
 def _plain(markdown: str) -> str:
     """A meaning as the portal shows it: without marks."""
     return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", markdown).replace("`", "").replace("*", "").rstrip(".")
+
+
+if __name__ == "__main__":
+    FORM.write_text(text(package(FORM.read_text("utf-8"))), "utf-8")

@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
-
-from dev.audit import license_of
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "licences.md"
@@ -25,6 +24,17 @@ _PERMISSIVE = re.compile(
 _DEMANDING = re.compile(
     r"GPL|General Public|\b(?:MPL|Mozilla|EUPL|EPL|CDDL|SSPL|BUSL|CC-BY-SA|CC-BY-NC)", re.IGNORECASE
 )
+
+
+def license_of(about: metadata.PackageMetadata) -> str:
+    """The license that a distribution declares; empty where it declares none."""
+    fields: Any = about
+    classified = [
+        value.rpartition(" :: ")[2] for value in fields.get_all("Classifier") or () if value.startswith("License ::")
+    ]
+    told = str(fields.get("License-Expression") or fields.get("License") or "").strip()
+    # Some put the whole text of the license there.
+    return told if told and len(told) < 60 and "\n" not in told else " or ".join(classified)
 
 
 def findings(text: str) -> list[str]:

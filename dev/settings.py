@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -150,6 +152,5 @@ if __name__ == "__main__":
         bicep.run("build", INFRA / "main.bicep", "--outfile", TEMPLATE)
     else:
         print("The Bicep compiler is not here: run make templates where it is, since main.json holds these names too.")
-    from dev import form  # it needs this module, and the template as it is by now
-
-    form.FORM.write_text(form.text(form.package(form.FORM.read_text("utf-8"))), "utf-8")
+    # The form is made from these lists and from the template as it is by now.
+    subprocess.run([sys.executable, "-m", "dev.form"], check=True)
