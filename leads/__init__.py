@@ -2,9 +2,9 @@
 
 The way of a lead, as folders in its order: `intake` makes a lead of bytes or a row and keeps it; `delivery` makes the
 attempts that `retry` plans, through the modules in `destinations`, and `crm` is what several of those share; `sweep`
-finishes what a crash left undone and tells people of trouble. `store` is what is kept, and the queue that rings;
-`messages` is what people read, and `mail` sends it. `operate` is what operators ask and order, by the command
-(`operate/cli`) or the page (`operate/page`).
+finishes what a crash left undone and sends the alerts. `store` holds what is kept, and the queue that rings; `messages`
+makes what people read, and `mail` sends it. `operate` does what operators ask for, by the command (`operate/cli`) or
+the page (`operate/page`).
 
 At the top stand the vocabulary (`lead`, `contract`, `errors`), what is for all (`settings`, `reader`, `log`, `redact`),
 the ways out (`transport`, `oauth`), the parts put together (`app`), and the ways in (`triggers`, `__main__`).

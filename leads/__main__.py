@@ -1,4 +1,4 @@
-"""The command line: `python -m leads`. docs/cli.md tells of each command.
+"""The command line: `python -m leads`. docs/cli.md describes each command.
 
 Exit codes: 0 fine, 1 a finding, 2 wrong use.
 """
@@ -28,8 +28,9 @@ from leads.transport import LONGEST_WAIT
 
 SETTINGS_FILE = "local.settings.json"
 RUNNING_FOLDER, RUNNING_FILE, RUNNING_LOCK = ".local", "settings.json", "run.lock"
-"""Where `make run` is at home unless LOCAL_DIR names another folder, what it works with, and the lock that it holds
-as long as it runs."""
+"""The folder of `make run` unless LOCAL_DIR names another, its settings in there, and the lock that it holds while it
+runs.
+"""
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 """Where `requests`, and OpenSSL for SMTP, look for the certificates that they trust."""
 
@@ -44,7 +45,7 @@ class SettingsFile(Exception):
 def environment(environ: Mapping[str, str], root: Path) -> dict[str, str]:
     """The settings as the local host reads them: `environ` over what `make run` started over `local.settings.json`.
 
-    Raises SettingsFile where a file is no JSON object with an object `Values`.
+    Raises SettingsFile if a file is not a JSON object with an object `Values`.
     """
     merged: dict[str, str] = {}
     certificates: dict[str, str] = {}
@@ -60,8 +61,8 @@ def environment(environ: Mapping[str, str], root: Path) -> dict[str, str]:
                 # The stand-ins' certificate, which a bundle of the shell's own would not have.
                 certificates = {name: merged[name] for name in CERTIFICATES if name in merged}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            told = f"{path.name} has to be a JSON object with an object 'Values'. Correct it, or delete it."
-            raise SettingsFile(told) from None
+            cause = f"{path.name} has to be a JSON object with an object 'Values'. Correct it, or delete it."
+            raise SettingsFile(cause) from None
     return merged | dict(environ) | certificates
 
 
@@ -123,7 +124,7 @@ def parser() -> argparse.ArgumentParser:
 
     made = command("check", look.check, "ask every part a harmless question and say what to correct")
     made.add_argument(
-        "--route", metavar="FILE|ID", help="ask nobody: say where the lead in a file, or with that id, goes and why"
+        "--route", metavar="FILE|ID", help="only say where the lead in a file, or with that id, goes and why"
     )
     made = command("send-test", order.send_test, "send a test lead and follow it")
     made.add_argument(
@@ -141,7 +142,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--limit", type=_limit, default=50)
     made.add_argument("--after", metavar="CURSOR", help="go on where an earlier list stopped")
     made.add_argument("--reveal", action="store_true", help="show names and addresses")
-    made = command("show", look.show, "tell the whole story of a lead, with its personal data")
+    made = command("show", look.show, "show the whole story of a lead, with its personal data")
     made.add_argument("id", metavar="ID", help="a lead id, its second half, or the name of an entry of the quarantine")
     made.add_argument("--as", dest="destination", metavar="DESTINATION", help="what would be written there")
 
@@ -185,17 +186,17 @@ def parser() -> argparse.ArgumentParser:
     made = command("import", importing.import_leads, "bring leads in from a CSV file or from old rows of the table")
     made.add_argument("file", metavar="FILE.csv", nargs="?", type=Path)
     made.add_argument(
-        "--dates", type=Order, choices=Order, help="how the file writes dates, where no day above 12 tells"
+        "--dates", type=Order, choices=Order, help="how the file writes dates, if no day above 12 shows it"
     )
     made.add_argument(
         "--table", metavar="NAME", help="bring in the rows of this watched table that are older than the app"
     )
     made.add_argument(
-        "--force", action="store_true", help="also what has customer, offer and day of a lead that is there"
+        "--force", action="store_true", help="also records with the customer, offer and day of a lead that is here"
     )
     made.add_argument("--yes", action="store_true", help="do not only show it, do it")
 
-    command("offers", offers.offers, "tell where each offer of the account sends its leads")
+    command("offers", offers.offers, "show where each offer of the account sends its leads")
     made = command("connect", offers.connect_offers, "point the drafts of offers at this app; never publishes")
     made.add_argument("offers", metavar="OFFER", nargs="*", help="an offer's id, as `offers` lists it")
     made.add_argument("--all", action="store_true", help="every offer that goes nowhere so far")
@@ -216,7 +217,7 @@ def _add_filters(made: argparse.ArgumentParser) -> None:
 
 
 def caller(options: argparse.Namespace, environ: Mapping[str, str]) -> Call:
-    """What performs operations: the app in this process, or a deployed one where there is `--url`."""
+    """Whatever performs operations: the app in this process, or a deployed one with `--url`."""
     operator = options.operator or environ.get("LEADS_OPERATOR", "")
     if options.url:
         from leads.operate.cli.remote import Remote
@@ -244,7 +245,7 @@ def main(arguments: Sequence[str] | None = None, root: Path | None = None) -> in
     """Run one command and return its exit code."""
     options = parser().parse_args(arguments, argparse.Namespace(json=False, url=None, key=None, operator=None))
     screen = Screen(as_json=options.json)
-    # What is logged is for the operators of a deployed app; here the screen tells it.
+    # The log is for the operators of a deployed app; here the screen says it.
     logging.getLogger("leads").addHandler(logging.NullHandler())
     for chatty in ("azure", "urllib3", "msal"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)

@@ -61,7 +61,7 @@ class App:
 
     @cached_property
     def routes(self) -> Routes:
-        """The routes of LEADS_ROUTES. While one cannot be read, the last that could be, which the sweep keeps."""
+        """The routes of LEADS_ROUTES; while those cannot be read, the last readable ones, which the sweep keeps."""
         from leads import routes
 
         made = routes.parse(self.settings.routes, self.destinations)
@@ -72,7 +72,7 @@ class App:
 
     @cached_property
     def own_domains(self) -> frozenset[str]:
-        """The publisher's own mail domains; what is wrong with them is told by `check`."""
+        """The publisher's own mail domains; `check` reports what is wrong with them."""
         from leads import marks
 
         return marks.own_domains(Reader(self.environ, marks.SETTINGS))
@@ -84,7 +84,7 @@ class App:
         return marks.marks(lead, self.own_domains)
 
     def decide(self, lead: Lead) -> Decision:
-        """To which destinations a lead goes, and why. Without routes it is all of them, and nothing is looked at."""
+        """Which destinations a lead goes to, and why. Without routes it goes to all of them."""
         from leads import routes
 
         if not self.settings.routes:
@@ -113,8 +113,8 @@ class App:
     def destinations(self) -> tuple[str, ...]:
         """Where leads go: LEADS_DESTINATIONS, or its last good value where a deployed app has lost the setting.
 
-        A lost setting must not send leads elsewhere; it is told (`leads.sweep.configuration`). Only then this reads
-        storage.
+        A lost setting must not send leads elsewhere; an alert reports it (`leads.sweep.configuration`). Storage is read
+        only in that case.
         """
         if self.names_destinations or not self.is_deployed:
             return self.settings.destinations
@@ -126,7 +126,7 @@ class App:
         return self.ledger.identity()
 
     def ring(self, lead_id: str, destination: str, delay: float = 0.0) -> None:
-        """Ring for a delivery whose state is stored. A bell that fails costs minutes, not the lead: the sweep rings."""
+        """Ring for a delivery whose state is stored. A failure costs minutes, not the lead: the sweep rings later."""
         try:
             self.doorbell.ring(lead_id, destination, delay)
         except Exception as error:  # noqa: BLE001 - whatever broke, what is stored stands

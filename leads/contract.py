@@ -9,10 +9,10 @@ Besides what `Destination` demands, a module may have these, which are found by 
   newest first.
 * `summary(leads, total, name, deadline, settings)`: of a notification, one message about many leads that were held back
   in a flood; `total` may be more than `leads`. `name` is the same when it is repeated after a crash.
-* `alert(alert, deadline, settings)`: tell the operators of trouble.
+* `alert(alert, deadline, settings)`: alert the operators.
 * `erase(lead_id, remote_id, deadline, settings)`: erase what is kept of a lead in a place that is ours; again is fine.
 
-All of them raise a `leads.errors.Failure` where they cannot do it, `check` aside, which says so.
+Each of them raises a `leads.errors.Failure` when it cannot do its work, except `check`, which reports it.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class ReadsSettings(Protocol):
 
     @classmethod
     def read(cls, reader: Reader) -> Any:
-        """Read the destination's settings, telling the reader of every problem instead of raising."""
+        """Read the destination's settings, noting every problem instead of raising it."""
 
 
 class Destination(Protocol):

@@ -71,7 +71,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def private(lead: Lead) -> tuple[str, ...]:
-    """All that the customer told of themselves, whole and word by word: what must not be in an error or a log."""
+    """The customer's own data, whole and word by word: none of it may be in an error or a log."""
     contact = [getattr(lead.contact, part.name) for part in fields(Contact)]
     return (
         lead.contact.name,
@@ -230,7 +230,7 @@ def line(text: str) -> str:
 
 
 def offer_key(lead: Lead) -> str:
-    """What tells the lead's offer from others: its id, else its title, without regard to case."""
+    """What identifies the lead's offer: its id, else its title, without regard to case."""
     return (lead.offer or lead.offer_title).casefold().encode(errors="replace").decode()
 
 
@@ -241,7 +241,7 @@ def same_offer(one: Lead, other: Lead) -> bool:
 
 
 def safe(text: str, private: Iterable[str]) -> str:
-    """A CRM's words, one line of at most 300 characters, without what the customer told (`private`)."""
+    """A CRM's words, one line of at most 300 characters, without the customer's data (`private`)."""
     return redact.safe(redact.without(text, private))
 
 
@@ -256,8 +256,8 @@ def further_fields(
 ) -> Mapping[str, Constant]:
     """Further fields by a setting that holds a JSON object: field to a path into the lead, a constant, or `null`.
 
-    `name` is what a field's name looks like, `fixed` are those, in lower case, that are not for this setting. A field
-    that is wrong is told to the reader and left out.
+    `name` is what a field's name looks like, `fixed` are those, in lower case, that are not for this setting. A wrong
+    field is noted as a problem and left out.
     """
     text = reader.text(setting)
     if not text:
@@ -285,9 +285,9 @@ def _wrong(field: str, value: object, name: re.Pattern[str], fixed: Collection[s
     if not name.fullmatch(field):
         return f"{field!r} cannot be the name of a field."
     if field.partition("@")[0].lower() in fixed:
-        return f"{field!r} is not for this setting: it is read-only, or the app or another setting decides it."
+        return f"{field!r} cannot be set here: it is read-only, or the app or another setting decides it."
     if not isinstance(value, str | int | float | bool | None):
-        return f"{field!r} has a value that is neither text, nor a number, nor true or false."
+        return f"{field!r} has a value that is not a text, a number, true or false."
     if isinstance(value, float) and not math.isfinite(value):
         return f"{field!r} has a number that is not finite."
     if isinstance(value, str) and value.startswith(("lead.", "campaign.")) and not is_path(value):

@@ -1,8 +1,8 @@
 """One attempt of a delivery: claim, send, record, and ring again or give up.
 
-A destination's refusal is no exception: it is recorded, and the message is completed. Only a bug of ours or our own
-storage failing lets an exception out; then the host tries again, and at last `recover` puts the delivery back on its
-schedule.
+A destination's refusal is not an exception: it is recorded, and the message is completed. Only a bug of the app or a
+failure of its storage lets an exception out; then the host tries again, and at last `recover` puts the delivery back on
+its schedule.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FLOOD = "flood"
 HELD = "held back for a summary, since too many leads came"
 """The reason of an open delivery that waits for a summary."""
 UNLOADABLE_SECONDS = 1800.0
-"""How long a delivery waits whose package cannot be loaded, until it looks whether the app is whole again."""
+"""How long a delivery waits, after a package could not be loaded, until the app tries to load it again."""
 EARLY = timedelta(seconds=60)
 """A message that comes this much before its time rings again for the rest; an earlier one is left to its own bell."""
 
@@ -56,7 +56,7 @@ class _Held(Exception):
 
 
 def deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
-    """Look at one delivery and make the attempt that is due, if one is."""
+    """Make the attempt of a delivery that is due, if one is due."""
     lock = _lock(destination)
     if lock is None:
         _deliver(app, lead_id, destination, now)
@@ -93,8 +93,8 @@ def _deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
     try:
         _attempt(app, claimed, history.case.lead, history, now, began)
     except Exception:
-        # The host may give the message up at once, and then `recover` must not find somebody at this delivery. What
-        # was sent before the exception nobody knows.
+        # The host may give the message up at once, and then `recover` must find this delivery without a claim. Nobody
+        # knows what was sent before the exception.
         with contextlib.suppress(Exception):
             app.ledger.save(replace(claimed, claimed_until=None, uncertain=True))
         raise
@@ -103,7 +103,7 @@ def _deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
 def _attempt(app: App, claimed: Delivery, lead: Lead, history: History, now: datetime, began: float) -> None:
     lead_id, destination = claimed.lead_id, claimed.destination
     if time.monotonic() - began > CLAIM.total_seconds() - SEND_SECONDS:
-        # Another process may take the claim for given up before this one has sent.
+        # Another process may believe that this claim has ended before this one has sent.
         raise RuntimeError("Reading took longer than a claim allows.")
     started = time.monotonic()
     try:
@@ -122,17 +122,17 @@ def _attempt(app: App, claimed: Delivery, lead: Lead, history: History, now: dat
         # The text of an error that nobody foresaw may quote the lead, and the host logs what leaves this function.
         what = f"{type(error).__name__} in {PurePath(where.filename).name}, line {where.lineno}"
         log.event("delivery_internal_error", lead=lead_id, destination=destination, error=what)
-        raise RuntimeError(f"{destination} failed unforeseen: {what}.") from None
+        raise RuntimeError(f"{destination} failed unexpectedly: {what}.") from None
     attempt = Attempt(now, Outcome.OK, seconds=time.monotonic() - started)
     delivered = replace(_attempted(claimed, attempt), state=State.DELIVERED, uncertain=False)
     _finish(app, replace(delivered, remote_id=remote_id or claimed.remote_id), lead, now)
 
 
 def recover(app: App, lead_id: str, destination: str, now: datetime) -> None:
-    """Put a delivery whose message was given up by the host back on its schedule.
+    """Put a delivery back on its schedule after the host gave up its message.
 
-    The host gives up after `maxDequeueCount` exceptions, so there is a bug of ours, or our storage was broken; both
-    are mended by people, and the schedule gives them days.
+    The host gives up after `maxDequeueCount` exceptions, so the app has a bug, or its storage was broken. People repair
+    both, and the schedule gives them days.
     """
     delivery = app.ledger.delivery(lead_id, destination)
     if delivery is None or delivery.state != State.OPEN or is_claimed(delivery, now) or delivery.next_at > now:
@@ -173,7 +173,7 @@ def released(delivery: Delivery) -> Delivery:
 
 
 def is_claimed(delivery: Delivery, now: datetime) -> bool:
-    """Whether somebody is at this delivery. A claim that ends later than one can was made by a clock that ran ahead."""
+    """Whether a process holds a claim on this delivery. One that ends later than possible came from a fast clock."""
     return delivery.claimed_until is not None and now < delivery.claimed_until <= now + CLAIM + SKEW
 
 
@@ -270,9 +270,9 @@ def enabled_place(app: App, name: str) -> Enabled:
     except ImportError as error:
         raise _unloadable(error) from None
     if found.problems:
-        told = {problem.setting: problem for problem in reversed(found.problems)}
+        by_setting = {problem.setting: problem for problem in reversed(found.problems)}
         raise Misconfigured(
-            " ".join(f"{setting}: {problem.cause}" for setting, problem in reversed(told.items())),
+            " ".join(f"{setting}: {problem.cause}" for setting, problem in reversed(by_setting.items())),
             " ".join(dict.fromkeys(problem.remedy for problem in found.problems)),
         )
     return found
@@ -327,7 +327,7 @@ def _earlier(case: Case, destination: str) -> Earlier:
 
 
 def _records(app: App, lead: Lead, history: History) -> Iterator[Link]:
-    """Where the lead's record is in each CRM that leads go to. A wrong setting of a CRM is told with its own leads."""
+    """Where the lead's record is in each CRM that leads go to. A CRM's wrong setting is reported with its own leads."""
     others = sorted(history.others, key=lambda case: _order(case.lead), reverse=True)
     cases = [*([history.case] if history.case else []), *others]
     for name in app.destinations:

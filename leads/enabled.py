@@ -70,7 +70,7 @@ def split(name: str) -> tuple[str, str]:
 
 
 def load(name: str) -> Destination:
-    """Import the destination `name`, whatever its instance. Raises KeyError if there is none of that name."""
+    """Import the destination `name`, whatever its instance. Raises KeyError if it does not exist."""
     kind, _ = split(name)
     if kind not in names():
         raise KeyError(name)
@@ -78,7 +78,7 @@ def load(name: str) -> Destination:
 
 
 def read(name: str, environ: Mapping[str, str]) -> Enabled:
-    """Load the destination `name` with its settings out of `environ`. Raises KeyError if there is none of that name."""
+    """Load the destination `name` with its settings out of `environ`. Raises KeyError if it does not exist."""
     kind, instance = split(name)
     module = load(name)
     reader = Reader(environ, module.SETTINGS, kind, instance)
@@ -90,7 +90,7 @@ def read(name: str, environ: Mapping[str, str]) -> Enabled:
 
 
 def _collision(kind: str, instance: str, declared: tuple[Setting, ...]) -> Problem | None:
-    """An instance whose settings would have the names of other settings of the destination."""
+    """The problem of an instance that would give its settings names that the destination uses already."""
     prefix = f"{kind}_{instance}_".upper()
     taken = [setting.name for setting in declared if setting.name.startswith(prefix)] if instance else []
     if not taken:

@@ -75,11 +75,11 @@ _HELP: dict[int, tuple[str, str]] = {
 }
 _PASSING = frozenset({90055, 90006, 90012, 90024, 90033, 90090})
 _PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error"})
-_AGAIN = "Nothing to do if it passes: it is tried again."
+_AGAIN = "Nothing to do if it passes: the app tries again."
 
 
 def of_entra(answer: Response, prefix: str) -> Failure:
-    """The failure that an answer of Entra without a usable token or discovery document amounts to.
+    """The failure that an answer of Entra without a usable token or discovery document means.
 
     `prefix` is that of the settings to change: `EMAIL_GRAPH`.
     """
@@ -88,36 +88,36 @@ def of_entra(answer: Response, prefix: str) -> Failure:
     document = answer.json()
     fields = document if isinstance(document, dict) else {}
     error = str(fields.get("error", ""))
-    told = f"({answer.status}{f' AADSTS{number}' if number else ''})"
-    passing = refusal(answer, "Microsoft Entra", datetime.now(UTC), told.strip("()"))
+    detail = f"({answer.status}{f' AADSTS{number}' if number else ''})"
+    passing = refusal(answer, "Microsoft Entra", datetime.now(UTC), detail.strip("()"))
     if passing:
         return passing
     if answer.status < 400 or error in _PASSING_ERRORS or number in _PASSING:
-        return Transient(f"Microsoft Entra gave no usable answer {told}.", _AGAIN)
+        return Transient(f"Microsoft Entra gave no usable answer {detail}.", _AGAIN)
     if number in _HELP:
         cause, remedy = _HELP[number]
-        return Misconfigured(f"The sign-in was refused: {cause} {told}", remedy.format(prefix=prefix))
+        return Misconfigured(f"The sign-in was refused: {cause} {detail}", remedy.format(prefix=prefix))
     words = safe(str(fields.get("error_description", "")), 200)
     return Misconfigured(
-        f"The sign-in was refused {told}. {words}".strip(),
+        f"The sign-in was refused {detail}. {words}".strip(),
         f"Check {prefix}_TENANT_ID, {prefix}_CLIENT_ID and {prefix}_CLIENT_SECRET; look the number up at "
         "https://login.microsoftonline.com/error.",
     )
 
 
 def of_identity(answer: Response, prefix: str) -> Failure:
-    """The failure that an answer of the managed identity endpoint without a token amounts to."""
-    told = f"({answer.status})"
-    # msal's authors found that App Service answers a resource it does not know with 500.
+    """The failure that an answer of the managed identity endpoint without a token means."""
+    detail = f"({answer.status})"
+    # msal's authors found that App Service answers an unknown resource with 500.
     again = f"{_AGAIN} If it stays, the URL of the service that the token is for may be wrong."
     passing = refusal(answer, "The managed identity endpoint", datetime.now(UTC))
     if passing:
         passing.remedy = again
         return passing
     if answer.status < 400:
-        return Transient(f"The managed identity endpoint gave no usable answer {told}.", again)
+        return Transient(f"The managed identity endpoint gave no usable answer {detail}.", again)
     return Misconfigured(
-        f"The managed identity got no token {told}.",
+        f"The managed identity got no token {detail}.",
         "Check that the identity is assigned to the function app, and that "
         f"{prefix}_MANAGED_IDENTITY_CLIENT_ID is its client id; without one the system-assigned identity is used. "
         "Restart the app after a change.",

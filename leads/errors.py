@@ -40,25 +40,25 @@ class Transient(Failure):
 
 
 class Throttled(Failure):
-    """The destination wants less: 429 and its kin. `retry_after` is its own wish, in seconds."""
+    """The destination asks for fewer calls: 429 and the like. `retry_after` is how long to wait, in seconds."""
 
     outcome = Outcome.THROTTLED
 
 
 class Rejected(Failure):
-    """The destination will never take this lead as it is: trying again is of no use."""
+    """The destination will never take this lead as it is: trying again does not help."""
 
     outcome = Outcome.REJECTED
 
 
 class Misconfigured(Failure):
-    """A person has to mend a setting, a secret or a permission; then trying again helps."""
+    """A person has to correct a setting, a secret or a permission; then trying again helps."""
 
     outcome = Outcome.MISCONFIGURED
 
 
 class Skip(Exception):
-    """This lead is not for this destination, and that is no trouble. `reason` is shown to operators as it is."""
+    """This lead is not for this destination, which is fine. `reason` is shown to operators as it is."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

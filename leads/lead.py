@@ -68,7 +68,7 @@ COUNTRIES = frozenset(_CODES.split())
 
 
 def halves(lead_id: str) -> tuple[str, str]:
-    """The customer and the event that a lead id names; no event where `lead_id` is none."""
+    """The customer and the event that a lead id names; no event where `lead_id` is not one."""
     customer, _, event = lead_id.partition("-")
     return customer, event
 
@@ -80,11 +80,11 @@ class Contact:
     first_name: str = ""
     last_name: str = ""
     email: str = ""
-    """Local part as it came, domain in lower-case ASCII (IDNA); as it came when it is no address."""
+    """Local part as it came, domain in lower-case ASCII (IDNA); as it came when it is not an address."""
     phone: str = ""
-    """E.164 (`+390669812345`); as it came when it is no phone number."""
+    """E.164 (`+390669812345`); as it came when it is not a phone number."""
     country: str = ""
-    """ISO 3166-1 alpha-2 (`IT`); as it came when it is no known country."""
+    """ISO 3166-1 alpha-2 (`IT`); as it came when it is not a known country."""
     company: str = ""
     title: str = ""
 
@@ -176,7 +176,7 @@ class Delivery:
     rung_at: datetime | None = None
     """When the sweep last rang for it."""
     alerted_at: datetime | None = None
-    """When the operators were last told of its trouble."""
+    """When an alert last counted its trouble."""
     remote_id: str = ""
     """What the destination calls the record, as soon as it is known."""
     finished_at: datetime | None = None

@@ -52,7 +52,7 @@ def _is_address(text: str) -> bool:
 
 
 def own_domains(reader: Reader) -> frozenset[str]:
-    """The domains of LEADS_OWN_DOMAINS, separated by commas, in lower-case ASCII (IDNA). What is none is a problem."""
+    """The domains of LEADS_OWN_DOMAINS, separated by commas, in lower-case ASCII (IDNA). Anything else is a problem."""
     found = set()
     for place, item in enumerate(reader.items(OWN_DOMAINS), 1):
         domain = _ascii(item)

@@ -2,9 +2,9 @@
 federated credential of an app registration. Signing in as a user is not supported.
 
 msal reads its own token cache and goes to the network only when it has to. All its requests go through
-`leads.transport`, and an answer that is no success never reaches msal: it is raised as a `leads.errors.Failure` on the
-way. So msal's memory of failed answers (a 400 for 60 seconds, a 429 or 5xx for `Retry-After` or 5 seconds) stays empty,
-and every attempt of a delivery that reports a failure has really been made.
+`leads.transport`, and an answer other than a success never reaches msal: it is raised as a `leads.errors.Failure` on
+the way. So msal's memory of failed answers (a 400 for 60 seconds, a 429 or 5xx for `Retry-After` or 5 seconds) stays
+empty, and every attempt of a delivery that reports a failure has really been made.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _DOMAIN = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]
 _FINDING = Lock()
 _EXCHANGE = "api://AzureADTokenExchange"
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError)
-"""What msal raises for a success whose fields are missing or of another type."""
+"""What msal raises for a success with missing fields, or fields of another type."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Credentials:
 
 
 def settings(prefix: str) -> tuple[Setting, ...]:
-    """The settings behind credentials whose names begin with `prefix`, such as `EMAIL_GRAPH`."""
+    """The settings of credentials; their names begin with `prefix`, such as `EMAIL_GRAPH`."""
     return (
         Setting(f"{prefix}_TENANT_ID", "The directory of the app registration: a GUID or a domain"),
         Setting(f"{prefix}_CLIENT_ID", "The application id of the app registration. Empty: the managed identity"),
@@ -104,7 +104,7 @@ def read(reader: Reader, prefix: str) -> Credentials:
     if certificate and not ("PRIVATE KEY-----" in certificate and "BEGIN CERTIFICATE-----" in certificate):
         reader.problem(
             f"{prefix}_CERTIFICATE",
-            "It does not hold both a private key and a certificate in PEM.",
+            "It has to hold both a private key and a certificate in PEM.",
             "Paste both blocks, one after the other, with their BEGIN and END lines.",
         )
     if secret or certificate or federated:
@@ -116,7 +116,7 @@ def read(reader: Reader, prefix: str) -> Credentials:
     ):
         reader.problem(
             f"{prefix}_CLIENT_SECRET",
-            f"{prefix}_CLIENT_ID names an app registration, but nothing proves to be it.",
+            f"{prefix}_CLIENT_ID names an app registration, but no setting holds its secret or certificate.",
             f"Set {prefix}_CLIENT_SECRET, {prefix}_CERTIFICATE or {prefix}_FEDERATED. Or remove {prefix}_CLIENT_ID to "
             f"use the managed identity ({prefix}_MANAGED_IDENTITY_CLIENT_ID names a user-assigned one).",
         )
@@ -170,7 +170,7 @@ def token(credentials: Credentials, resource: str, *, deadline: Deadline, fresh:
 def person(credentials: Credentials, deadline: Deadline) -> Any:
     """An msal application for signing people in (`msal.ConfidentialClientApplication`), made anew for each step.
 
-    It remembers nobody. What it asks is bounded by the deadline; an answer that is no success is raised as a Failure.
+    It remembers nobody. What it asks is bounded by the deadline; any answer but a success is raised as a Failure.
     """
     return _Client(credentials).person(deadline)
 
@@ -348,7 +348,7 @@ class _Http:
         return self._send("POST", url, params, headers, data)
 
     def close(self) -> None:
-        """Leave the session open: it is everybody's."""
+        """Leave the session open: the whole process shares it."""
 
     def usable(self, acquire: Callable[[], Any]) -> Any:
         """What msal acquires, if there is a token in it."""

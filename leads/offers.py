@@ -31,13 +31,13 @@ SETTINGS = (
 )
 """Every setting of this module."""
 _ASKED_FOR = ("PARTNER_CENTER_PUBLISHER", "PARTNER_CENTER_CLIENT_ID", "PARTNER_CENTER_MANAGED_IDENTITY_CLIENT_ID")
-"""One of these is set where somebody wants titles to be told apart; without any, intake does not look for a list."""
+"""One of these is set where titles should lead to offers; without any, intake does not look for a list."""
 PREFIX, END = "offer:", "offer;"
 """What the keys of the rows begin with, and the first key behind them."""
 REMEMBERED = timedelta(minutes=10)
 """How long a process goes by the titles that it read."""
 BY_TITLE = "offer: by title"
-"""What is noted on a lead whose offer was told from its title."""
+"""What is noted on a lead that got its offer from its title."""
 _TITLES_UNITS = 24_000
 """UTF-16 units of a row's property for the titles; Azure takes 32,768."""
 
@@ -56,7 +56,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One offer as it was last seen, and what this app did and told about it. All times are in UTC."""
+    """One offer as it was last seen, and what this app did and reported about it. All times are in UTC."""
 
     product: str
     """Partner Center's GUID of it."""
@@ -81,7 +81,7 @@ class Offer:
     unread: str = ""
     """Why the last look failed."""
     told: str = ""
-    """The trouble that the operators were last told of."""
+    """The trouble that the last alert reported."""
     last_at: datetime | None = None
     """When its last lead arrived here, tests and imports aside."""
     last_by_table_at: datetime | None = None

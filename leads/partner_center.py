@@ -2,8 +2,7 @@
 
 This is Microsoft's Product Ingestion API (learn.microsoft.com/partner-center/marketplace-offers/product-ingestion-api).
 Its documents, its schemas and the code that large publishers run differ in spellings, so whatever comes from there is
-read leniently, and nothing that comes from there is shown before it was read into the words of this module. None of it
-was ever run against a real account.
+read leniently, and people see it only in the words of this module. It was never run against a real account.
 """
 
 from __future__ import annotations
@@ -68,7 +67,7 @@ SETTINGS = (
 )
 """Every setting of this module."""
 _SIGN_IN = tuple(one.name for one in oauth.settings("PARTNER_CENTER") if not one.default)
-"""What nobody sets who wants nothing of Partner Center."""
+"""The settings that only people who use Partner Center set."""
 
 _DURABLE = re.compile(r"product/([A-Za-z0-9-]{1,64})")
 _JOB = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -90,7 +89,7 @@ CODES: Mapping[str, tuple[str, str]] = {
     ),
     "invalidId": (
         "Partner Center does not know the offer by its id.",
-        "List the offers again and use a name of there.",
+        "List the offers again and use an id from that list.",
     ),
     "invalidEntityStatus": (
         "The offer is in a state in which it cannot be changed.",
@@ -123,7 +122,7 @@ CODES: Mapping[str, tuple[str, str]] = {
         "Open the offer in Partner Center, save its page Customer leads once, then try again.",
     ),
     "schemaValidationError": (
-        "The change does not have the form that this version of the API wants.",
+        "The change does not have the form that this version of the API expects.",
         "Set PARTNER_CENTER_API_VERSION to a newer version, or set Customer leads by hand.",
     ),
     "conflict": ("Somebody else changes the offer at the same time.", "Wait some minutes, then try again."),
@@ -142,7 +141,7 @@ class Target(StrEnum):
 
 
 class Way(StrEnum):
-    """Values of `leadDestination` that this app has to tell apart; there are more."""
+    """Values of `leadDestination` that this app distinguishes; there are more."""
 
     NONE = "none"
     TABLE = "table"
@@ -163,7 +162,7 @@ class Settings:
 
     @classmethod
     def read(cls, reader: Reader) -> Settings:
-        """Read all settings of this module; what is wrong is told to the reader."""
+        """Read all settings of this module; a wrong one is noted as a problem."""
         credentials = oauth.read(reader, "PARTNER_CENTER")
         return cls(
             credentials=credentials,
@@ -232,9 +231,9 @@ class Where:
     """Where an offer sends its leads, as far as it may be shown or compared. Holds no secret."""
 
     way: str
-    """`leadDestination`; empty where that is no word."""
+    """`leadDestination`; empty where that is not a word."""
     place: str = ""
-    """Storage account or host, in lower case; empty where it came masked, or is none."""
+    """Storage account or host, in lower case; empty where it came masked, or is not one."""
     path: str = field(default="", repr=False)
     """Path of an HTTPS address. It is never shown: webhooks of other services keep their secret there."""
     keyed: bool = False
@@ -316,7 +315,7 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will become of it."""
+        """Whether it has ended."""
         return self.status == "completed" or self.result in ("failed", "cancelled", "canceled")
 
     @property
@@ -463,33 +462,33 @@ class PartnerCenter:
 
 
 def refusal(answer: Response) -> Failure:
-    """The failure that an answer without success amounts to. Its text is not quoted: it may hold what was sent."""
+    """The failure that an answer without success means. Its text is not quoted: it may hold what was sent."""
     passing = transport.refusal(answer, "Partner Center", datetime.now(UTC))
     if passing is not None:
         return passing
-    told = f"({answer.status})"
+    detail = f"({answer.status})"
     if answer.status == 401:
         return Misconfigured(
-            f"Partner Center refuses the sign-in {told}.",
+            f"Partner Center refuses the sign-in {detail}.",
             "Check PARTNER_CENTER_TENANT_ID and PARTNER_CENTER_CLIENT_ID: the tenant is the one that Partner Center's "
             "account is associated with.",
         )
     if answer.status == 403:
         return Misconfigured(
-            f"Partner Center does not let this app look at its offers {told}.",
+            f"Partner Center does not let this app look at its offers {detail}.",
             "Add the app there: Account settings > User management > Microsoft Entra applications, role Manager.",
         )
     codes = error_codes(answer.json())
     if codes:
         return rejected(codes)
     return Rejected(
-        f"Partner Center refused the request {told}.",
+        f"Partner Center refused the request {detail}.",
         "Check PARTNER_CENTER_URL and PARTNER_CENTER_API_VERSION.",
     )
 
 
 def rejected(codes: tuple[str, ...]) -> Rejected:
-    """The refusal that some error codes amount to: every cause and every remedy once."""
+    """The refusal that some error codes mean: every cause and every remedy once."""
     known = [CODES.get(code) or (_UNKNOWN_CODE[0].format(code), _UNKNOWN_CODE[1]) for code in codes[:5]]
     causes, remedies = (" ".join(dict.fromkeys(words)) for words in zip(*known, strict=True))
     return Rejected(f"{causes} ({', '.join(codes[:5])})", remedies)
@@ -515,7 +514,7 @@ def error_codes(document: Any) -> tuple[str, ...]:
 
 
 def read_product(entry: Any) -> Product | None:
-    """An entry of the list of offers; None for what is none, or is deleted."""
+    """An entry of the list of offers; None for anything else, and for a deleted one."""
     if not isinstance(entry, dict):
         return None
     durable = _DURABLE.fullmatch(str(entry.get("id", "")))
@@ -535,7 +534,7 @@ def read_product(entry: Any) -> Product | None:
 
 
 def read_tree(document: Mapping[str, Any]) -> Tree:
-    """What this app wants to know of a tree. Raises Transient for what is none."""
+    """What this app wants to know of a tree. Raises Transient for anything else."""
     resources = document.get("resources")
     if not isinstance(resources, list):
         raise _unreadable()
@@ -596,7 +595,7 @@ def read_submission(entry: Any) -> Submission:
 
 
 def read_job(document: Mapping[str, Any]) -> Job:
-    """The state of a change. Raises Transient for what is none."""
+    """The state of a change. Raises Transient for anything else."""
     job_id = next((document[name] for name in ("jobId", "jobID") if document.get(name)), "")
     status = _word(document.get("jobStatus"))
     if not status:
@@ -615,7 +614,7 @@ def finish(
     """Wait until a change is done, ten minutes at most, asking as rarely as `Retry-After` or `INTERVALS` say.
 
     `pause` sleeps for some seconds. Raises Rejected when it failed or was cancelled, and Transient when it did not end
-    or its end cannot be learned; then nobody knows what the draft holds, and looking at it tells.
+    or its end cannot be learned; then nobody knows what the draft holds, and a look at it shows that.
     """
     began = clock()
     for interval in chain(INTERVALS, repeat(60.0)):

@@ -1,6 +1,6 @@
 """Everything wrong with the settings: the app's, Partner Center's, each destination's, and names that nothing reads.
 
-`check`, health and the alert about settings tell what stands here, so they never disagree.
+`check`, health and the alert about settings all say what stands here, so they never disagree.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from leads.reader import Problem, Reader, Setting, instance_name
 from leads.settings import SETTINGS, Settings
 
 FOREIGN = frozenset({"HTTPS_PROXY"})
-"""Names that begin like ours and are somebody else's."""
+"""Names that begin like ours and belong to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _of_destination(name: str, environ: Mapping[str, str], setting: str) -> Prob
 
 
 def _unread(environ: Mapping[str, str], names: Iterable[str]) -> Iterable[Problem]:
-    """Names that begin with one of our prefixes and that nothing reads: mostly slips of the pen."""
+    """Names that begin with one of our prefixes and that nothing reads: mostly typing errors."""
     known = {setting.name for setting in (*of_app(), *of_partner_center())}
     prefixes = {"LEADS_", "PARTNER_CENTER_"}
     for name in names:

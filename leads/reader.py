@@ -41,7 +41,7 @@ class Problem:
 def instance_name(name: str, kind: str, instance: str) -> str:
     """What an instance calls a setting of its kind: `EMAIL_TO` of `email`, `emea` is `EMAIL_EMEA_TO`.
 
-    A setting that does not begin with the kind's name is everybody's and keeps its name.
+    A setting that does not begin with the kind's name is shared and keeps its name.
     """
     prefix = f"{kind.upper()}_"
     return f"{prefix}{instance.upper()}_{name.removeprefix(prefix)}" if instance and name.startswith(prefix) else name

@@ -32,7 +32,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def mask_email(email: str) -> str:
-    """`ada.lovelace@example.com` → `a…@example.com`. What is no address is masked whole, and so are two letters."""
+    """`ada.lovelace@example.com` → `a…@example.com`. Anything else is masked whole, and so are two letters."""
     local, at, domain = email.strip().rpartition("@")
     if not (local and at and domain) or any(character.isspace() for character in domain):
         return "…" if email.strip() else ""
@@ -90,7 +90,7 @@ def safe(text: str, limit: int = LIMIT) -> str:
 
 
 def without(text: str, private: Iterable[str]) -> str:
-    """A third party's message without what a customer told: whole values, what is quoted of them, and runs of words.
+    """A third party's message without a customer's data: whole values, quoted parts of them, and runs of words.
 
     Columns' names stay, since no value is searched for in them. What is left still has to go through `safe`.
     """

@@ -28,7 +28,7 @@ _SINGLE = ("country", "stage", "source", "action")
 """The keys of which a lead has one value only."""
 _CLOSED: dict[str, tuple[str, ...]] = {"stage": tuple(Stage), "mark": tuple(Mark)}
 _OTHER_CODES = {"uk": "GB", "el": "GR"}
-"""Codes that are no ISO codes although official lists use them."""
+"""Codes that ISO does not have although official lists use them."""
 
 _CURLY = "“”„‟«»＂"
 _SINGLE_QUOTES = "'‘’‚`"
@@ -133,7 +133,7 @@ def decide(routes: Routes, lead: Facts, enabled: Sequence[str], customers: Colle
     """Choose the destinations of a lead out of the `enabled` ones.
 
     `customers` are those of kind `customer`: where LEADS_ROUTES says anything, also something that cannot be read,
-    they have to be named and are no part of all destinations.
+    they have to be named and do not belong to all destinations.
     """
     texts = _texts(lead)
     unknown = {"offer": not texts["offer"], "country": lead.country.upper() not in COUNTRIES}
@@ -534,7 +534,7 @@ def _ids_only(routes: Sequence[Route], offers: Collection[tuple[str, str]]) -> I
 
 
 def _unreachable(routes: Sequence[Route]) -> Iterator[Problem]:
-    """Routes that no lead can match, or whose leads are all taken by routes above them. Tells only what is certain."""
+    """Routes that no lead can match, or whose leads are all taken by routes above them. Says only what is certain."""
     above = _Above()
     for place, route in enumerate(routes):
         if _contradicts(route):

@@ -1,7 +1,7 @@
 """Settings: read once from the environment, checked, frozen. Every problem is listed, none is raised.
 
-A wrong setting never turns a lead away: what cannot be read falls back to its default here, and the problem is told
-by `check`, by health and by one alert.
+A wrong setting never turns a lead away: what cannot be read falls back to its default here, and `check`, health and one
+alert report the problem.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _QUOTABLE = re.compile(r"[\w .,:-]{1,30}")
 
 def account_settings(name: str, meaning: str) -> tuple[Setting, ...]:
     """The settings of a storage account in the two forms that the Functions host knows."""
-    of_identity = f"For a managed identity instead of the connection string of `{name}`"
+    of_identity = f"With a managed identity, in place of the connection string in `{name}`"
     return (
         Setting(name, meaning, secret=True),
         Setting(f"{name}__accountName", f"{of_identity}: the account's name"),
@@ -68,9 +68,8 @@ SETTINGS = (
     ),
     Setting(
         "LEADS_BACKFILL_DAYS",
-        "Rows older than this at the first run become no lead, so that a new deployment does not shout about "
-        "the past (`python -m leads import --table` brings them in); and no notification is sent of an imported "
-        "lead that is older than this",
+        "The first run makes no leads of rows older than this, so that a new deployment does not report the past "
+        "(`python -m leads import --table` brings them in). An imported lead older than this sends no notification",
         "7",
     ),
     Setting(
@@ -111,18 +110,18 @@ SETTINGS = (
     ),
     Setting(
         "LEADS_RETENTION_DAYS",
-        "After this, a finished lead with its raw bytes and attempts is deleted, and what is in quarantine",
+        "After this the app deletes finished leads, with raw bytes and attempts, and entries of the quarantine",
         "365",
     ),
     Setting(
         "LEADS_SILENCE",
-        "When the app tells that no lead has come: `off` for never, or a number of days. Empty: after twice the "
+        "When the app reports that no lead has come: `off` for never, or a number of days. Empty: after twice the "
         "longest time without a lead of the last 90 days, at least two days, and seven as long as fewer than ten "
         "leads are known",
     ),
     Setting(
         "LEADS_ALERTS",
-        "Who hears of trouble, as `email:ops,teams:ops`; they need not get leads. Empty: all notifications",
+        "Who gets alerts, as `email:ops,teams:ops`; they need not get leads. Empty: all notifications",
     ),
     Setting(
         "LEADS_ROUTES",
@@ -130,10 +129,10 @@ SETTINGS = (
     ),
     Setting(
         "LEADS_FLOOD",
-        "Above so many leads an hour a notification destination gets a summary each quarter of an hour; 0: never",
+        "Above so many leads an hour a notification destination gets one summary each quarter of an hour; 0: never",
         "60",
     ),
-    Setting("LEADS_URL", "The app's address as people open it, where it has a domain of its own"),
+    Setting("LEADS_URL", "The address that people open, if the app has a domain of its own"),
     Setting("LEADS_OPERATOR", "Your name in the log of what operators do, on the operator's machine only"),
     Setting("LEADS_OPS_KEY", "The key of the function `ops`, on the operator's machine only", secret=True),
 )
@@ -181,7 +180,7 @@ def account(reader: Reader, prefix: str) -> Account | None:
             endpoints[service] = uri or f"https://{name}.{service}.core.windows.net"
     if not endpoints:
         return None
-    # The host asks for blobServiceUri and queueServiceUri only, so the others are told from the first of them.
+    # The host asks for blobServiceUri and queueServiceUri only, so the others follow from the first of them.
     known, uri = next(iter(endpoints.items()))
     first = urlsplit(uri).hostname or ""
     for service in ("blob", "queue", "table"):
@@ -199,13 +198,13 @@ class Settings:
 
     storage: Account | None = None
     inbox: Account | None = None
-    """The app's own storage where LEADS_INBOX is not set; None where that is wrong, lest another table be read."""
+    """The app's own storage where LEADS_INBOX is not set; None where that is wrong, so that no other table is read."""
     inbox_tables: tuple[str, ...] = ("MarketplaceLeads",)
     destinations: tuple[str, ...] = ("console",)
     alerts: tuple[str, ...] = ()
-    """Who hears of trouble; every notification destination where there is nothing."""
+    """Who gets alerts; every notification destination where there is nothing."""
     url: str = ""
-    """The app's address as people open it, where it is not WEBSITE_HOSTNAME."""
+    """The address that people open, if it is not WEBSITE_HOSTNAME."""
     test_leads: str = "notify"
     stages: Mapping[str, Stage] = field(default_factory=lambda: STAGES)
     watch_schedule: str = "0 * * * * *"
@@ -289,7 +288,7 @@ def _tables(reader: Reader, *, is_shared: bool) -> tuple[str, ...]:
 
 
 def _destinations(reader: Reader, name: str, default: str) -> tuple[str, ...]:
-    """Names that cannot be right are kept in a storable form: their deliveries tell of the problem, lead by lead."""
+    """Names that cannot be right are kept in a storable form: their deliveries report the problem, lead by lead."""
     names = []
     for item in reader.items(name, default):
         kind, colon, instance = item.lower().partition(":")
@@ -357,7 +356,7 @@ def _silence(reader: Reader) -> int | None:
     reader.problem(
         "LEADS_SILENCE",
         "It has to be off or a number of days from 1 to 365.",
-        "Use one of them; what is usual is learned until then.",
+        "Use one of them; until then the app learns what is usual.",
     )
     return None
 

@@ -1,7 +1,7 @@
 """The one way out over HTTP: timeouts, no redirects, capped bodies, and errors that are safe to show.
 
 Built on `requests`, which msal brings anyway. Webhook URLs are credentials and `requests` prints URLs in its errors,
-so nothing of an exception's text is ever passed on: it is classified and told in our own words.
+so nothing of an exception's text is ever passed on: it is classified and reported in our own words.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Deadline:
         if left <= 0:
             raise Transient(
                 f"The attempt took longer than {SEND_SECONDS:.0f} seconds.",
-                "Nothing to do: it is tried again on the schedule.",
+                "Nothing to do: the app tries again on the schedule.",
             )
         return left
 
@@ -116,7 +116,7 @@ def session() -> requests.Session:
 
 
 def _adapter() -> requests.adapters.HTTPAdapter:
-    """The adapter whose connections end with the deadline.
+    """The adapter that closes its connections at the deadline.
 
     A timeout of the library starts anew with each byte that a server sends, and knows nothing of the time that
     looking up a name takes.
@@ -190,7 +190,7 @@ def _connected(connection: Any, connect: Callable[[], socket.socket]) -> socket.
 def within(seconds: float, work: Callable[[], _Result]) -> _Result:
     """What `work` returns or raises, or TimeoutError after `seconds`: looking up a name cannot be interrupted.
 
-    Work that is late goes on in a thread of its own, and its result is dropped.
+    Late work goes on in a thread of its own, and its result is dropped.
     """
     done: list[Callable[[], _Result]] = []
 
@@ -269,11 +269,11 @@ def request(
     except requests.exceptions.ConnectTimeout:
         raise Transient(f"{where} did not accept a connection in time.", "Check that the URL is right.") from None
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
-        cause, remedy, unanswered = f"{where} did not answer in time.", "Nothing to do: it is tried again.", True
+        cause, remedy, unanswered = f"{where} did not answer in time.", "Nothing to do: the app tries again.", True
     except (requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError) as error:
         unanswered = not _never_sent(error)
         cause = f"{where} broke the connection." if unanswered else f"No connection to {where} could be made."
-        remedy = "Nothing to do if it passes: it is tried again." if unanswered else "Check that the URL is right."
+        remedy = "Nothing to do if it passes: the app tries again." if unanswered else "Check that the URL is right."
     except (OSError, ValueError) as error:
         cause = f"The request to {where} failed ({type(error).__name__})."
         remedy, unanswered = "Check that the URL is right.", isinstance(error, OSError)
@@ -288,21 +288,23 @@ def _never_sent(error: Exception) -> bool:
     return isinstance(inner, MaxRetryError) and isinstance(inner.reason, NewConnectionError)
 
 
-def refusal(answer: Response, who: str, now: datetime, told: str = "") -> Failure | None:
-    """The failure that an answer's status alone tells, the same for every HTTP API; None for all others.
+def refusal(answer: Response, who: str, now: datetime, detail: str = "") -> Failure | None:
+    """The failure that an answer's status alone means, the same for every HTTP API; None for all others.
 
     429 is throttled, 408 and 5xx are transient, each with the wait that `Retry-After` asks for. `who` begins the
-    sentence: `The Teams workflow`. `told` stands in parentheses behind it: the status, unless given.
+    sentence: `The Teams workflow`. `detail` stands in parentheses behind it: the status, unless given.
     """
-    told, wait = told or str(answer.status), answer.retry_after(now)
+    detail, wait = detail or str(answer.status), answer.retry_after(now)
     if answer.status == 429:
         return Throttled(
-            f"{who} asks for fewer requests for now ({told}).", "Nothing to do: it is tried again.", retry_after=wait
+            f"{who} asks for fewer requests for now ({detail}).",
+            "Nothing to do: the app tries again.",
+            retry_after=wait,
         )
     if answer.status >= 500 or answer.status == 408:
         return Transient(
-            f"{who} is out of order for now ({told}).",
-            "Nothing to do if it passes: it is tried again.",
+            f"{who} is out of order for now ({detail}).",
+            "Nothing to do if it passes: the app tries again.",
             retry_after=wait,
             unanswered=answer.status != 503,
         )

@@ -31,7 +31,7 @@ def watch_tables(timer: func.TimerRequest) -> None:
 
 
 def deliver_lead(message: func.QueueMessage) -> None:
-    """Look at the delivery that a message names. A message that is none of ours is dropped: it holds nothing."""
+    """Look at the delivery that a message names. A message that is not ours is dropped: it holds nothing."""
     from leads import delivery
     from leads.store import doorbell
 
@@ -89,13 +89,13 @@ def answer_lead(app: App, request: func.HttpRequest, now: datetime) -> func.Http
     except accept.TooLarge as error:
         return _problem(413, "Too large for a lead", error.reason)
     except accept.NotALead as error:
-        return _problem(400, "No lead", f"{error.reason} What came is kept, and the operators hear of it.")
+        return _problem(400, "Not a lead", f"{error.reason} The app kept what came and alerts the operators.")
     except Exception as error:  # noqa: BLE001 - whatever failed, the caller must learn that the lead is not safe
         log.event("intake_failed", error=type(error).__name__)
         return _problem(
             503,
             "The lead could not be stored",
-            "Nothing was answered for yet: send it again.",
+            "The lead is not safe yet: send it again.",
             headers={"Retry-After": "30"},
         )
     return _answer(202, {"id": receipt.id})
@@ -114,10 +114,10 @@ def answer_health(app: App, now: datetime) -> func.HttpResponse:
 
 
 def _unreadable(error: Exception) -> dict[str, str]:
-    """Why health could not be told. The text of an error may quote a connection string."""
+    """Why health is unknown. The text of an error may quote a connection string."""
     return {
         "cause": f"The storage does not answer ({type(error).__name__}).",
-        "remedy": "Check AzureWebJobsStorage; `python -m leads check` tells more.",
+        "remedy": "Check AzureWebJobsStorage; `python -m leads check` says more.",
         "setting": "AzureWebJobsStorage",
     }
 

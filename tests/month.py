@@ -29,8 +29,10 @@ COLUMN = Rejected(
     "Dynamics has no column new_region, which DYNAMICS_FIELDS names.",
     "Make the column, or correct DYNAMICS_FIELDS. Then replay.",
 )
-SLOW = Transient("contoso.crm4.dynamics.com did not answer in time.", "Nothing to do if it passes: it is tried again.")
-BUSY = Throttled("Dynamics asked for fewer requests (429).", "Nothing to do: it is tried again when Dynamics allows.")
+SLOW = Transient(
+    "contoso.crm4.dynamics.com did not answer in time.", "Nothing to do if it passes: the app tries again."
+)
+BUSY = Throttled("Dynamics asked for fewer requests (429).", "Nothing to do: the app tries again when Dynamics allows.")
 SECRET = Misconfigured(
     "Entra ID refused the app's secret: it has expired (AADSTS7000222).",
     "Make a new client secret in Entra ID and set DYNAMICS_CLIENT_SECRET.",

@@ -90,10 +90,10 @@ def test_secrets_are_declared_as_such() -> None:
 @pytest.mark.parametrize(
     ("environ", "told"),
     [
-        ({"CLIENT_ID": GUID}, ["CLIENT_SECRET: PARTNER_CENTER_CLIENT_ID names an app registration, but nothing"]),
+        ({"CLIENT_ID": GUID}, ["CLIENT_SECRET: PARTNER_CENTER_CLIENT_ID names an app registration, but no setting"]),
         ({"CLIENT_SECRET": "x"}, ["TENANT_ID: It is not set.", "CLIENT_ID: It is not set."]),
         ({"CLIENT_ID": "mine", "TENANT_ID": "t.example", "CLIENT_SECRET": "x"}, ["CLIENT_ID: It has to be a GUID."]),
-        ({"CLIENT_ID": GUID, "TENANT_ID": GUID, "CERTIFICATE": "x"}, ["CERTIFICATE: It does not hold both"]),
+        ({"CLIENT_ID": GUID, "TENANT_ID": GUID, "CERTIFICATE": "x"}, ["CERTIFICATE: It has to hold both"]),
         ({"URL": "http://graph.microsoft.com/rp"}, ["URL: It is not encrypted."]),
         ({"URL": "https://graph.microsoft.com/rp?code=1"}, ["URL: It holds more than an address."]),
         ({"API_VERSION": "newest"}, ["API_VERSION: It has to be of the form"]),

@@ -1,8 +1,8 @@
 """E-mail to the people who sell: one mail a lead, by SMTP or Microsoft Graph, and the mails that go with it.
 
 The Message-ID is the lead's own, so a mail that a crash repeats can be known as the same; only a replay gets another.
-The mails about one customer refer to the first of them and make up one thread. `remote_id` is the Message-ID, followed
-after a partial refusal by marks of those who got the mail, so that the next attempt leaves them alone.
+The mails about one customer refer to the first of them and form one thread. `remote_id` is the Message-ID, followed
+after a partial refusal by marks of those who got the mail, so that the next attempt skips them.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def send(lead: Lead, step: Step, settings: Settings) -> str:
     if partly:
         mail_id = known
     elif known and step.replayed:
-        # Mailboxes may swallow a mail whose id they have seen.
+        # Mailboxes may drop a mail with an id that they have seen.
         mail_id = f"{lead.id}.{step.now:%Y%m%d%H}@{settings.sender.domain}"
     elif known:
         return known
@@ -97,7 +97,7 @@ def _about(lead: Lead, step: Step, settings: Settings, mail_id: str) -> EmailMes
 def summary(leads: Sequence[Lead], total: int, name: str, deadline: Deadline, settings: Settings) -> None:
     """Send one mail about `total` leads. Its Message-ID is made of `name`, so a repeated one can be known as the same.
 
-    Raises a `leads.errors.Failure` when nobody got it. Of a refused recipient the single mails tell.
+    Raises a `leads.errors.Failure` when nobody got it. The mails about single leads report a refused recipient.
     """
     now = datetime.now(UTC)
     known = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:16]
@@ -107,12 +107,12 @@ def summary(leads: Sequence[Lead], total: int, name: str, deadline: Deadline, se
 
 
 def alert(alert: Alert, deadline: Deadline, settings: Settings) -> None:
-    """Tell the operators of trouble. Raises a `leads.errors.Failure` when nobody could be told."""
+    """Alert the operators. Raises a `leads.errors.Failure` when nobody took the alert."""
     message = alerts_text.compose(alert, settings.voice)
     now = datetime.now(UTC)
     trouble = hashlib.sha256(f"{alert.kind}|{alert.subject}|{alert.since.isoformat()}".encode()).hexdigest()[:16]
     mail = _mail(message, settings, f"alert-{trouble}.{now:%Y%m%d%H%M%S}@{settings.sender.domain}", now)
-    # Reminders of the same trouble make up one thread, below a mail that there never was.
+    # Reminders of the same trouble form one thread, below a mail that was never sent.
     mail["References"] = f"<alert-{trouble}@{settings.sender.domain}>"
     mail["Importance"] = "high"
     _post(mail, settings.addresses, settings, deadline, now)
@@ -141,7 +141,7 @@ def check(settings: Settings, deadline: Deadline) -> Iterator[Finding]:
 def send_digest(leads: Sequence[Lead], day: date, now: datetime, deadline: Deadline, settings: Settings) -> bool:
     """Send the digest of the leads of `day`, and say whether there was anything to send.
 
-    Raises a `leads.errors.Failure` when nobody got it. Of a refused recipient the single mails tell.
+    Raises a `leads.errors.Failure` when nobody got it. The mails about single leads report a refused recipient.
     """
     composed = digest.compose(leads, day, settings.digest_zone, settings.language)
     if composed is None:

@@ -39,7 +39,7 @@ SETTINGS = (
 )
 
 _PREFIX = "whsec_"
-_MAKE = "Make one with the line of Python that docs/destinations/https.md has, and give it to the receiver too."
+_MAKE = "Make one with the line of Python in docs/destinations/https.md, and give it to the receiver too."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,12 @@ class Settings:
 
     @classmethod
     def read(cls, reader: Reader) -> Settings:
-        """Read HTTPS_URL and HTTPS_SECRET, telling the reader of every problem."""
+        """Read HTTPS_URL and HTTPS_SECRET, noting every problem."""
         # The URL is used exactly as it came: what follows a slash at its end may matter to the receiver.
         url = reader.text("HTTPS_URL") if reader.url("HTTPS_URL", required=True) else ""
         secrets = reader.items("HTTPS_SECRET")
         if not reader.is_set("HTTPS_SECRET"):
-            reader.problem("HTTPS_SECRET", "It is not set, and nothing is sent unsigned.", _MAKE)
+            reader.problem("HTTPS_SECRET", "It is not set, and the app sends nothing unsigned.", _MAKE)
         elif not secrets or not all(map(_is_secret, secrets)):
             reader.problem(
                 "HTTPS_SECRET",
@@ -83,7 +83,7 @@ def preview(lead: Lead, step: Step, settings: Settings) -> str:
 def alert(alert: Alert, deadline: Deadline, settings: Settings) -> None:
     """Post an alert. Raises a `leads.errors.Failure` when that fails."""
     now = datetime.now(UTC)
-    # A reminder of the same trouble is news, so its hour is part of the id.
+    # A reminder of the same trouble is a new event, so its hour is part of the id.
     trouble = f"{alert.kind}|{alert.subject}|{alert.since.isoformat()}|{now:%Y%m%d%H}"
     event = {
         "type": "alert.raised",
@@ -100,8 +100,8 @@ def check(settings: Settings, deadline: Deadline) -> Iterator[Finding]:
     except Failure as failure:
         yield Finding("receiver", ok=False, cause=failure.cause, remedy=failure.remedy)
         return
-    told = f"It answers ({answer.status} to OPTIONS). Whether it takes leads only `send-test` shows."
-    yield Finding("receiver", ok=True, cause=told)
+    remark = f"It answers ({answer.status} to OPTIONS). Only `send-test` shows whether it takes leads."
+    yield Finding("receiver", ok=True, cause=remark)
 
 
 def _lead_event(lead: Lead, step: Step) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def _time(moment: datetime) -> str:
 
 
 def _body(event: Mapping[str, Any]) -> str:
-    """The event as JSON that every receiver can read: half a surrogate pair is no Unicode."""
+    """The event as JSON that every receiver can read: half a surrogate pair is not Unicode."""
     text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "replace").decode()
 
@@ -171,13 +171,13 @@ def _failure(answer: Response, now: datetime) -> Failure:
     match answer.status:
         case 413 | 422:
             return Rejected(
-                f"The receiver will not take this one ({answer.status}).",
-                "See in the receiver why: it is too large for it, or not what it expects. Then replay it.",
+                f"The receiver refuses this lead ({answer.status}).",
+                "Find out in the receiver why: the lead is too large for it, or not what it expects. Then replay it.",
             )
         case 401 | 403:
             return Misconfigured(
                 f"The receiver does not let this app in ({answer.status}).",
-                "Put the same secret into HTTPS_SECRET and into the receiver, and see whether its clock is right.",
+                "Put the same secret into HTTPS_SECRET and into the receiver, and check the receiver's clock.",
             )
         case 410:
             return Misconfigured(
@@ -186,13 +186,13 @@ def _failure(answer: Response, now: datetime) -> Failure:
             )
         case status if 300 <= status < 400:
             return Misconfigured(
-                f"The receiver sends this app elsewhere ({status}), and it does not follow.",
-                "Put the address where the receiver really is into HTTPS_URL.",
+                f"The receiver redirects this app ({status}), and the app does not follow.",
+                "Put the receiver's real address into HTTPS_URL.",
             )
         case status:
             return Misconfigured(
                 f"The receiver did not take it ({status}).",
-                "See in the receiver's log why. Check HTTPS_URL, and that the receiver has the secret of HTTPS_SECRET.",
+                "Look for the reason in the receiver's log. Check HTTPS_URL and HTTPS_SECRET.",
             )
 
 

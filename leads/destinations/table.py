@@ -52,7 +52,7 @@ class Settings:
 
     @classmethod
     def read(cls, reader: Reader) -> Settings:
-        """Read TABLE_STORAGE in either form and TABLE_NAME, telling the reader of every problem."""
+        """Read TABLE_STORAGE in either form and TABLE_NAME, noting every problem."""
         known = len(reader.problems)
         storage = account(reader, "TABLE_STORAGE")
         if storage is None and len(reader.problems) == known:
@@ -151,7 +151,7 @@ def _keys(lead: Lead) -> tuple[str, str]:
 
 def _table(settings: Settings) -> FlatTable:
     if settings.storage is None:
-        raise ValueError("A destination whose settings are wrong is never asked.")
+        raise ValueError("A destination with wrong settings is never asked to send.")
     return FlatTable(settings.storage, settings.name)
 
 

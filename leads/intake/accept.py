@@ -68,7 +68,7 @@ LOGGED_AN_HOUR = 100
 SIZES_TOLD = 5
 """Sizes of bodies that an alert names, the newest ones."""
 WAITS = "could not be stored when it came:"
-"""How the reason begins of bytes that are a lead and wait in quarantine."""
+"""The beginning of the reason of bytes that are a lead and wait in quarantine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,13 @@ def receive(app: App, body: bytes, now: datetime) -> Receipt:
     """
     if len(body) > BODY_LIMIT:
         quarantine(app, b"", Via.HTTPS, f"too large: {len(body)} bytes, not kept", now, size=len(body))
-        raise TooLarge(f"The body has {len(body)} bytes; at most {BODY_LIMIT} are taken.")
+        raise TooLarge(f"The body has {len(body)} bytes; the app takes {BODY_LIMIT} at most.")
     try:
         fields = payload.read(body)
     except NotALead as error:
         quarantine(app, body, Via.HTTPS, error.reason, now)
         raise
-    except Exception:  # noqa: BLE001 - a bug of ours in reading: it comes up again behind raw, and is told there
+    except Exception:  # noqa: BLE001 - a bug of ours in reading: it comes up again after raw, and is reported there
         fields = Fields()
     try:
         event, raw = _event_of_post(app, body, fields, now)
@@ -109,7 +109,7 @@ def receive(app: App, body: bytes, now: datetime) -> Receipt:
         with contextlib.suppress(Exception):
             quarantine(app, body, Via.HTTPS, f"{WAITS} {why}", now, waits=True)
         raise
-    # Nobody was asked before whether the event is known: nearly every POST is a new one, and says so by this write.
+    # Whether the event is known was not asked before: nearly every POST is new, and this write shows it.
     if is_first:
         return _go_on(app, event, raw, Via.HTTPS, body, now, now)
     seen = app.ledger.seen(event)
@@ -235,13 +235,13 @@ def _go_on(
     *,
     old: bool = False,
 ) -> Receipt:
-    # Read before: a storage that fails or a lost id key is no fault of these bytes.
+    # Read first: a storage failure or a lost id key has nothing to do with these bytes.
     _ = app.identity
     try:
         lead = replace(_lead(app, event, raw, via, body, arrived_at), old=old)
     except Exception as error:  # noqa: BLE001 - a bug of ours in reading must not cost the lead: its bytes are kept
         quarantine(app, body, via, f"could not be read: {type(error).__name__}", arrived_at, event=event)
-        # Known from now on, so that a row that is seen again each day is kept and told once.
+        # Known from now on, so that a row that is seen again each day is kept and reported once.
         app.ledger.remember(event, Seen("", raw, UNREADABLE), now)
         return Receipt(event, quarantined=True)
     lead = offers.of_lead(app, lead, now)
@@ -249,7 +249,7 @@ def _go_on(
     app.ledger.open(line)
     seen = app.ledger.remember(event, Seen(lead.id, raw), now)
     if seen.fate in (BACKFILLED, UNREADABLE):
-        # Only what is brought in on purpose, or read again by an operator, comes so far with such an event.
+        # Only an import, or an operator who reads it again, comes here with such an event.
         seen = app.ledger.rewrite(event, replace(seen, lead_id=lead.id, raw=raw, fate=ACCEPTED), now)
     if seen.raw != raw or seen.fate == GONE:
         app.store.delete_blob(RAW, raw)
@@ -269,7 +269,7 @@ def _go_on(
         # Its customer was forgotten between the event and the lead, and nobody else would find this lead.
         app.ledger.erase(lead.id, f"{arrived_at:%Y-%m-%d}", lead.raw, now)
         return Receipt(event, repeated=True)
-    _tell(app, lead, destinations)
+    _announce(app, lead, destinations)
     return Receipt(lead.id)
 
 
@@ -291,7 +291,7 @@ def _lead(app: App, event: str, raw: str, via: Via, body: bytes, arrived_at: dat
     return replace(lead, id=f"{customer}-{event}", raw=raw)
 
 
-def _tell(app: App, lead: Lead, destinations: Sequence[str]) -> None:
+def _announce(app: App, lead: Lead, destinations: Sequence[str]) -> None:
     """Log the new lead and ring for its deliveries."""
     log.event(
         "lead_accepted",
@@ -319,9 +319,9 @@ def _offer(lead: Lead) -> str:
     if not lead.offer:
         return ""
     offer, contact = lead.offer.casefold(), lead.contact
-    told = re.split(r"[\W_]+", f"{contact.name} {contact.email.rpartition('@')[0]} {contact.phone}".casefold())
-    is_personal = any(part in offer for part in told if len(part) > SHORT) or bool(
-        set(told) & set(re.split(r"[\W_]+", offer)) - {""}
+    words = re.split(r"[\W_]+", f"{contact.name} {contact.email.rpartition('@')[0]} {contact.phone}".casefold())
+    is_personal = any(part in offer for part in words if len(part) > SHORT) or bool(
+        set(words) & set(re.split(r"[\W_]+", offer)) - {""}
     )
     return lead.offer if _OFFER.fullmatch(lead.offer) and not is_personal else "other"
 
@@ -347,7 +347,7 @@ def take_waiting(app: App, now: datetime) -> int:
 def take_quarantined(app: App, blob: Blob, now: datetime) -> Receipt:
     """Accept bytes in quarantine as the lead that they are after all, which arrived when they did.
 
-    Raises NotALead where they still are none, and leaves them where they are.
+    Raises NotALead where they still are not one, and leaves them where they are.
     """
     note = blob.metadata
     via = Via(note.get("via") or Via.HTTPS)
@@ -375,7 +375,7 @@ def quarantine(
     size: int | None = None,
     waits: bool = False,
 ) -> None:
-    """Keep bytes that are no lead, with the reason; the sweep alerts.
+    """Keep bytes that are not a lead, with the reason; the sweep alerts.
 
     Equal ones are kept once for their event, else once in ten minutes. `waits` says that they are a lead, which the
     sweep takes in. `size` is that of bytes that are not kept.
@@ -430,8 +430,8 @@ def quarantined_words(notes: Sequence[Mapping[str, str]]) -> tuple[str, str]:
 def _may_log(app: App, name: str, now: datetime) -> bool:
     """Whether there is room in the log for another event that a stranger with the address can cause at will.
 
-    The log has a daily cap, which must not be filled before real trouble is logged. What is stored, and what is told
-    of it, does not depend on the log.
+    The log has a daily cap, which must not be filled before real trouble is logged. What is stored, and which alerts
+    are sent, does not depend on the log.
     """
     hour = f"{now:%Y-%m-%dT%H}"
     last, count = app.logged.get(name, (hour, 0))

@@ -1,4 +1,4 @@
-"""E-mail address and phone number, brought to one form. What is none stays as it came."""
+"""E-mail address and phone number, brought to one form. A text that is neither stays as it came."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from leads.lead import COUNTRIES
 _DROPPED = re.compile("[\u0300-\u036f\u0591-\u05c7\u0640\u064b-\u0655'’ʻʼ`´׳]")
 
 _SHARED = {"CG", "CD", "KP", "KR", "MF", "SX"}
-"""Countries that share a name and are told apart by what stands in parentheses behind it."""
+"""Countries that share a name and differ by what stands in parentheses behind it."""
 
 FILE = Path(__file__).with_name("countries.txt")
 """A line for each country: its code, then its folded names, each between two tabs."""

@@ -84,7 +84,7 @@ def read_object(body: bytes) -> Pairs:
 def parse(text: str, *, strict: bool = True) -> Any:
     """The value of a JSON text, objects as `Pairs`; NaN and numbers beyond Python's reach as their text.
 
-    Raises ValueError for what is no JSON, RecursionError for what is nested deeper than `DEPTH_LIMIT`. Without
+    Raises ValueError for what is not JSON, RecursionError for what is nested deeper than `DEPTH_LIMIT`. Without
     `strict`, control characters may stand in strings.
     """
     value = json.loads(

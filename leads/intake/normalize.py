@@ -126,14 +126,14 @@ class _Reading:
         return text if found is None else found
 
     def person(self) -> Contact:
-        country = self.understood("country", self.line("country"), countries.alpha2, "is no country that is known")
+        country = self.understood("country", self.line("country"), countries.alpha2, "is not a known country")
         region = country if len(country) == 2 else ""
         return Contact(
             first_name=self.line("first_name"),
             last_name=self.line("last_name"),
-            email=self.understood("email", self.line("email"), contact.email, "is no valid address"),
+            email=self.understood("email", self.line("email"), contact.email, "is not a valid address"),
             phone=self.understood(
-                "phone", self.line("phone"), lambda text: contact.phone(text, region), "is no valid number"
+                "phone", self.line("phone"), lambda text: contact.phone(text, region), "is not a valid number"
             ),
             country=country,
             company=self.line("company"),
@@ -147,7 +147,7 @@ class _Reading:
         left, bar, right = (part.strip() for part in combined.partition("|"))
         source, _, code = (part.strip() for part in left.partition("-"))
         if not bar and source.lower() not in SOURCES and not _TEST.match(source):
-            source, code = left, ""  # free text with a dash in it is no pair of codes
+            source, code = left, ""  # free text with a dash in it is not a pair of codes
         action = self.one_of("action", action, code)
         if _OFFER_ID.fullmatch(right):
             # the form of ProductId is not documented: where it is the second half only, the whole is better
@@ -209,9 +209,9 @@ class _Reading:
             created_at = plausible(self.moment("created_time", created, written_at or arrived_at))
             if created_at:
                 return created_at
-            self.note("created_time", "is no plausible time; the next best is used")
+            self.note("created_time", "is not a plausible time; the app uses the next best")
         if written and written_at is None:
-            self.note("timestamp", "is no plausible time; the next best is used")
+            self.note("timestamp", "is not a plausible time; the app uses the next best")
         return written_at or arrived_at
 
     def moment(self, name: str, text: str, near: datetime) -> datetime | None:

@@ -93,7 +93,7 @@ def read_row(row: Mapping[str, object]) -> Fields:
 def row_bytes(row: Mapping[str, object]) -> bytes:
     """The raw of a table row: JSON with sorted keys in which no value loses its type or a digit.
 
-    As in the service's own answers (OData), a column whose type JSON does not have is a text with its type beside it:
+    As in the service's own answers (OData), a column of a type that JSON lacks is a text with its type beside it:
     `"Count": "9007199254740993", "Count@odata.type": "Edm.Int64"`. A time keeps the seventh digit where the SDK kept
     it.
     """
@@ -200,7 +200,7 @@ def _recognized(broken: str) -> list[tuple[str, Any]]:
 
 
 def _text(name: str, value: Any) -> str | None:
-    """A known field's value as text, empty for null; None where it is none."""
+    """A known field's value as text, empty for null; None where it cannot be one."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -221,7 +221,7 @@ def _is_integer(value: Any) -> bool:
 
 
 def _encode(value: object) -> tuple[Any, str]:
-    """A column's value for JSON, and its OData type where JSON alone would not tell it."""
+    """A column's value for JSON, and its OData type where JSON alone would lose it."""
     if hasattr(value, "edm_type") and hasattr(value, "value"):  # EntityProperty of azure-data-tables
         encoded, kind = _encode(value.value)
         declared = str(getattr(value.edm_type, "value", value.edm_type))

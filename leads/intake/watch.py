@@ -2,8 +2,8 @@
 
 Azure tables raise no events and do not index `Timestamp`, so there are two ways of looking. Every run reads the
 partitions of the last days one by one, which is cheap as long as the keys are days. A full scan by `Timestamp` on the
-first run, then daily, finds what the keys do not tell; while the newest row's key is not the day on which it was
-written it runs every 15 minutes. Rows whose event is known are no-ops, so both overlap generously. One run works off a
+first run, then daily, finds what the keys do not show; while the newest row's key is not the day on which it was
+written it runs every 15 minutes. Rows with a known event are no-ops, so both overlap generously. One run works off a
 bounded number of rows, several at a time, and notes where the next one goes on.
 """
 
@@ -82,7 +82,7 @@ def watch(app: App, now: datetime) -> None:
         try:
             _refuse_own(app, table)
             _watch_table(app, table, now, stop_at)
-        except Exception as error:  # noqa: BLE001 - told below, after the other tables had their turn
+        except Exception as error:  # noqa: BLE001 - raised below, after the other tables had their turn
             log.event("watch_failed", table=table, error=type(error).__name__)
             failed.append(f"{table} ({type(error).__name__})")
     if failed:
@@ -192,7 +192,7 @@ def _scan(run: _Run, note: Row) -> dict[str, Value]:
     """Work off a stretch of the full scan, if one is under way or due; what the note should say afterwards.
 
     The watermark of scans is when the last *completed* one began, by the clock of the storage itself, whatever ours
-    says: whatever was written behind its cursor is newer than that. Where the storage did not tell the time it is the
+    says: whatever was written behind its cursor is newer than that. Where the storage did not say the time it is the
     newest `Timestamp` that was known by then; and where no row was, the next scan reads everything once more.
     """
     values = note.values
@@ -270,7 +270,7 @@ def _tried(app: App, table: str, now: datetime, oldest: str, row: Mapping[str, A
     with log.held() as lines:
         try:
             return _Taken(_take(app, table, now, oldest, row), None, lines)
-        except Exception as error:  # noqa: BLE001 - counted and told by the caller
+        except Exception as error:  # noqa: BLE001 - counted and raised by the caller
             return _Taken(None, error, lines)
 
 
@@ -314,7 +314,7 @@ def _newest(run: _Run, note: Row) -> dict[str, Value]:
 def _advance(app: App, note: Row, values: Mapping[str, Value]) -> Row:
     """Write the note on, unless another watch did so meanwhile: then its note stands, and is read.
 
-    A pass that another watch did better is lost work, never a lost row: each has read every row before it says so.
+    A pass that another watch overtook is lost work, never a lost row: each reads every row before it notes that it did.
     """
     try:
         return app.ledger.write_note(replace(note, values={**note.values, **values}))

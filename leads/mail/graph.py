@@ -20,7 +20,7 @@ from leads.mail.settings import Graph
 from leads.transport import Deadline, Response
 
 NO_MAILBOX = frozenset({"ErrorInvalidUser", "MailboxNotEnabledForRESTAPI", "MailboxNotHostedInExchangeOnline"})
-"""Graph's codes for a mailbox that there is not."""
+"""Graph's codes for a mailbox that does not exist."""
 
 _CODE = re.compile(r"[A-Za-z_]{1,60}")
 _RECIPIENTS = frozenset({"ErrorInvalidRecipients"})
@@ -65,25 +65,25 @@ def request(
 
 def _failure(graph: Graph, answer: Response, now: datetime) -> Failure:
     said = code(answer)
-    told = f"({answer.status}{f' {said}' if said else ''})"
+    detail = f"({answer.status}{f' {said}' if said else ''})"
     host = transport.host(graph.url)
-    passing = transport.refusal(answer, host, now, told.strip("()"))
+    passing = transport.refusal(answer, host, now, detail.strip("()"))
     if passing:
         return passing
     if answer.status in (401, 403):
         return Misconfigured(
-            f"{host} does not let this app send from the mailbox {told}.",
+            f"{host} does not let this app send from the mailbox {detail}.",
             "Give the app the application permission Mail.Send with admin consent; where Exchange restricts it to some "
             "mailboxes, add the one in EMAIL_GRAPH_SENDER.",
         )
     if answer.status == 404 or said in NO_MAILBOX:
         return Misconfigured(
-            f"{host} knows no mailbox of that name {told}.",
+            f"{host} does not know the mailbox {detail}.",
             "Check EMAIL_GRAPH_SENDER: the user name or object id of a mailbox in Exchange Online.",
         )
     if said in _RECIPIENTS:
-        return Misconfigured(f"{host} refused the recipients {told}.", "Check every address in EMAIL_TO.")
-    return Rejected(f"{host} refused the mail {told}.", "Look the code up in the documentation of Microsoft Graph.")
+        return Misconfigured(f"{host} refused the recipients {detail}.", "Check every address in EMAIL_TO.")
+    return Rejected(f"{host} refused the mail {detail}.", "Look the code up in the documentation of Microsoft Graph.")
 
 
 def code(answer: Response) -> str:

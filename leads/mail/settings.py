@@ -30,7 +30,7 @@ SETTINGS = (
     Setting("EMAIL_GRAPH_URL", "Microsoft Graph of other clouds", GRAPH),
     *oauth.settings("EMAIL_GRAPH"),
     Setting("EMAIL_DIGEST", "`daily`: one mail each morning at seven with the leads of the day before", "none"),
-    Setting("EMAIL_DIGEST_TIME_ZONE", "The time zone of that morning"),
+    Setting("EMAIL_DIGEST_TIME_ZONE", "The time zone of the digest"),
     *languages.SETTINGS,
 )
 """Every setting of the e-mail destination."""
@@ -73,7 +73,7 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """To whom, from whom, by which way, in which words."""
+    """To whom, from whom, by which way, in which language."""
 
     to: tuple[Mailbox, ...] = ()
     sender: Mailbox = Mailbox("leads@localhost")
@@ -95,7 +95,7 @@ class Settings:
 
     @classmethod
     def read(cls, reader: Reader) -> Settings:
-        """Read all `EMAIL_*` settings, LEADS_LANGUAGE and LEADS_TIME_ZONE, telling the reader of every problem.
+        """Read all `EMAIL_*` settings, LEADS_LANGUAGE and LEADS_TIME_ZONE, noting every problem.
 
         What concerns only wording and digest is a warning.
         """
@@ -107,7 +107,7 @@ class Settings:
             reader.problem(
                 "EMAIL_SMTP_URL",
                 "Neither it nor EMAIL_GRAPH_SENDER is set.",
-                "Set the one by which mail is to be sent.",
+                "Set one of the two.",
             )
         voice = Voice.read(reader)
         # What is wrong with the digest must not stop the mails.
@@ -143,7 +143,7 @@ def _recipients(reader: Reader) -> tuple[Mailbox, ...]:
     if len(found) > MOST_RECIPIENTS:
         reader.problem(
             "EMAIL_TO",
-            f"It names {len(found)} recipients; {MOST_RECIPIENTS} is the most.",
+            f"It names {len(found)} recipients. The limit is {MOST_RECIPIENTS}.",
             "Make a distribution group and name that one.",
         )
     if not reader.text("EMAIL_TO", required=True) or found:

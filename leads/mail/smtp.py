@@ -23,13 +23,13 @@ STEP_SECONDS = 10.0
 """What the server may take for one command, the mail itself excepted."""
 
 _ENHANCED = re.compile(rb"\s*([245]\.\d{1,3}\.\d{1,3})\b")
-_AGAIN = "Nothing to do if it passes: it is tried again."
+_AGAIN = "Nothing to do if it passes: the app tries again."
 _REACH = "Check host and port in EMAIL_SMTP_URL if it stays; Azure often blocks port 25."
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A server's no: its code, and its enhanced code where it gave one."""
+    """A server's refusal: its code, and its enhanced code where it gave one."""
 
     code: int
     enhanced: str = ""
@@ -59,16 +59,16 @@ def send(server: Server, sender: str, recipients: Sequence[str], mail: bytes, de
         refused = _address(client, server, sender, recipients, deadline)
         if len(refused) == len(recipients):
             raise refused_recipients(server, tuple(refused.values()), len(recipients))
-        # Servers look a mail through before they say that they took it; who gives up meanwhile sends it twice.
+        # Servers scan a mail before they accept it; a client that gives up meanwhile sends it twice.
         _tick(client, deadline, SEND_SECONDS)
         _expect(client.data(mail), server, "mail")
         return refused
 
 
 def rehearse(server: Server, sender: str, recipients: Sequence[str], deadline: Deadline) -> dict[str, Refusal]:
-    """Go all the way up to the mail itself, send none, and return the recipients whom the server would refuse.
+    """Do everything except sending a mail, and return the recipients whom the server would refuse.
 
-    Raises a `leads.errors.Failure` when it does not come that far.
+    Raises a `leads.errors.Failure` when that fails.
     """
     with _session(server, sender, deadline) as client:
         return _address(client, server, sender, recipients, deadline)
@@ -91,7 +91,9 @@ def _address(
 
 
 class _Client(smtplib.SMTP):
-    """A client whose connection ends with the deadline: its timeout starts anew with each byte that a server sends."""
+    """A client that closes its connection at the deadline: smtplib's timeout starts anew with each byte from the
+    server.
+    """
 
     def __init__(self, deadline: Deadline, **where: Any) -> None:
         # A second later, so that where a timeout ends at the same moment, it has its say.
@@ -188,7 +190,7 @@ def _ready(client: smtplib.SMTP, server: Server, deadline: Deadline) -> None:
         except smtplib.SMTPNotSupportedError:
             raise Misconfigured(
                 f"{server.host} offers no way to sign in with a user name and a password.",
-                "Check host and port in EMAIL_SMTP_URL, or remove user and password from it if the server wants none.",
+                "Check host and port in EMAIL_SMTP_URL, or remove user and password from it if the server needs none.",
             ) from None
     _tick(client, deadline)
 
@@ -223,7 +225,7 @@ def _refused(server: Server, refusal: Refusal, what: str = "") -> Failure:
         return Transient(f"{server.host} is out of order for now ({refusal}).", _AGAIN)
     if refusal.code in (530, 534, 535, 538):
         return Misconfigured(
-            f"{server.host} wants its users to sign in ({refusal}).", "Put user and password into EMAIL_SMTP_URL."
+            f"{server.host} requires its users to sign in ({refusal}).", "Put user and password into EMAIL_SMTP_URL."
         )
     if what == "sender" or refusal.code == 553 or refusal.enhanced.startswith(("5.1.", "5.7.")):
         return Misconfigured(

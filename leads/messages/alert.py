@@ -55,7 +55,7 @@ def compose(alert: Alert, voice: Voice) -> Message:
         ),
         command_title=say("alert.command"),
         command=line(alert.command, links=True),
-        # What never reached the app is no lead that it keeps.
+        # The app keeps no lead that never reached it.
         notes=() if kind in ("offer", "silence") else (say("alert.safe"),),
         footer=say("alert.footer"),
         language=voice.language.code,

@@ -62,7 +62,7 @@ def bounds(day: date, zone: tzinfo) -> tuple[datetime, datetime]:
 def compose(leads: Iterable[Lead], day: date, zone: tzinfo, language: Language) -> Digest | None:
     """The digest of those of `leads` that arrived on `day` in `zone`; None on an empty day.
 
-    Test leads are left out: they are nobody's business on the next morning.
+    Test leads are left out: on the next morning nobody needs them.
     """
     begin, end = bounds(day, zone)
     found = sorted(

@@ -69,7 +69,7 @@ class Language:
         return str(steps[number - 1]) if number <= len(steps) else self.say("step.later", n=number)
 
     def country(self, code: str) -> str:
-        """The country's name in this language, from ISO 3166-1 alpha-2; `code` itself where it is none."""
+        """The country's name in this language, from ISO 3166-1 alpha-2; `code` itself where it is unknown."""
         return country(self.code, code)
 
 
@@ -92,7 +92,9 @@ def wording(code: str) -> dict[str, Any]:
 
 
 def read(reader: Reader) -> Language:
-    """The language of LEADS_LANGUAGE: a code, also with a region (`pt-BR`); English where it is none of ours."""
+    """The language of LEADS_LANGUAGE: a code, also with a region (`pt-BR`); English where the app does not have that
+    language.
+    """
     code = reader.text("LEADS_LANGUAGE", DEFAULT).lower().replace("_", "-").partition("-")[0]
     if code in codes():
         return load(code)
@@ -105,7 +107,7 @@ def read(reader: Reader) -> Language:
 
 
 def read_zone(reader: Reader, name: str = "LEADS_TIME_ZONE") -> tzinfo:
-    """The time zone of an IANA name (`Europe/Rome`); UTC where it is not set or none."""
+    """The time zone of an IANA name (`Europe/Rome`); UTC where it is not set or unknown."""
     value = reader.text(name)
     if not value or value.upper() == "UTC":
         return UTC
@@ -115,7 +117,7 @@ def read_zone(reader: Reader, name: str = "LEADS_TIME_ZONE") -> tzinfo:
         # ZoneInfo raises all three: for unknown names, for paths, and for folders of the time zone database.
         reader.problem(
             name,
-            "This machine knows no such time zone.",
+            "This machine does not know that time zone.",
             "Use an IANA name such as Europe/Rome; UTC is used until then.",
         )
         return UTC
@@ -134,7 +136,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def country(language: str, code: str) -> str:
-    """The country's name in a language (ISO 639-1), from ISO 3166-1 alpha-2; `code` itself where it is none."""
+    """The country's name in a language (ISO 639-1), from ISO 3166-1 alpha-2; `code` itself where it is unknown."""
     return _countries(language).get(code, code)
 
 

@@ -99,7 +99,7 @@ def who(lead: Lead, language: Language) -> str:
     contact = lead.contact
     if lead.contact_withheld and not lead.is_test:
         return language.say("withheld.who")
-    # Where nobody may be contacted, no address tempts anyone to.
+    # A lead that nobody may contact is called by no address, which would invite people to.
     address = "" if deed(lead) == "do_not_contact" else line(contact.email)
     return line(contact.name) or line(contact.company) or address or language.say("note.someone")
 

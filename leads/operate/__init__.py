@@ -1,1 +1,1 @@
-"""What operators ask and order."""
+"""What operators ask and do."""

@@ -32,7 +32,7 @@ def answer(app: App, request: func.HttpRequest, now: datetime) -> func.HttpRespo
     if not f"{path}/".startswith(PATH):
         return None
     if request.method != "POST":
-        return _problem(405, "Operations are POSTed", "Send the arguments as a JSON object by POST.")
+        return _problem(405, "Operations take POST only", "Send the arguments as a JSON object by POST.")
     if request.headers.get(HEADER) != "1":
         return _problem(403, "Not from our own client", f"Send the header {HEADER}: 1.")
     operator = unquote(request.headers.get(audit.HEADER, ""))
@@ -55,7 +55,7 @@ def _perform(app: App, name: str, given: bytes, now: datetime, operator: str) ->
     except operations.WrongUse as error:
         return _problem(400, "Wrong arguments", str(error))
     except Failure as failure:
-        return _problem(409, "Something has to be mended", failure.cause, failure.remedy)
+        return _problem(409, "Something needs fixing", failure.cause, failure.remedy)
     except Exception as error:  # noqa: BLE001 - its text may quote a lead, and the host logs what leaves this function
         log.event("operation_failed", operation=name, error=type(error).__name__)
         return _problem(503, "It failed", *check.explained(error))

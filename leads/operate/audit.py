@@ -41,8 +41,9 @@ COUNTS: Mapping[str, Callable[[Arguments, Content], int]] = {
     "sign-out-all": lambda *_: 1,
     "skip": lambda given, content: content["count"] if given.get("yes") is True else 0,
 }
-"""The operations that show personal data or change something, each with how much it was. What is nothing is not told,
-except that somebody searched for a customer."""
+"""The operations that show personal data or change something, each with how much it was. A count of 0 is not logged,
+except for a search for a customer.
+"""
 
 
 def _found(content: Content) -> int:
@@ -55,7 +56,7 @@ def name(text: str) -> str:
 
 
 def performed(operation: str, arguments: Arguments, content: Content, operator: str) -> None:
-    """Tell of an operation, if it is one of `COUNTS`."""
+    """Log an operation, if it is one of `COUNTS`."""
     if operation not in COUNTS:
         return
     count = COUNTS[operation](arguments, content)
@@ -67,7 +68,7 @@ def performed(operation: str, arguments: Arguments, content: Content, operator: 
 
 
 def done(operation: str, operator: str, lead: str = "", count: int = 1, way: str = "key") -> None:
-    """Tell what an operator did, with `count` leads or entries of the quarantine, or with one `lead`.
+    """Log what an operator did, with `count` leads or entries of the quarantine, or with one `lead`.
 
     `way` is how they came in: a name beside a `key` is what somebody says, one by `microsoft` is proven.
     """

@@ -75,13 +75,13 @@ def parts(app: App) -> tuple[str, ...]:
     market = ("partner center",) if partner_center.Settings.read(_market_reader(app)).wanted else ()
     try:
         destinations = app.destinations
-    except Exception:  # noqa: BLE001 - what is wrong with the storage is told by its own part
+    except Exception:  # noqa: BLE001 - the storage's own part reports what is wrong with it
         destinations = app.settings.destinations
     return ("settings", "storage", "inbox", "runs", "function key", *market, *destinations)
 
 
 def look(app: App, part: str, now: datetime) -> Iterator[Result]:
-    """Look at one part, and tell each finding as it comes. Raises nothing."""
+    """Look at one part, and give each finding as it comes. Raises nothing."""
     ways: dict[str, Callable[[App, datetime], Iterator[Finding]]] = {
         "settings": _settings,
         "storage": _storage,
@@ -105,7 +105,7 @@ def look(app: App, part: str, now: datetime) -> Iterator[Result]:
 
 
 def explained(error: Exception) -> tuple[str, str]:
-    """Cause and remedy of a failure of storage, or of whatever else went wrong unforeseen."""
+    """Cause and remedy of a failure of storage, or of whatever else went wrong."""
     if isinstance(error, Failure):
         return error.cause, error.remedy
     code = getattr(error, "error_code", None)
@@ -123,7 +123,10 @@ def explained(error: Exception) -> tuple[str, str]:
             "The storage account refuses the key or the identity.",
             "Copy the connection string again, or give the app's identity its roles on the account.",
         )
-    return f"It failed unforeseen ({kind}).", "Try again; if it stays so, report it with the name of the error."
+    return (
+        f"It failed with an unexpected error ({kind}).",
+        "Try again; if it stays so, report it with the name of the error.",
+    )
 
 
 def _failed(name: str, error: Exception) -> Finding:
@@ -186,7 +189,7 @@ def _inbox(app: App, now: datetime) -> Iterator[Finding]:
     def question(table: str) -> str:
         page = next(app.inbox.pages(table, f"PartitionKey eq '{watch.day_key(now)}'"), None)
         if page is None:
-            return "The table is not there yet. Microsoft makes it with the first lead, also with the one of Validate."
+            return "The table is not there yet. Microsoft makes it with the first lead; Validate sends one."
         last = str(app.ledger.note(f"watch:{table.lower()}").values.get("last_row_at", ""))
         return f"The last row came at {last[:16].replace('T', ' ')} UTC." if last else "No row has been seen yet."
 
@@ -195,7 +198,7 @@ def _inbox(app: App, now: datetime) -> Iterator[Finding]:
 
 
 def _runs(app: App, now: datetime) -> Iterator[Finding]:
-    """When watch and sweep last ran, and whether leads are stuck. What is wrong with settings is told apart."""
+    """When watch and sweep last ran, and whether leads are stuck. Wrong settings are another part's."""
     state = health.health(app, now)
     settings = {(problem.cause, problem.remedy) for problem in configuration(app).problems}
     wrong = [reason for reason in state.reasons if (reason.cause, reason.remedy) not in settings]
@@ -221,7 +224,7 @@ def _function_key(app: App, now: datetime) -> Iterator[Finding]:
         yield Finding(
             "asked for",
             ok=False,
-            cause="Leads are taken without a key: anybody can send some.",
+            cause="The app takes leads without a key: anybody can send some.",
             remedy="Deploy function_app.py as it is: its auth level is FUNCTION.",
         )
     else:
@@ -240,7 +243,9 @@ def _partner_center(app: App, now: datetime) -> Iterator[Finding]:
     made = partner_center.Settings.read(reader)
     if reader.problems:
         names = ", ".join(dict.fromkeys(problem.setting for problem in reader.problems))
-        yield Finding("sign-in", ok=False, cause=f"Not asked, since these are wrong: {names}.", remedy="Correct them.")
+        yield Finding(
+            "sign-in", ok=False, cause=f"Not asked, since these settings are wrong: {names}.", remedy="Correct them."
+        )
         return
     catalog = partner_center.PartnerCenter(made).catalog(Deadline.after(SECONDS))
     count = len(catalog.products)
@@ -263,17 +268,20 @@ def _destination(app: App, name: str) -> Iterator[Finding]:
         place = enabled.read(name, app.environ)
     except KeyError:
         yield Finding(
-            name, ok=False, cause="There is no destination of this name.", remedy="Correct LEADS_DESTINATIONS."
+            name, ok=False, cause="There is no destination with this name.", remedy="Correct LEADS_DESTINATIONS."
         )
         return
     if place.problems:
         names = ", ".join(dict.fromkeys(problem.setting for problem in place.problems))
         yield Finding(
-            "settings", ok=False, cause=f"Not asked, since these are wrong: {names}.", remedy="Mend them first."
+            "settings",
+            ok=False,
+            cause=f"Not asked, since these settings are wrong: {names}.",
+            remedy="Correct them first.",
         )
         return
     look = getattr(place.module, "check", None)
     if look:
         yield from look(place.settings, Deadline.after(SECONDS))
     else:
-        yield Finding("settings", ok=True, cause="Nothing can be asked without delivering; `send-test` does that.")
+        yield Finding("settings", ok=True, cause="Only a delivery shows whether it works; `send-test` makes one.")

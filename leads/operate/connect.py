@@ -171,7 +171,7 @@ def left_alone(reading: Reading, here: Here, *, take_over: bool) -> str:
     if draft == Verdict.THIS_APP:
         return "It is right already." if live == draft else "Its draft is right already, and waits to be published."
     if draft == Verdict.NOT_COMPARABLE:
-        return "Its draft sends leads to a place that cannot be compared. Name it to set it all the same."
+        return "Its draft sends leads to a place that cannot be compared. Name it to set it anyway."
     if Verdict.ELSEWHERE in (draft, live) and not take_over:
         where = reading.draft if draft == Verdict.ELSEWHERE or not reading.live else reading.live.leads
         return f"It goes to {verdict.name(where or reading.draft)}. Name it, or use --replace."

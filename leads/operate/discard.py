@@ -26,9 +26,9 @@ def discard(app: App, ids: Sequence[str], now: datetime) -> list[dict[str, Any]]
         raise forget.NotACustomer("ids has to name leads and entries of the quarantine. `forget` takes an address.")
     results = []
     for each in ids:
-        told = forget.forget(app, each, now)
-        gone = bool(told["leads"] or told["quarantine"])
-        results.append({"id": each, "gone": gone, "by_hand": told["by_hand"]})
+        erased = forget.forget(app, each, now)
+        gone = bool(erased["leads"] or erased["quarantine"])
+        results.append({"id": each, "gone": gone, "by_hand": erased["by_hand"]})
     return results
 
 

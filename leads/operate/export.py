@@ -60,7 +60,7 @@ def of_lead(case: Case, raw: bytes | None) -> dict[str, Any]:
 
 
 def of_bytes(at: datetime, data: bytes) -> dict[str, Any]:
-    """Bytes that are no lead, or none yet."""
+    """Bytes that are not a lead, or not yet."""
     return {
         "what": "Something that could not be read as a request of a customer",
         "reached us": at.isoformat(),

@@ -1,14 +1,14 @@
 """What is kept of a customer: found, given to the customer, or forgotten (GDPR, articles 15 and 17).
 
-Everything is searched for the address: the quarantine, open lines and arrivals that are no lead yet, every lead, and
+Everything is searched for the address: the quarantine, open lines and arrivals that are not a lead yet, every lead, and
 the inbox, which is only read. That is the direction in which a lead moves, so none slips past. Since anybody who knows
 the address in Partner Center can send megabytes, one call searches for some seconds and says where the next one goes
 on.
 
 What stays is the events: that something was seen, without saying of whom, so that a row that is read again brings
 nothing back. Queue messages and logs hold no personal data. A delivery that is under way while its lead is forgotten is
-recorded conditionally, so it brings no row back either; but the destination may get the lead in that moment, and so it
-is told.
+recorded conditionally, so it brings no row back either; but the destination may get the lead in that moment, so the
+answer says so.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ BELONGINGS, EXPORT, FORGET = "belongings", "export", "forget"
 
 
 class NotACustomer(Exception):
-    """What was given names nobody whose data could be searched for. The text quotes nothing of it."""
+    """What was given names no customer to search for. The text quotes nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class _Search:
         began = self.place
         for number in range(began.stage, len(_STAGES)):
             if began.number > 1 and _STAGES[number] == "inbox":
-                continue  # Nothing is erased there, so it has been told.
+                continue  # Nothing is erased there, so the first pass has reported it.
             look: Callable[[str], Iterator[str]] = getattr(self, f"_{_STAGES[number]}")
             for at in look(began.at if number == began.stage else ""):
                 if time.monotonic() >= stop_at or self.size > ANSWER_LIMIT:
@@ -164,7 +164,7 @@ class _Search:
             if row.partition == self.customer or self._is_hers(own):
                 self.case(self.app.ledger.case(lead.id) or Case(lead, ()))
             elif traces.in_row(row.values, self.needles) or (_is_cut(lead) and self._raw_holds(lead.raw)):
-                # Who a body that could not be read is of, only its bytes tell.
+                # Only the bytes of an unreadable body show whose it is.
                 if lead.contact == Contact():
                     self.case(self.app.ledger.case(lead.id) or Case(lead, ()))
                 else:
@@ -181,7 +181,7 @@ class _Search:
         for at, table in enumerate(tables, number):
             try:
                 yield from self._rows(at, table, token, skip)
-            except Exception as error:  # noqa: BLE001 - what is ours is erased all the same, and this is told
+            except Exception as error:  # noqa: BLE001 - our own data is erased all the same, and this is reported
                 from leads.operate import check
 
                 cause, remedy = check.explained(error)
@@ -284,8 +284,8 @@ def belongings(app: App, who: str, now: datetime, cursor: str = "") -> dict[str,
 
     `who` may also be a lead id, its second half, or the name of an entry of the quarantine: then it is that alone.
     `leads` and `quarantine` name what `forget` would erase, `by_hand` what it cannot, `mentioned_in` leads and rows of
-    other customers in which the address stands. `searched` counts what was looked at, by kind, and `unsearched` tells
-    what could not be. `cursor` is for the next call; it is empty at the end. Raises NotACustomer.
+    other customers in which the address stands. `searched` counts what was looked at, by kind, and `unsearched` names
+    what could not be searched. `cursor` is for the next call; it is empty at the end. Raises NotACustomer.
     """
     return _search(app, who, now, cursor, BELONGINGS)
 
@@ -297,10 +297,10 @@ def give(app: App, who: str, now: datetime, cursor: str = "") -> dict[str, Any]:
 
 def forget(app: App, who: str, now: datetime, cursor: str = "") -> dict[str, Any]:
     """The same, and erase what is found. It can be repeated."""
-    told = _search(app, who, now, cursor, FORGET)
-    if told["leads"] or told["quarantine"]:
-        log.event("forgotten", leads=len(told["leads"]), quarantined=len(told["quarantine"]))
-    return told
+    found = _search(app, who, now, cursor, FORGET)
+    if found["leads"] or found["quarantine"]:
+        log.event("forgotten", leads=len(found["leads"]), quarantined=len(found["quarantine"]))
+    return found
 
 
 def _search(app: App, who: str, now: datetime, cursor: str, order: str) -> dict[str, Any]:
@@ -318,8 +318,8 @@ def _search(app: App, who: str, now: datetime, cursor: str, order: str) -> dict[
         search.key, search.needles = email_key(who) or "", traces.needles(who)
         if not search.key:
             raise NotACustomer(
-                "Give an e-mail address, a lead id, or the name of an entry of the quarantine; this looks like none of "
-                "them. Where a lead came with an address that cannot be right, give the lead's id."
+                "Give an e-mail address, a lead id, or the name of an entry of the quarantine; this does not look like "
+                "one of them. Where a lead came with an address that cannot be right, give the lead's id."
             )
         search.customer = app.identity.customer(search.key, "")
         following = search.run()
@@ -380,8 +380,8 @@ def _by_hand(app: App, case: Case, *, with_row: bool) -> Iterator[dict[str, str]
         if delivery.remote_id and delivery.destination not in erased:
             yield {"where": delivery.destination, "what": _record(app, case.lead, delivery)}
         if delivery.state == State.OPEN and delivery.claimed_until is not None:
-            told = f"lead {delivery.lead_id} was on its way just now; look there in two minutes"
-            yield {"where": delivery.destination, "what": told}
+            what = f"lead {delivery.lead_id} was on its way just now; look there in two minutes"
+            yield {"where": delivery.destination, "what": what}
     row = _row(app, case.lead) if with_row else ""
     if row:
         yield {"where": "inbox table", "what": row}

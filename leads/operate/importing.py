@@ -63,7 +63,9 @@ EQUAL = "equal record"
 
 
 class NotATable(Exception):
-    """The file is no CSV with a header, or the table is none to read. The text says why, and quotes nothing of it."""
+    """The file is not a CSV with a header, or the app may not read the table. The text says why, and quotes nothing of
+    it.
+    """
 
 
 def _fold(header: str) -> str:
@@ -91,8 +93,8 @@ def read(data: bytes, order: Order | None = None) -> tuple[list[dict[str, Any]],
     try:
         rows = [row for row in reader if any(map(str.strip, row))]
     except csv.Error:
-        told = f"Around line {reader.line_num} of the file a quotation mark is out of place, or a cell is very large."
-        raise NotATable(f"{told} Mend that line, or export the file again.") from None
+        where = f"Around line {reader.line_num} of the file a quotation mark is out of place, or a cell is very large."
+        raise NotATable(f"{where} Correct that line, or export the file again.") from None
     if not rows:
         raise NotATable("The file is empty.")
     headers = [cell.strip() for cell in rows[0]]
@@ -148,7 +150,7 @@ def _text(data: bytes) -> str:
             continue
         if "\0" not in text:
             return text
-    raise NotATable("The file is no text. Export it as CSV.")
+    raise NotATable("The file is not a text. Export it as CSV.")
 
 
 def _record(headers: Sequence[str], row: Sequence[str]) -> dict[str, Any]:
@@ -292,7 +294,7 @@ def take_rows(app: App, table: str, now: datetime, *, token: str, skip: int, yes
     NotATable for a table that is not watched: where the inbox is the app's own account, its other tables are ours.
     """
     if table.lower() not in (watched.lower() for watched in app.settings.inbox_tables):
-        raise NotATable("It is none of the tables in LEADS_INBOX_TABLES.")
+        raise NotATable("It is not one of the tables in LEADS_INBOX_TABLES.")
     rows: dict[str, int] = {}
     page = next(app.inbox.pages(table, "", token), None)
     if page is None:

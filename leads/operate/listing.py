@@ -74,7 +74,7 @@ class Listed:
 
 
 class WrongCursor(ValueError):
-    """The text is no cursor that a list gave."""
+    """The text is not a cursor from a list."""
 
 
 Chosen = Callable[[Mapping[str, str]], bool]
@@ -91,7 +91,7 @@ class _Wanted:
     chosen: Chosen | None
 
     def may_be_met_by(self, line: DayLine) -> bool:
-        """Whether a finished lead can be one, as far as its line tells, so that few leads are read in vain."""
+        """Whether a finished lead can be one, as far as its line shows, so that few leads are read in vain."""
         states = {name: state.value for name, state in line.states.items()}
         if self.since is not None and line.arrived_at < self.since:
             return False
@@ -134,7 +134,7 @@ class _At:
         """The place in a cursor. Raises WrongCursor."""
         match = _CURSOR.fullmatch(cursor)
         if match is None:
-            raise WrongCursor("This is no cursor that a list gave.")
+            raise WrongCursor("This cursor does not come from a list.")
         return cls(*match.groups())
 
     def text(self) -> str:
@@ -186,7 +186,7 @@ def listing(
 
 
 def customer_key(app: App, customer: str) -> str:
-    """The first half of the lead ids of a customer, by e-mail address; empty where it is no address."""
+    """The first half of the lead ids of a customer, by e-mail address; empty where it is not an address."""
     if _CUSTOMER.fullmatch(customer):
         return customer
     key = email_key(customer)

@@ -25,7 +25,7 @@ _LOOKED = (
     *("offer_id", "type", "alias", "titles", "verdict", "place", "draft", "press", "differs_since", "published_at"),
     *("publishing", "looked_at", "unread"),
 )
-"""What a look at an offer tells; the rest of its row is the app's own."""
+"""What a look at an offer finds out; the rest of its row is the app's own."""
 
 
 class Mark(StrEnum):
@@ -37,7 +37,7 @@ class Mark(StrEnum):
 
 
 class NotAnOffer(ValueError):
-    """What should be kept is no offer. The text says why, and quotes nothing of it."""
+    """What should be kept is not an offer. The text says why, and quotes nothing of it."""
 
 
 def kept(app: App) -> dict[str, Any]:

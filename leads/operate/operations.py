@@ -1,4 +1,4 @@
-"""What operators can ask and order, by name, with JSON values in and out: the CLI calls these directly or over HTTP.
+"""What operators can ask and do, by name, with JSON values in and out: the CLI calls these directly or over HTTP.
 
 Modules that only one operation needs are imported by it, since the page comes through here as well.
 """
@@ -31,11 +31,11 @@ class WrongUse(Exception):
 def perform(app: App, name: str, arguments: Arguments, now: datetime, operator: str = "") -> dict[str, Any]:
     """Perform an operation, and log what `operator` looked at or changed.
 
-    Raises WrongUse, and a `leads.errors.Failure` where a person has to mend something.
+    Raises WrongUse, and a `leads.errors.Failure` where a person has to correct something.
     """
     operation = OPERATIONS.get(name)
     if operation is None:
-        raise WrongUse(f"There is no operation of that name. There are {', '.join(sorted(OPERATIONS))}.")
+        raise WrongUse(f"There is no operation with that name. There are {', '.join(sorted(OPERATIONS))}.")
     content = operation(app, arguments, now)
     audit.performed(name, arguments, content, operator)
     return content
@@ -188,7 +188,7 @@ def _route(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
     try:
         return routing.explain(app, routing.read(app, body.encode("utf-8", "surrogatepass"), now))
     except routing.NotALead as error:
-        raise WrongUse(f"The text is no lead: {error.reason}") from None
+        raise WrongUse(f"The text is not a lead: {error.reason}") from None
 
 
 def _reroute(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:

@@ -13,7 +13,7 @@ def preview(app: App, lead_id: str, destination: str, now: datetime) -> str:
     """What `destination` would write of a lead now, as text; empty where no such lead is known.
 
     Nothing is sent and nobody is asked, so what the destination already holds is not taken into account. Raises
-    Misconfigured for a destination that there is none of, that has no preview, or whose settings are wrong.
+    Misconfigured for an unknown destination, one without a preview, and one with wrong settings.
     """
     history = app.ledger.history(lead_id)
     if history.case is None:

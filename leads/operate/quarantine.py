@@ -32,7 +32,7 @@ class Entry:
     size: int
     """Bytes as they arrived."""
     kept: int
-    """Bytes that are kept: none of what was empty, or larger than any lead."""
+    """Number of bytes kept: 0 of what was empty, or larger than any lead."""
     event: str = ""
     """The event that they are, where that was known."""
 
@@ -83,11 +83,11 @@ def entry(name: str, note: Mapping[str, str]) -> Entry:
 def replay_quarantined(app: App, name: str, now: datetime) -> str:
     """Read bytes in quarantine again, since a newer version may understand them, and return the lead id.
 
-    The lead counts as arrived when the bytes did. Raises `accept.NotALead` where they still are none.
+    The lead counts as arrived when the bytes did. Raises `accept.NotALead` where they still are not one.
     """
     blob = app.store.get_blob(QUARANTINE, name) if NAME.fullmatch(name) else None
     if blob is None:
-        raise accept.NotALead("There is nothing of that name in quarantine.")
+        raise accept.NotALead("There is nothing with that name in quarantine.")
     if not blob.data:
         raise accept.NotALead("Only the size of this was kept: it was empty, or larger than any lead.")
     lead_id = accept.take_quarantined(app, blob, now).id

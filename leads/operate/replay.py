@@ -19,8 +19,7 @@ def replay(app: App, lead_id: str, destination: str | None, now: datetime) -> in
     """Open finished deliveries of a lead again, and return how many.
 
     With a destination it is that one, also where the lead never had a delivery to it; else those that died, or all
-    finished ones where none did. What is open already is left alone. Raises Misconfigured for a destination that there
-    is none of.
+    finished ones where none did. What is open already is left alone. Raises Misconfigured for an unknown destination.
     """
     case = app.ledger.case(lead_id)
     if case is None:
@@ -72,7 +71,8 @@ def require(app: App, destination: str) -> None:
 def hurry(app: App, lead_id: str, destination: str | None, now: datetime) -> int:
     """Make the next attempt of a lead's open deliveries, or of the one to a destination, now; returns of how many.
 
-    It is for when a cause was mended and the schedule would wait. An attempt that is under way or due is left alone.
+    It is for when somebody removed the cause and the schedule would wait. An attempt that is under way or due is left
+    alone.
     """
     case = app.ledger.case(lead_id)
     hurried = 0
@@ -83,7 +83,7 @@ def hurry(app: App, lead_id: str, destination: str | None, now: datetime) -> int
         try:
             app.ledger.save(replace(delivery, next_at=now))
         except Changed:
-            continue  # Somebody is at it just now.
+            continue  # A process is working on it just now.
         app.ring(lead_id, delivery.destination)
         hurried += 1
     return hurried

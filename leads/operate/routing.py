@@ -20,7 +20,7 @@ REASON = "the routes no longer choose this destination"
 
 
 class NotALead(Exception):
-    """The text is no lead. `reason` says why."""
+    """The text is not a lead. `reason` says why."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -31,11 +31,11 @@ def explain(app: App, lead: Lead) -> dict[str, Any]:
     """Where a lead would go now, route by route, and what is wrong with LEADS_ROUTES. Asks no destination anything."""
     made = routes.parse(app.settings.routes, app.destinations)
     decision = app.decide(lead)
-    told = asdict(decision)
+    decided = asdict(decision)
     return {
         "destinations": list(decision.destinations),
         "route": decision.route,
-        "routes": told["routes"],
+        "routes": decided["routes"],
         "problems": [asdict(problem) for problem in made.problems],
     }
 

@@ -21,7 +21,7 @@ FATES: Mapping[str, str] = {
     "`python -m leads import --table` brings such rows in.",
     "gone": "This lead was purged after its retention, or forgotten at the customer's wish.",
 }
-"""What became of an event that is no lead, in words for operators."""
+"""What became of an event that is not a lead, in words for operators."""
 
 ID = re.compile(r"(?:[0-9a-f]{16}-)?[0-9a-f]{16}")
 """A lead id, or its second half."""

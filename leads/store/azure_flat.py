@@ -115,7 +115,7 @@ class FlatTable:
             return transport.within(left, task)
         except TimeoutError:
             raise Transient(
-                "The storage account did not answer in time.", "Nothing to do: it is tried again.", unanswered=True
+                "The storage account did not answer in time.", "Nothing to do: the app tries again.", unanswered=True
             ) from None
         except ValueError:
             raise Misconfigured(
@@ -148,18 +148,18 @@ def _failure(error: AzureError) -> Failure:
     status = error.status_code
     answered: Mapping[str, str] = getattr(error.response, "headers", None) or {}
     headers = {name.lower(): value for name, value in answered.items()}
-    told = f"{status} {code}".strip()
-    passing = transport.refusal(Response(status, headers, b""), "The storage account", datetime.now(UTC), told)
+    detail = f"{status} {code}".strip()
+    passing = transport.refusal(Response(status, headers, b""), "The storage account", datetime.now(UTC), detail)
     if passing:
         return passing
     if status == 409:
-        return Transient(f"The table is being deleted ({told}).", "Nothing to do: it is tried again.")
+        return Transient(f"The table is being deleted ({detail}).", "Nothing to do: the app tries again.")
     if status in (400, 413):
         return Rejected(
-            f"The table does not take the row ({told}).",
-            "Look at the lead in another way, and report this as a bug: rows are kept within the table's limits.",
+            f"The table does not take the row ({detail}).",
+            "Look the lead up on the page, and report this as a bug: rows are kept within the table's limits.",
         )
     return Misconfigured(
-        f"The storage account did not take the row ({told}).",
+        f"The storage account did not take the row ({detail}).",
         "Check TABLE_STORAGE: it has to be the connection string of a storage account with tables, or name one.",
     )

@@ -85,7 +85,7 @@ def message(lead_id: str, destination: str) -> str:
 
 
 def read(text: str | bytes) -> tuple[str, str] | None:
-    """The lead id and destination in a message, or None when it is no message of ours."""
+    """The lead id and destination in a message, or None when the message is not ours."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):

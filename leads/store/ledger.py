@@ -19,12 +19,12 @@ from leads.store.rows import delivery_row, is_delivery, lead_row, read_delivery,
 EVENTS, LEADS, JOURNAL, STATE = "events", "leads", "journal", "state"
 RAW, QUARANTINE = "raw", "quarantine"
 OPEN, DEAD = "open", "dead"
-"""The partitions of the journal that are no days."""
+"""The partitions of the journal that are not days."""
 ACCEPTED, BACKFILLED, UNREADABLE, GONE = "accepted", "backfilled", "unreadable", "gone"
 SWEEP = "sweep"
 """The note of the sweep."""
 CHANGED = "changed:"
-"""What the names of the rows in `state` begin with that tell the sweep what to look at; see `Ledger.change`."""
+"""How the names of the rows in `state` begin that say what the sweep has to look at; see `Ledger.change`."""
 COUNTED = "day:"
 """What the names of the rows in `state` begin with that hold the counts of a day."""
 HISTORY_PAGE = 100
@@ -91,7 +91,7 @@ class DayLine:
     """What the journal keeps of a finished lead under the day of its arrival, and of a dead one once more.
 
     It holds no personal data. The states are JSON in one column: a property's name is an identifier on Azure, and the
-    name of a destination is none.
+    name of a destination is not always one.
     """
 
     lead_id: str
@@ -400,7 +400,7 @@ class Ledger:
         """Erase a lead's bytes, rows and journal lines.
 
         The event stays and is never accepted again, but not its lead id: with the id key, the customer's half of it
-        would still tell whether an address was here. It is marked first and the journal comes last, so that whatever a
+        would still show whether an address was here. It is marked first and the journal comes last, so that whatever a
         crash leaves is erased the next time.
         """
         customer, event = halves(lead_id)

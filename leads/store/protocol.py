@@ -95,7 +95,7 @@ class Store(Protocol):
         """Delete a blob; a missing one is fine."""
 
     def blobs(self, container: str, prefix: str, start: str = "") -> Iterator[tuple[str, Mapping[str, str]]]:
-        """Names and metadata of all blobs whose name begins with `prefix`, in order, from the name `start` on."""
+        """Names and metadata of all blobs with names that begin with `prefix`, in order, from the name `start` on."""
 
 
 class Inbox(Protocol):

@@ -30,7 +30,7 @@ def time_text(moment: datetime) -> str:
 def time_read(text: object) -> datetime | None:
     """A time in ISO 8601, out of a row or from outside, in UTC; without an offset it is taken for UTC.
 
-    None where there is none. Raises ValueError for what is no time, OverflowError for one at the end of time.
+    None where there is none. Raises ValueError for anything else, OverflowError for a time beyond the calendar.
     """
     if not isinstance(text, str) or not text:
         return None

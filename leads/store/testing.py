@@ -164,7 +164,7 @@ def _check(row: Row) -> int:
 @cache
 def _check_name(name: str) -> None:
     if not name.isidentifier() or len(name) > NAME_LENGTH:
-        raise ValueError(f"{name[:40]!r} is no name of a property in Azure Table storage.")
+        raise ValueError(f"{name[:40]!r} cannot be the name of a property in Azure Table storage.")
 
 
 def _check_value(name: str, value: Value) -> int:
@@ -192,7 +192,7 @@ class MemoryInbox:
     account: str = "inbox"
     page: int = 1000
     clock: Callable[[], datetime] | None = None
-    """The storage's own clock; without it answers do not tell the time."""
+    """The storage's own clock; without it answers do not give the time."""
 
     def pages(self, table: str, condition: str, token: str = "") -> Iterator[Page]:
         if table not in self.tables:
@@ -230,7 +230,7 @@ WORKING = timedelta(minutes=10)
 """How long the host hides a message that it works on (Azure/azure-webjobs-sdk, QueueListener): a killed process leaves
 it hidden for the rest of that."""
 VISIBLE_AGAIN = timedelta(minutes=2)
-"""When a message comes back whose function raised: `visibilityTimeout` in host.json."""
+"""When a message comes back after its function raised: `visibilityTimeout` in host.json."""
 
 
 @dataclass

@@ -1,1 +1,1 @@
-"""What a crash or a lost message left undone, and what people are told of trouble."""
+"""What a crash or a lost message left undone, the alerts about trouble, the digest and the purge."""

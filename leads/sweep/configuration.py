@@ -18,7 +18,7 @@ from leads.transport import Deadline
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What is to be said of the settings."""
+    """What is wrong with the settings, and what is worth knowing of them."""
 
     problems: tuple[Problem, ...]
     """What a person has to correct."""
@@ -28,7 +28,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A destination by which people hear of trouble."""
+    """A destination that sends alerts."""
 
     name: str
     place: Enabled | None
@@ -44,12 +44,12 @@ class Channel:
         if self.place is None:
             raise Misconfigured(f"{self.name} could not be loaded.")
         # An optional part of a destination, found by its name.
-        tell: Callable[[Alert, Deadline, Any], None] = getattr(self.place.module, "alert")  # noqa: B009
-        tell(alert, deadline, self.place.settings)
+        send: Callable[[Alert, Deadline, Any], None] = getattr(self.place.module, "alert")  # noqa: B009
+        send(alert, deadline, self.place.settings)
 
 
 def channels(app: App) -> tuple[Channel, ...]:
-    """Who hears of trouble: those in LEADS_ALERTS, else every notification destination that can tell of any."""
+    """Who gets alerts: those in LEADS_ALERTS, else every notification destination that can send any."""
     found = []
     for name in app.settings.alerts or app.destinations:
         place = _loaded(app, name)
@@ -66,14 +66,14 @@ def configuration(app: App) -> Configuration:
     """Everything that is wrong, each once. Reads storage only where LEADS_DESTINATIONS is lost."""
     destinations = app.destinations
     found = problems.find(app.settings, app.environ, destinations)
-    silent, told = _who_is_told(app)
-    return Configuration((*found.problems, *_lost(app, destinations), *silent), (*found.warnings, *told))
+    silent, remarks = _who_gets_alerts(app)
+    return Configuration((*found.problems, *_lost(app, destinations), *silent), (*found.warnings, *remarks))
 
 
 def _loaded(app: App, name: str) -> Enabled | None:
     try:
         return enabled.read(name, app.environ)
-    except Exception:  # noqa: BLE001 - one destination that cannot be loaded must not keep the others from telling
+    except Exception:  # noqa: BLE001 - one destination that cannot be loaded must not keep the others from alerting
         return None
 
 
@@ -91,18 +91,17 @@ def _lost(app: App, destinations: tuple[str, ...]) -> Iterator[Problem]:
     )
 
 
-def _who_is_told(app: App) -> tuple[list[Problem], list[Problem]]:
-    """Problems and remarks about who hears of trouble."""
+def _who_gets_alerts(app: App) -> tuple[list[Problem], list[Problem]]:
+    """Problems and remarks about who gets alerts."""
     found = channels(app)
     unable = [name for name in app.settings.alerts if name not in {channel.name for channel in found}]
     wrong = [
-        Problem("LEADS_ALERTS", f"{name} has no way to tell of trouble.", "Name a notification, such as email.")
-        for name in unable
+        Problem("LEADS_ALERTS", f"{name} cannot send alerts.", "Name a notification, such as email.") for name in unable
     ]
     if not found:
         silent = Problem(
             "LEADS_ALERTS",
-            "Nobody would hear of trouble: no destination can send an alert. Alerts are only logged.",
+            "Nobody would get an alert: no destination can send one. Alerts are only logged.",
             "Name one that can, such as email, with its own settings.",
         )
         # On one machine the log is on the developer's screen.
@@ -111,7 +110,7 @@ def _who_is_told(app: App) -> tuple[list[Problem], list[Problem]]:
         return wrong, []
     remark = Problem(
         "LEADS_ALERTS",
-        f"It is not set, so every notification hears of trouble: {', '.join(channel.name for channel in found)}.",
+        f"It is not set, so these destinations get the alerts: {', '.join(channel.name for channel in found)}.",
         "Where these are salespeople, name who is on call, such as email:ops.",
     )
     return wrong, [remark]

@@ -15,7 +15,7 @@ HOURLY = timedelta(hours=1)
 SETTLED = timedelta(minutes=10)
 """What changed this long ago has changed for all to see: the run that noted it has ended."""
 DEAD_DAYS = 14
-"""Leads that arrived earlier are no news for health; lists have them as long as they are kept."""
+"""Leads that arrived earlier are not news for health; lists have them as long as they are kept."""
 FEW = 1000
 """As many dead leads are counted whenever one comes or goes, being one page of storage; more of them hourly."""
 

@@ -20,7 +20,7 @@ class Trouble:
     """When the first attempt of the earliest was made."""
     count: int = 0
     fresh: int = 0
-    """Of those, how many nobody was told of."""
+    """Of those, how many no alert has reported."""
     lead_id: str = ""
     """One of them, a fresh one where there is any: its last attempt has cause and remedy."""
 
@@ -42,7 +42,7 @@ class Cycle:
     arrived: dict[str, int] = field(default_factory=dict)
     """Leads with work left by the day of their arrival."""
     delivered: dict[str, int] = field(default_factory=dict)
-    """Deliveries of these leads since their destination's trouble was told, by destination."""
+    """Deliveries of these leads since the alert about their destination, by destination."""
     troubles: dict[str, dict[str, Trouble]] = field(default_factory=dict)
     """By kind (`dead`, `misconfigured`) and destination."""
 
@@ -78,7 +78,7 @@ class Cycle:
         self.waiting[destination] = self.waiting.get(destination, 0) + 1
 
     def add_delivered(self, destination: str) -> None:
-        """Count a delivery to a destination whose trouble was told before it."""
+        """Count a delivery to a destination after the alert about that destination."""
         self.delivered[destination] = self.delivered.get(destination, 0) + 1
 
     def add_trouble(self, kind: str, destination: str, lead_id: str, since: datetime, *, fresh: bool) -> None:

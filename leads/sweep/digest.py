@@ -15,7 +15,7 @@ HOUR = 7
 
 
 def due(last_sent: datetime | None, now: datetime, zone: tzinfo) -> date | None:
-    """The day whose digest is to be sent now, which is yesterday in `zone` from 7:00 on; None if it was sent.
+    """The day that needs its digest now, which is yesterday in `zone` from 7:00 on; None if it was sent.
 
     `last_sent` is when a digest was last sent, or found to be empty. All times are aware.
     """

@@ -1,4 +1,4 @@
-"""Do the account's offers still send their leads here? One look at one offer in each sweep, and what is told of it."""
+"""Do the account's offers still send their leads here? One look at one offer in each sweep, and the alert about it."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ WAITS_LONG = timedelta(days=7)
 
 
 def look(app: App, now: datetime) -> None:
-    """Read the list of offers when that is due, look at the one whose turn it is, and tell what changed.
+    """Read the list of offers when that is due, look at the next one, and alert about what changed.
 
-    Does nothing without settings. What fails at Partner Center is noted for `check`, and disturbs nothing else.
+    Does nothing without settings. A failure at Partner Center is noted for `check`, and disturbs nothing else.
     """
     reader = Reader(app.environ, partner_center.SETTINGS)
     settings = Settings.read(reader)
@@ -65,13 +65,13 @@ def look(app: App, now: datetime) -> None:
         pass  # Somebody wrote the same offer at the same time; its turn comes again.
     except Exception as error:  # noqa: BLE001 - a bug of ours here must not make the whole sweep count as failed
         log.event("offers_failed", part="look", error=type(error).__name__)
-        unforeseen = f"The look at the offers failed unforeseen ({type(error).__name__})."
-        values |= {"cause": unforeseen, "remedy": "Report it with the name of the error.", "next_at": ""}
+        cause = f"The look at the offers failed with an unexpected error ({type(error).__name__})."
+        values |= {"cause": cause, "remedy": "Report it with the name of the error.", "next_at": ""}
     if values != note.values:
         with contextlib.suppress(Changed):
             app.ledger.write_note(replace(note, values=values))
     if seen is not None:
-        tell(app, seen, now)
+        report(app, seen, now)
 
 
 def _next_at(known: Iterable[Offer], now: datetime) -> datetime:
@@ -124,7 +124,7 @@ def next_look(offers: Iterable[Offer], now: datetime) -> Offer | None:
 
 
 def trouble(offer: Offer, now: datetime) -> str:
-    """What the operators should hear of an offer: `elsewhere: PLACE`, `nowhere`, `waits: PLACE`, or nothing."""
+    """What an alert should say of an offer: `elsewhere: PLACE`, `nowhere`, `waits: PLACE`, or nothing."""
     if offer.verdict == Verdict.ELSEWHERE:
         return f"elsewhere: {offer.place}"
     if offer.verdict == Verdict.NOWHERE:
@@ -134,8 +134,8 @@ def trouble(offer: Offer, now: datetime) -> str:
     return ""
 
 
-def tell(app: App, offer: Offer, now: datetime) -> None:
-    """Tell of trouble with an offer once for each change, and once that it is over."""
+def report(app: App, offer: Offer, now: datetime) -> None:
+    """Alert about an offer once for each change, and once when the trouble is over."""
     about = trouble(offer, now)
     if about == offer.told or not alerts.due(app, "offer", offer.product, now):
         return

@@ -34,7 +34,7 @@ def erase(places: Mapping[str, Enabled], case: Case) -> None:
         if place.problems:
             wrong = ", ".join(dict.fromkeys(problem.setting for problem in place.problems))
             raise Misconfigured(
-                f"The lead cannot be erased at {one.destination}, since these are wrong: {wrong}.",
+                f"The lead cannot be erased at {one.destination}, since these settings are wrong: {wrong}.",
                 "Correct them, or take the destination out of LEADS_DESTINATIONS and erase its rows by hand.",
             )
         place.module.erase(  # type: ignore[attr-defined]

@@ -79,7 +79,7 @@ def note(app: App, counts: Mapping[str, int], known: Sequence[str], now: datetim
         begun = app.ledger.note_flood(name, now) if many else False
         if begun or many:
             flooded.append(name)
-            _tell(app, name, counts.get(name, 0), now)
+            _alert(app, name, counts.get(name, 0), now)
         elif _is_quarter(now):
             app.ledger.end_flood(name)
         else:
@@ -92,7 +92,7 @@ def _is_quarter(now: datetime) -> bool:
     return now.minute % 15 < 5
 
 
-def _tell(app: App, name: str, number: int, now: datetime) -> None:
+def _alert(app: App, name: str, number: int, now: datetime) -> None:
     if not due(app, "flood", name, now, again_after=delivery.FLOOD_WINDOW, about=name):
         return
     title = enabled.title(name)
@@ -103,7 +103,7 @@ def _tell(app: App, name: str, number: int, now: datetime) -> None:
         count=number,
         since=now - delivery.FLOOD_WINDOW,
         cause=f"{number} leads for {title} came within an hour, so it gets one summary each quarter of an hour.",
-        remedy="Look whether they are real. CRMs and feeds get every lead all the same. LEADS_FLOOD sets the number.",
+        remedy="Check whether they are real. CRMs and feeds get every lead all the same. LEADS_FLOOD sets the number.",
         command="python -m leads list --since 1h",
     )
     if send(app, alert):

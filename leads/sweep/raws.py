@@ -1,7 +1,7 @@
 """Bytes in raw that never became an event: the intake stopped right behind its first step.
 
 All that arrived since the last listing is looked up within the hour, and each day once more as a whole two days later,
-for bytes whose clock was wrong. So nothing is looked up more often than that, however much arrives.
+for bytes with a wrong time. So nothing is looked up more often than that, however much arrives.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Look:
     now: datetime
     is_late: Callable[[], bool]
     failed: Callable[[str, Exception], bool]
-    """Told of an event that could not be looked up, and why; whether to stop here."""
+    """Called with an event that could not be looked up, and why; returns whether to stop here."""
     left: int = RAWS_PER_RUN
     redone: int = 0
 
@@ -111,7 +111,7 @@ def _listed(
             stop = False
             try:
                 run.redone += _look_up(run.app, name, run.now)
-            except Exception as error:  # noqa: BLE001 - told by the caller, after the other bytes had their turn
+            except Exception as error:  # noqa: BLE001 - reported by the caller, after the other bytes had their turn
                 values["raw_failed"] = True
                 stop = run.failed(PurePosixPath(name).stem, error)
             run.left -= 1
@@ -123,7 +123,7 @@ def _listed(
 
 
 def _look_up(app: App, name: str, now: datetime) -> bool:
-    """Accept the bytes of this name if they are no lead yet, and say so; delete those of a lead that is gone.
+    """Accept the bytes of this name if they are not a lead yet, and say so; delete those of a lead that is gone.
 
     What could not be read may be read by a later version of the app.
     """

@@ -29,7 +29,7 @@ ENOUGH = 10
 LEAST, LEAST_UNTIL_ENOUGH = 2, 7
 """Days of silence that are never worth a word, with enough leads and with fewer."""
 ONCE = timedelta(days=3650)
-"""One silence is told once."""
+"""Each silence is reported once."""
 PUBLISHERS_KEPT = 3
 NOTE = "arrivals"
 APP = "marketplace"
@@ -86,7 +86,7 @@ class Arrivals:
 
 
 def silence(counts: Mapping[date, int], began: date, today: date, after: int | None = None) -> Silence | None:
-    """The silence that is worth telling, or None.
+    """The silence that is worth an alert, or None.
 
     `counts` are the leads by UTC day of arrival, tests left out; `began` is the day on which the app first ran. Twice
     the longest gap of the last 90 days is allowed, at least two days, and seven as long as fewer than ten leads are
@@ -173,10 +173,10 @@ def named(offer: Offer, lead_offer: str) -> Offer:
     return replace(offer, publishers=(*offer.publishers, publisher))
 
 
-def tell(app: App, began: datetime, now: datetime, known: frozenset[str]) -> frozenset[str]:
-    """Tell of a silence once, of the app or else of single offers, and once that leads come again.
+def report(app: App, began: datetime, now: datetime, known: frozenset[str]) -> frozenset[str]:
+    """Alert about a silence once, of the app or else of single offers, and once when leads come again.
 
-    `began` is when the app first ran; `known` are the silences that were told and are not over, as the last call
+    `began` is when the app first ran; `known` are the silences that were reported and are not over, as the last call
     returned them. So nothing is looked up for what is not silent.
     """
     after = app.settings.silence_days
@@ -184,30 +184,30 @@ def tell(app: App, began: datetime, now: datetime, known: frozenset[str]) -> fro
         return known
     kept = Arrivals.read(str(app.ledger.note(NOTE).values.get(NOTE, "")))
     whole = silence(kept.counts, began.date(), now.date(), after)
-    told = set(known)
-    _tell(app, APP, "", whole, kept, now, told)
+    reported = set(known)
+    _report(app, APP, "", whole, kept, now, reported)
     if whole is not None:
-        return frozenset(told)
+        return frozenset(reported)
     for offer in offers.known(app.ledger):
         arrivals = Arrivals.read(offer.arrivals)
         if sum(arrivals.counts.values()) >= ENOUGH:
             found = silence(arrivals.counts, began.date(), now.date())
-            _tell(app, offer.title, offer.product, found, arrivals, now, told)
-    return frozenset(told)
+            _report(app, offer.title, offer.product, found, arrivals, now, reported)
+    return frozenset(reported)
 
 
-def _tell(
+def _report(
     app: App, subject: str, product: str, found: Silence | None, arrivals: Arrivals, now: datetime, known: set[str]
 ) -> None:
     key = product or APP
     if found is None and key not in known:
         return
     known.add(key)
-    told = str(app.ledger.note(alerts.note_name("silence", key)).values.get("about", ""))
+    reported = str(app.ledger.note(alerts.note_name("silence", key)).values.get("about", ""))
     about = found.since.isoformat() if found else ""
-    if told == about and not found:
+    if reported == about and not found:
         known.discard(key)
-    if told == about or not alerts.due(app, "silence", key, now, again_after=ONCE, about=about):
+    if reported == about or not alerts.due(app, "silence", key, now, again_after=ONCE, about=about):
         return
     if alerts.send(app, _alert(subject, found, now) if found else _well(subject, arrivals, now)):
         alerts.told(app, "silence", key, now, about)

@@ -50,7 +50,7 @@ class _Finished:
     summary: DayLine
     dead: tuple[Delivery, ...]
     recovered: tuple[str, ...]
-    """Destinations that took it after their trouble was told."""
+    """Destinations that took it after the alert about them."""
 
 
 @dataclass
@@ -88,7 +88,7 @@ class _Run:
         """Whether the run is at work for longer than that."""
         return time.monotonic() - self.began > seconds
 
-    def is_told(self, kind: str, delivery: Delivery) -> bool:
+    def is_reported(self, kind: str, delivery: Delivery) -> bool:
         """Whether somebody took an alert that counted this delivery."""
         if delivery.alerted_at is None:
             return False
@@ -178,7 +178,7 @@ def _done(name: str, work: Callable[[], object]) -> bool:
     """Do a part of the work; whether it ended well."""
     try:
         work()
-    except Exception as error:  # noqa: BLE001 - told by the caller, after the other parts had their turn
+    except Exception as error:  # noqa: BLE001 - reported by the caller, after the other parts had their turn
         log.event("sweep_failed", part=name, error=type(error).__name__)
         return False
     return True
@@ -189,7 +189,7 @@ def _look_at_lines(run: _Run) -> None:
     for looked, line in enumerate(run.app.ledger.open_lines(run.cycle.cursor), 1):
         try:
             _look(run, line)
-        except Exception as error:  # noqa: BLE001 - told below, after the other leads had their turn
+        except Exception as error:  # noqa: BLE001 - raised below, after the other leads had their turn
             _stuck(run, line.lead_id, error)
             run.cycle.add_open(line.arrived_at)
         run.cycle.cursor = f"{line.lead_id}0"
@@ -199,7 +199,7 @@ def _look_at_lines(run: _Run) -> None:
 
 
 def _stuck(run: _Run, lead_id: str, error: Exception) -> bool:
-    """Tell of a lead or an event that could not be looked at; whether there are too many of them."""
+    """Log a lead or an event that could not be looked at; returns whether there are too many of them."""
     run.stuck += 1
     log.event("lead_stuck", lead=lead_id, reason=f"it could not be looked at ({type(error).__name__})")
     return run.stuck >= STUCK_PER_RUN
@@ -228,7 +228,7 @@ def _look(run: _Run, line: Line) -> None:
 
 
 def _is_recovery(run: _Run, delivery: Delivery) -> bool:
-    """Whether a destination took a delivery after its trouble was told."""
+    """Whether a destination took a delivery after the alert about it."""
     troubled = run.troubled.get(delivery.destination)
     if troubled is None or delivery.state != State.DELIVERED or delivery.finished_at is None:
         return False
@@ -244,25 +244,25 @@ def _look_at_delivery(run: _Run, case: Case, delivery: Delivery) -> Delivery:
         try:
             delivery = run.app.ledger.save(replace(delivery, rung_at=run.now))
         except Changed:
-            return delivery  # Somebody is at it just now.
+            return delivery  # A process is working on it just now.
         run.app.ring(delivery.lead_id, delivery.destination)
         run.rung += 1
     kind = _trouble(delivery)
     if not kind:
         return delivery
-    is_told = run.is_told(kind, delivery)
-    if kind == concerns.DEAD and is_told:
+    is_reported = run.is_reported(kind, delivery)
+    if kind == concerns.DEAD and is_reported:
         return delivery
     if delivery.alerted_at is None and not is_claimed(delivery, run.now):
         if kind == concerns.DEAD:
             run.app.ledger.keep_dead(DayLine.of(case), run.now)
         try:
-            # With this stamp the delivery counts as told once an alert of this cycle, or a later one, was taken.
+            # With this stamp the delivery counts as reported once somebody took an alert of this cycle or a later one.
             delivery = run.app.ledger.save(replace(delivery, alerted_at=time_read(run.cycle.began_at)))
         except Changed:
             return delivery
     since = delivery.attempts[0].at if delivery.attempts else run.now
-    fresh = not is_told and delivery.alerted_at is not None
+    fresh = not is_reported and delivery.alerted_at is not None
     run.cycle.add_trouble(kind, delivery.destination, delivery.lead_id, since, fresh=fresh)
     return delivery
 
@@ -316,9 +316,9 @@ def _look_at_raw(run: _Run) -> None:
 
 def _tell_deliveries(run: _Run) -> None:
     if run.is_whole:
-        told = concerns.tell_deliveries(run.app, run.cycle, run.now, is_late=lambda: run.is_late(CLOSE_SECONDS))
-        run.troubled = told | run.troubled
-        # What was just told may be closed by this run.
+        alerted = concerns.tell_deliveries(run.app, run.cycle, run.now, is_late=lambda: run.is_late(CLOSE_SECONDS))
+        run.troubled = alerted | run.troubled
+        # This run may close what was just reported.
         run.through.clear()
 
 
@@ -354,7 +354,7 @@ def _tell_silence(run: _Run) -> None:
     if counting.is_due(run.values.get("silence_at"), run.now, every):
         known = frozenset(filter(None, str(run.values.get("silences", "")).split(",")))
         began = time_read(run.values.get("first_ran_at")) or run.now
-        run.values["silences"] = ",".join(sorted(silence.tell(run.app, began, run.now, known)))
+        run.values["silences"] = ",".join(sorted(silence.report(run.app, began, run.now, known)))
         run.values["silence_at"] = time_text(run.now)
 
 
@@ -389,7 +389,7 @@ def _close_finished(run: _Run) -> None:
             return
         # One that died stays open until the operators know.
         if _was_replayed_just_now(lead.line, run.now) or not all(
-            run.is_told(concerns.DEAD, each) for each in lead.dead
+            run.is_reported(concerns.DEAD, each) for each in lead.dead
         ):
             continue
         if lead.line.day not in noted:

@@ -16,7 +16,7 @@ PATH = "/api/leads"
 PUBLISH = "Review and publish"
 """The button in Partner Center that begins a publication; "Go live" ends it."""
 FINDINGS = (Verdict.ELSEWHERE, Verdict.NOWHERE, Verdict.UNREAD)
-"""Verdicts that somebody has to do something about."""
+"""Verdicts that need a person."""
 
 WORDS: Mapping[str, str] = {
     Verdict.THIS_APP: "this app",
@@ -226,7 +226,7 @@ def not_covered(products: Sequence[Product], types: Mapping[str, str]) -> tuple[
 
 
 def evidence(offer: Offer) -> tuple[str, ...]:
-    """What speaks for or against an offer whose table cannot be compared, in sentences."""
+    """What speaks for or against an offer with a table that cannot be compared, in sentences."""
     said, last_by_table = [], offer.last_by_table_at
     if last_by_table is not None and offer.published_at is not None:
         when = f"{last_by_table:%Y-%m-%d %H:%M} UTC"

@@ -158,7 +158,7 @@ def test_8_not_a_dynamics_instance(crm: StandIn) -> None:
         (403, "", "", Misconfigured, "may not"),
         (404, "0x8006088a", "Resource not found for the segment 'leads'.", Misconfigured, "Sales is not installed"),
         (404, "0x80060888", "Could not find an entity", Misconfigured, "Sales is not installed"),
-        (404, "0x80040217", "queue With Id = 1 Does Not Exist", Rejected, "is not there"),
+        (404, "0x80040217", "queue With Id = 1 Does Not Exist", Rejected, "does not have"),
         (400, "0x80040265", "No leads from jsmith@microsoft.com today", Rejected, "No leads from … today"),
         (500, "0x80040265", "Plug-in said no to John Smith", Rejected, "said no to …"),
         (500, "0x80040333", "duplicate", Rejected, "refused the record: duplicate."),

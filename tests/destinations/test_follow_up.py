@@ -487,7 +487,7 @@ class TestCheck:
     def test_all_is_well_and_nothing_is_made(self, box: Drafts) -> None:
         mailbox, templates = self.findings(with_files(box, de__active=GERMAN))
         assert (mailbox.name, mailbox.ok, templates.ok) == ("mailbox", True, True)
-        assert templates.cause == "1 of yours, 4 that are shipped."
+        assert templates.cause == "1 of yours, 4 of the app."
         call = next(call for call in box.server.calls if call.path.startswith("/v1.0/"))
         assert (call.method, call.path) == ("GET", "/v1.0/users/ada@contoso.com/mailFolders/drafts")
         assert box.drafts == []

@@ -536,7 +536,7 @@ def test_check_names_the_scope_that_is_missing(crm: StandIn, scope: str, name: s
     ("changes", "name", "cause", "setting"),
     [
         ({"key": "no_such"}, "key", "does not exist", "HUBSPOT_KEY"),
-        ({"key": "city"}, "key", "has no unique values", "HUBSPOT_KEY"),
+        ({"key": "city"}, "key", "does not have unique values", "HUBSPOT_KEY"),
         ({"do_not_contact": "no_such"}, "do not contact", "does not exist", "HUBSPOT_DO_NOT_CONTACT"),
         ({"do_not_contact": "city"}, "do not contact", "cannot hold yes and no", "HUBSPOT_DO_NOT_CONTACT"),
         ({"lifecycle_stage": "Lead"}, "lifecycle stage", "no lifecycle stage Lead", "HUBSPOT_LIFECYCLE_STAGE"),

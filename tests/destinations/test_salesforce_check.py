@@ -67,7 +67,7 @@ def test_fields_that_there_are_not(org: StandIn) -> None:
 
 def test_a_field_that_the_org_demands(org: StandIn) -> None:
     org.org.objects["Lead"]["Budget__c"] = Field("string", 20, required=True)
-    assert "demands Budget__c" in wrong(org)["leads"]
+    assert "requires Budget__c" in wrong(org)["leads"]
     assert wrong(org, fields='{"Budget__c": "unknown"}') == {}
 
 

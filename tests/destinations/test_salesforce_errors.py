@@ -89,7 +89,7 @@ def test_a_rule_is_told_in_its_own_words(org: StandIn) -> None:
 @pytest.mark.parametrize(
     ("change", "words", "setting"),
     [
-        ({"client_id": "3MVG9.other"}, "consumer key is not known", "SALESFORCE_CLIENT_ID"),
+        ({"client_id": "3MVG9.other"}, "does not know the consumer key", "SALESFORCE_CLIENT_ID"),
         ({"client_secret": "other"}, "consumer secret is wrong", "SALESFORCE_CLIENT_SECRET"),
     ],
 )

@@ -61,7 +61,7 @@ class Toy:
         shelf.append(lead.id)
         if self.loses_answers:
             self.loses_answers -= 1
-            raise Transient("The shelf did not answer in time.", "Nothing to do: it is tried again.", unanswered=True)
+            raise Transient("The shelf did not answer in time.", "Nothing to do: the app tries again.", unanswered=True)
         return f"toy-{lead.event}"
 
     def preview(self, lead: Lead, step: Step, settings: Shelf) -> str:

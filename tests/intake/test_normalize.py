@@ -528,7 +528,7 @@ def test_created_at(created: str | None, stamp: str | None, expected: str, issue
         ("13/5/2026", "2026-05-13T00:00:00Z", "2026-05-13", ""),
         ("5/13/2026", "2026-05-13T00:00:00Z", "2026-05-13", ""),
         ("3.5.2026", "2026-03-05T00:00:00Z", "2026-05-03", ""),
-        ("3/5/1999", "2026-05-03T00:00:00Z", "2026-05-03", "no plausible time"),
+        ("3/5/1999", "2026-05-03T00:00:00Z", "2026-05-03", "not a plausible time"),
     ],
 )
 def test_a_date_that_can_be_read_in_two_ways_is_the_one_nearer_to_when_the_lead_came(
@@ -590,9 +590,9 @@ def test_what_is_not_understood_stays_as_it_came_and_is_told() -> None:
     lead = posted(userDetails={"email": "n/a", "phone": "1234567890", "country": "Narnia", "firstName": "x"})
     assert lead.contact == Contact(first_name="x", email="n/a", phone="1234567890", country="Narnia")
     assert lead.issues == (
-        "country: is no country that is known; kept as it came",
-        "email: is no valid address; kept as it came",
-        "phone: is no valid number; kept as it came",
+        "country: is not a known country; kept as it came",
+        "email: is not a valid address; kept as it came",
+        "phone: is not a valid number; kept as it came",
     )
 
 
@@ -758,7 +758,7 @@ def made(created_at: datetime = NOW, **changes: Any) -> Lead:
                 stage=Stage.ACTIVE,
                 contact=SMITH,
                 issues=(
-                    "phone: is no valid number; kept as it came",
+                    "phone: is not a valid number; kept as it came",
                     "created_time: could be read day first or month first; month first is nearer to when the lead came",
                 ),
             ),
@@ -774,7 +774,7 @@ def made(created_at: datetime = NOW, **changes: Any) -> Lead:
                 offer_title="Open edX on Cypress",
                 stage=Stage.TRIAL,
                 contact=SMITH,
-                issues=("phone: is no valid number; kept as it came",),
+                issues=("phone: is not a valid number; kept as it came",),
             ),
         ),
         (

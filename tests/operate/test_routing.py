@@ -115,7 +115,7 @@ def test_check_route_explains_a_lead_of_either_way_in() -> None:
         given = {name: str(value) for name, value in row("a", w.now, ActionCode="PLT").items()}
         assert operations.perform(w.app, "route", {"text": json.dumps(given)}, w.now)["route"] == 3
         assert w.states() == {}, "nothing was sent or kept"
-        with pytest.raises(operations.WrongUse, match="no lead"):
+        with pytest.raises(operations.WrongUse, match="not a lead"):
             operations.perform(w.app, "route", {"text": "[]"}, w.now)
 
 

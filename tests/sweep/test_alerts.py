@@ -70,14 +70,14 @@ class TestToldMeansTaken:
             assert open_lines(w) == 0
             logged = [json.loads(r.message) for r in caplog.records if '"event": "alert"' in r.message]
             assert ("dead", "crm") in [(event["kind"], event["subject"]) for event in logged]
-            text = "Nobody would hear of trouble"
+            text = "Nobody would get an alert"
             assert text in " ".join(reason.cause for reason in health.health(w.app, w.now).reasons)
             assert text in " ".join(result.cause for result in findings(w, "settings") if not result.ok)
 
     def test_on_one_machine_the_log_is_on_the_screen(self) -> None:
         with world() as w:
             (remark,) = configuration(w.app).remarks
-            assert "Nobody would hear" in remark.cause
+            assert "Nobody would get" in remark.cause
             assert configuration(w.app).problems == ()
 
     def test_a_channel_that_cannot_be_loaded_is_no_channel_that_took_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,12 +108,12 @@ class TestWhoHears:
         with world(crm=FakeDestination(), sales=Pager(), feed=Pager(KIND=Kind.FEED)) as w:
             (remark,) = [result for result in findings(w, "settings") if result.name == "LEADS_ALERTS"]
         assert remark.ok
-        assert "every notification hears of trouble: sales." in remark.cause
+        assert "these destinations get the alerts: sales." in remark.cause
 
     def test_a_name_that_cannot_tell_is_a_problem(self) -> None:
         with world(crm=FakeDestination(), mail=Pager(), environ={"LEADS_ALERTS": "crm,mail"}) as w:
             (problem,) = configuration(w.app).problems
-        assert (problem.setting, problem.cause) == ("LEADS_ALERTS", "crm has no way to tell of trouble.")
+        assert (problem.setting, problem.cause) == ("LEADS_ALERTS", "crm cannot send alerts.")
 
 
 class TestDestinationsAreGone:

@@ -30,7 +30,7 @@ class Api:
     deadline: Deadline
     now: datetime
     private: tuple[str, ...] = ()
-    """What the customer told: taken out of every word of Dataverse that is shown."""
+    """What the customer wrote, which is removed from every text of Dataverse that is shown."""
 
     def token(self, *, fresh: bool = False) -> str:
         """An access token for the organization. Raises what `oauth.token` raises."""
@@ -56,13 +56,13 @@ class Api:
         except Transient as unanswered:
             raise errors.Unanswered(
                 unanswered.cause,
-                "Nothing to do if it passes: it is tried again. If it stays, DYNAMICS_URL is not the address of a "
+                "Nothing to do if it passes: the app tries again. If it stays, DYNAMICS_URL is not the address of a "
                 "Dynamics environment, or a firewall is in between.",
                 unanswered=unanswered.unanswered,
             ) from None
 
     def failure(self, response: Response, doing: str) -> Failure:
-        """The failure that the answer to `doing` amounts to."""
+        """The failure that the answer to `doing` means."""
         return errors.failure(response, doing, transport.host(self.settings.url), self.now, self.private)
 
     def read(self, path: str, select: str, doing: str) -> dict[str, Any] | None:

@@ -23,11 +23,11 @@ NEEDED_FOR_OWNER = ("prvAssignLead",)
 
 _LEAD = "EntityDefinitions(LogicalName='lead')"
 _KIND = "Microsoft.Dynamics.CRM.{}AttributeMetadata"
-_DOING = "tell about itself"
+_DOING = "describe itself"
 
 
 def check(settings: Settings, deadline: Deadline) -> Iterator[Finding]:
-    """Look at the environment without changing it, and tell what a lead would meet there, one finding at a time.
+    """Look at the environment without changing it, and report what a lead would meet there, one finding at a time.
 
     Where the sign-in fails nothing else is looked at. Raises nothing.
     """
@@ -128,7 +128,7 @@ def _source(api: Api) -> Finding:
     options = api.parsed(asked, "show its lead sources").get("OptionSet")
     values = [one.get("Value") for one in _list(options, "Options")]
     if not values:
-        return Finding("lead source code", ok=True, cause="Dynamics did not tell which lead sources there are.")
+        return Finding("lead source code", ok=True, cause="Dynamics did not say which lead sources it has.")
     if api.settings.lead_source_code in values:
         return Finding("lead source code", ok=True)
     return Finding(

@@ -27,7 +27,7 @@ def accepted(row: Columns, table: str, now: datetime) -> Columns:
     return {column: value for column, value in row.items() if _refused.get((table, column), now) <= now}
 
 
-def mended(row: Columns, response: Response, extra: Collection[str], table: str, now: datetime) -> Columns | None:
+def fitted(row: Columns, response: Response, extra: Collection[str], table: str, now: datetime) -> Columns | None:
     """The row without what the answer complains about, or None where leaving columns out would not help.
 
     `extra` names the columns that come from DYNAMICS_FIELDS, `table` is the table's address.
@@ -90,9 +90,9 @@ def _shortened(row: Columns, response: Response) -> Columns | None:
 
 def _warn(column: str, cause: str, extra: Collection[str]) -> None:
     setting = {OWNER: "DYNAMICS_OWNER", SOURCE: "DYNAMICS_LEAD_SOURCE_CODE"}.get(column, "DYNAMICS_FIELDS")
-    remedy = "Mend the setting, or the column's security profile in Dynamics; leads arrive without it until then."
+    remedy = "Correct the setting, or the column's security profile in Dynamics; until then leads arrive without it."
     if setting == "DYNAMICS_FIELDS" and column not in extra:
-        remedy = f'Mend it in Dynamics, or leave the column out by "{_bare(column)}": null in DYNAMICS_FIELDS.'
+        remedy = f'Correct it in Dynamics, or leave the column out by "{_bare(column)}": null in DYNAMICS_FIELDS.'
     log.event("settings_problem", setting=setting, cause=f"{cause}: {_bare(column)}.", remedy=remedy)
 
 

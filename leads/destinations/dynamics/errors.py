@@ -72,10 +72,10 @@ _REJECTED = {
     ),
     PLUG_IN: (
         "A plug-in or workflow of the organization refused the record",
-        "Ask whoever wrote it; once it lets the lead pass, replay the lead.",
+        "Ask whoever wrote it to let the lead pass; then replay the lead.",
     ),
     NO_SUCH_ROW: (
-        "Something that the lead refers to is not there (any more)",
+        "Dynamics does not have (any more) what the lead refers to",
         "Check DYNAMICS_OWNER and the lookups in DYNAMICS_FIELDS; then replay the lead.",
     ),
 }
@@ -100,8 +100,8 @@ def message(response: Response) -> str:
 
 def exists(response: Response) -> bool:
     """Whether a create that must not overwrite was refused because the row is there already."""
-    told = code(response)
-    return told in EXISTS or (response.status == 412 and told != DUPLICATE_RULE)
+    found = code(response)
+    return found in EXISTS or (response.status == 412 and found != DUPLICATE_RULE)
 
 
 def speaks_of_row(response: Response) -> bool:
@@ -122,18 +122,18 @@ def is_foreign(response: Response) -> bool:
 
 
 def failure(response: Response, doing: str, where: str, now: datetime, private: Iterable[str]) -> Failure:
-    """The failure that the answer to `doing` ("make the record") amounts to. `private` is what must not be shown."""
-    told = code(response)
+    """The failure that the answer to `doing` ("make the record") means. `private` is what must not be shown."""
+    found = code(response)
     words = crm.safe(message(response), private)
-    about = f"{where} refused to {doing} (HTTP {response.status}{f', {told}' if told else ''})"
+    about = f"{where} refused to {doing} (HTTP {response.status}{f', {found}' if found else ''})"
     if is_throttled(response):
         return Throttled(
-            f"{where} limits how much this app may send (HTTP {response.status}{f', {told}' if told else ''}).",
-            "Nothing to do: it is tried again when Dynamics allows.",
+            f"{where} limits how much this app may send (HTTP {response.status}{f', {found}' if found else ''}).",
+            "Nothing to do: the app tries again when Dynamics allows.",
             retry_after=response.retry_after(now),
         )
-    if told in _REJECTED:
-        cause, remedy = _REJECTED[told]
+    if found in _REJECTED:
+        cause, remedy = _REJECTED[found]
         return Rejected(crm.whole_sentence(f"{about}: {cause}", words), remedy)
     if response.status == 401:
         return Misconfigured(f"{about}: {_NO_USER}", _USER)
@@ -144,24 +144,24 @@ def failure(response: Response, doing: str, where: str, now: datetime, private: 
         )
     if response.status >= 500 or response.status in (408, 409, 425):
         return Unanswered(
-            f"{where} is out of order (HTTP {response.status}{f', {told}' if told else ''}).",
-            "Nothing to do if it passes: it is tried again on the schedule.",
+            f"{where} is out of order (HTTP {response.status}{f', {found}' if found else ''}).",
+            "Nothing to do if it passes: the app tries again on the schedule.",
             retry_after=response.retry_after(now),
             unanswered=True,
         )
-    if response.status == 404 and told == "0x80060888":
-        told = _NO_TABLE
-    if told in _MISCONFIGURED:
-        cause, remedy = _MISCONFIGURED[told]
+    if response.status == 404 and found == "0x80060888":
+        found = _NO_TABLE
+    if found in _MISCONFIGURED:
+        cause, remedy = _MISCONFIGURED[found]
         missing = re.search(r"\bprv[A-Za-z0-9_]+", message(response))
-        if missing and told in (PRIVILEGE, NO_ACCESS):
+        if missing and found in (PRIVILEGE, NO_ACCESS):
             cause = f"The application user's security role lacks the privilege {missing[0]}."
         return Misconfigured(f"{about}: {cause}", remedy)
     if response.status == 403:
         return Misconfigured(crm.whole_sentence(f"{about}: the application user may not", words), _ROLE)
     return Rejected(
         crm.whole_sentence(f"{about}", words),
-        "Mend what it complains about, in Dynamics or in DYNAMICS_FIELDS; then replay the lead.",
+        "Correct what Dynamics complains about, there or in DYNAMICS_FIELDS; then replay the lead.",
     )
 
 

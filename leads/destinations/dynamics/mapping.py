@@ -39,7 +39,7 @@ LENGTHS: Mapping[str, int] = {
     "description": 2000,
 }
 WHOLE: Mapping[str, int] = {"emailaddress1": 100, "telephone1": 50, "websiteurl": 200}
-"""Columns whose value is of no use when cut: a longer one stands in the note only."""
+"""Columns that are useless when cut: a longer value stands in the note only."""
 
 NOTE_LENGTH = 100_000
 TASK_DUE = timedelta(hours=24)
@@ -77,7 +77,7 @@ def record(lead: Lead, lead_source_code: int, owner: str, extra: Mapping[str, Co
 
 
 def fit(column: str, value: str) -> str:
-    """The value as it fits the column: cut, or nothing where a part of it is of no use."""
+    """The value as it fits the column: cut, or nothing where a part of it is useless."""
     if column in WHOLE:
         return value if crm.units(value) <= WHOLE[column] else ""
     return crm.cut(value, LENGTHS[column])

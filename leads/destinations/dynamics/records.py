@@ -1,8 +1,8 @@
 """Dynamics 365 Sales: one record of the table `lead` per customer and offer, each step of the customer a note on it.
 
-Which record a lead belongs to, and why nothing is written twice, is told in docs/adr/0003-dynamics-records.md. A step
-costs two requests when it makes the record (record, note), and otherwise two (look, note) or three (its rating rises);
-a follow-up task is one more.
+Which record a lead belongs to, and why nothing is written twice, is explained in docs/adr/0003-dynamics-records.md. A
+step costs two requests when it makes the record (record, note), and otherwise two (look, note) or three (its rating
+rises); a follow-up task is one more.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def record_id(lead: Lead, generation: int = 0) -> str:
 
 
 def record_url(lead: Lead, known: Iterable[tuple[Lead, str]], settings: Settings) -> str:
-    """The page of the lead's record in Dynamics, as far as it can be told without asking; empty where it cannot.
+    """The page of the lead's record in Dynamics, as far as it can be known without asking; empty where it cannot.
 
     `known` are leads of the customer with their remote ids: this one first, then the others, newest first.
     """
@@ -62,7 +62,7 @@ def _likely_record(lead: Lead, known: Iterable[tuple[Lead, str]], settings: Sett
 def send(lead: Lead, step: Step, settings: Settings) -> str:
     """Bring the lead to its record and return the record's GUID.
 
-    Raises a Failure whose `remote_id` tells the next attempt how far this one came: `<guid>/record` when that record
+    Raises a Failure whose `remote_id` shows the next attempt how far this one came: `<guid>/record` when that record
     was asked for and no answer came, `<guid>/note` or `<guid>/task` when the rest is done, nothing before that.
     """
     if not settings.url:
@@ -117,12 +117,12 @@ class _Visit:
         return guid
 
     def _again(self, guid: str) -> str:
-        """A replay of what arrived: it is there, or a person deleted it and that stands."""
+        """A replay of what arrived: it is there, or a person deleted it, and it stays deleted."""
         if self._look(guid):
             return guid
         raise Rejected(
             "The record to which this lead was delivered is no longer in Dynamics: a person deleted it.",
-            "Restore it in Dynamics if it is needed. A replay brings nothing back that a person deleted; the "
+            "Restore it in Dynamics if it is needed. A replay does not bring back what a person deleted; the "
             "customer's next step makes a new record.",
         )
 
@@ -202,14 +202,14 @@ class _Visit:
                 return True
             match = {"If-Match": str(row.get("@odata.etag"))}
             response = self.api.call("PATCH", f"leads({guid})", row=raised, condition=match)
-            if is_done(response) or self._mended("leads", raised, response) is not None:
+            if is_done(response) or self._fitted("leads", raised, response) is not None:
                 return True
             row = self._look(guid)
             closed = row is None or row.get("statecode")
             if response.status != 412 and not closed:
                 raise self.api.failure(response, "raise the rating")
         raise Transient(
-            "The record changed each time its rating was to be raised.", "Nothing to do: it is tried again."
+            "The record changed each time the app tried to raise its rating.", "Nothing to do: the app tries again."
         )
 
     def _matched(self) -> str:
@@ -250,15 +250,15 @@ class _Visit:
                 return True
             if errors.exists(response):
                 return False
-            left = self._mended(table, left, response)
+            left = self._fitted(table, left, response)
         raise self.api.failure(response, doing)
 
     def _accepted(self, table: str, row: mapping.Columns) -> mapping.Columns:
         return columns.accepted(row, f"{self.settings.url}/{table}", self.step.now)
 
-    def _mended(self, table: str, row: mapping.Columns, response: Response) -> mapping.Columns | None:
+    def _fitted(self, table: str, row: mapping.Columns, response: Response) -> mapping.Columns | None:
         extra = self.settings.fields.keys() if table == "leads" else ()
-        return columns.mended(row, response, extra, f"{self.settings.url}/{table}", self.step.now)
+        return columns.fitted(row, response, extra, f"{self.settings.url}/{table}", self.step.now)
 
 
 def _generation(lead: Lead, guid: str) -> int:
@@ -267,7 +267,7 @@ def _generation(lead: Lead, guid: str) -> int:
 
 
 def _parse(remote_id: str) -> tuple[str, str]:
-    """The record and what was left to do; both empty for what is no remote id of this destination."""
+    """The record and what was left to do; both empty if the text is not a remote id of this destination."""
     guid, _, todo = remote_id.lower().partition("/")
     good = _GUID.fullmatch(guid) and todo in ("", _ASKED, _NOTE, _TASK)
     return (guid, todo) if good else ("", "")

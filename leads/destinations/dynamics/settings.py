@@ -19,7 +19,7 @@ SETTINGS = (
     Setting("DYNAMICS_LEAD_SOURCE_CODE", "The option value of *Lead Source* (8 is Web)", "8"),
     Setting("DYNAMICS_OWNER", "Who owns new records: `systemuser:<guid>` or `team:<guid>`. Empty: the app's own user"),
     Setting("DYNAMICS_FOLLOW_UP", "`task`: a task on the record, due in 24 hours", "none"),
-    Setting("DYNAMICS_MATCH", "`email`: an open record that another system made for the same address is used", "none"),
+    Setting("DYNAMICS_MATCH", "`email`: use an open record that another system made for the same address", "none"),
     Setting("DYNAMICS_FIELDS", "Further columns as a JSON object: a path into the lead, a constant, or `null`"),
     Setting("DYNAMICS_USERNAME", "Refused: signing in as a user is not supported", own=True),
     Setting("DYNAMICS_PASSWORD", "Refused, like the user name", secret=True, own=True),
@@ -49,7 +49,7 @@ class Settings:
 
     @classmethod
     def read(cls, reader: Reader) -> Settings:
-        """Read all `DYNAMICS_*` settings; what is wrong is told to the reader and left at its default."""
+        """Read all `DYNAMICS_*` settings. A wrong one is noted as a problem and gets its default."""
         for name in ("DYNAMICS_USERNAME", "DYNAMICS_PASSWORD"):
             if reader.is_set(name):
                 reader.problem(

@@ -37,7 +37,7 @@ def send(lead: Lead, step: Step, settings: Settings) -> str:
     if any(other.state == State.OPEN and _same_offer(other.lead, lead) for other in step.earlier):
         raise Transient(
             "An earlier lead of this customer for the same offer is still on its way here.",
-            "Nothing to do: this one is tried again after it.",
+            "Nothing to do: the app tries this one again after it.",
         )
     chosen = _template(lead, settings, step.deadline, step.now)
     values = mapping.values(lead, settings.seller, chosen.language)
@@ -67,7 +67,7 @@ def check(settings: Settings, deadline: Deadline) -> Iterator[Finding]:
     except Failure as failure:
         yield Finding("templates", ok=False, cause=failure.cause, remedy=failure.remedy)
     else:
-        yield Finding("templates", ok=True, cause=f"{len(own)} of yours, {len(template.shipped())} that are shipped.")
+        yield Finding("templates", ok=True, cause=f"{len(own)} of yours, {len(template.shipped())} of the app.")
 
 
 def record_url(lead: Lead, known: Sequence[tuple[Lead, str]], settings: Settings) -> str:
@@ -81,7 +81,7 @@ def record_url(lead: Lead, known: Sequence[tuple[Lead, str]], settings: Settings
 
 
 def _reason_to_skip(lead: Lead, step: Step) -> str:
-    """Why nobody is to be answered."""
+    """The reason to answer nobody; empty where there is none."""
     if lead.do_not_contact or lead.stage is Stage.DO_NOT_CONTACT:
         return "the customer is not to be contacted"
     if lead.contact_withheld:

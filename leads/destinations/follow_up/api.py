@@ -28,14 +28,14 @@ def make_draft(graph: Graph, draft: Mapping[str, Any], deadline: Deadline, now: 
     if answer.status != 201:
         raise _failure(graph, answer, now)
     made = answer.json()
-    told = made.get("id") if isinstance(made, dict) else None
-    if not isinstance(told, str) or not _ID.fullmatch(told):
+    id_ = made.get("id") if isinstance(made, dict) else None
+    if not isinstance(id_, str) or not _ID.fullmatch(id_):
         raise Transient(
             f"{transport.host(graph.url)} did not say which draft it made.",
-            "Check FOLLOW_UP_GRAPH_URL if it stays; it is tried again, and there may be a second draft.",
+            "Check FOLLOW_UP_GRAPH_URL if it stays; the app tries again, and there may be a second draft.",
             unanswered=True,
         )
-    return " ".join(filter(None, (_shown_by(made.get("webLink")), told)))
+    return " ".join(filter(None, (_shown_by(made.get("webLink")), id_)))
 
 
 def look(graph: Graph, deadline: Deadline, now: datetime) -> None:

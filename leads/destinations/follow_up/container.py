@@ -1,6 +1,6 @@
 """The publisher's templates, read from a blob container over HTTPS with the function app's managed identity.
 
-Two requests a draft, by which an edited file counts at once.
+Two requests a draft, so an edited file counts at once.
 Facts: learn.microsoft.com/rest/api/storageservices/list-blobs and …/get-blob; with a token `x-ms-version` is needed.
 """
 
@@ -26,7 +26,7 @@ _NAMES = re.compile(r"<Name>([^<]{1,1024})</Name>")
 _MORE = re.compile(r"<NextMarker>[^<]")
 _ROLE = (
     "Give the function app's managed identity the role Storage Blob Data Reader on the container in "
-    "FOLLOW_UP_TEMPLATES, or empty that setting to use the templates that are shipped."
+    "FOLLOW_UP_TEMPLATES, or empty that setting to use the app's own templates."
 )
 
 

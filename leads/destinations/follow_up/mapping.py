@@ -30,7 +30,7 @@ def values(lead: Lead, seller: str, language: str) -> dict[str, str]:
     """The variables of templates; an empty one is missing. `language` is that of the template."""
     contact = lead.contact
     first, last = name_of(contact.first_name), name_of(contact.last_name)
-    # What is half a name and half something else is none.
+    # A text that is half a name and half something else does not count as a name.
     if bool(first) != bool(contact.first_name.strip()) or bool(last) != bool(contact.last_name.strip()):
         first = last = ""
     country = contact.country if contact.country in COUNTRIES else ""

@@ -1,4 +1,4 @@
-"""Settings of `follow_up`: whose mailbox, who signs, which templates, and how to sign in."""
+"""Settings of `follow_up`: the mailbox, who signs, the templates, and how to sign in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SETTINGS = (
     Setting("FOLLOW_UP_SELLER", "Who signs, as `Ada Byron, Contoso`: `{seller}` of the templates", own=True),
     Setting(
         "FOLLOW_UP_TEMPLATES",
-        "The URL of a blob container with your templates. Empty: those that are shipped, in English",
+        "The URL of a blob container with your templates. Empty: the app's own, in English",
     ),
     Setting("FOLLOW_UP_GRAPH_URL", "Microsoft Graph of other clouds", GRAPH),
     *oauth.settings("FOLLOW_UP_GRAPH"),
@@ -27,7 +27,7 @@ SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Whose drafts, signed by whom, out of which templates."""
+    """In which mailbox the drafts lie, who signs them, and which templates they use."""
 
     graph: Graph = field(default_factory=lambda: Graph(sender="", credentials=Credentials(prefix="FOLLOW_UP_GRAPH")))
     seller: str = ""
@@ -36,7 +36,7 @@ class Settings:
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
-        """Read all `FOLLOW_UP_*` settings, telling the reader of every problem."""
+        """Read all `FOLLOW_UP_*` settings, noting every problem."""
         mailbox = reader.text("FOLLOW_UP_MAILBOX", required=True)
         if mailbox and not is_address(mailbox):
             reader.problem("FOLLOW_UP_MAILBOX", "It has to be an e-mail address.", "Write it as ada@contoso.com.")

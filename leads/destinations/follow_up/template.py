@@ -42,7 +42,7 @@ class Template:
     lines: tuple[str, ...] = ()
 
     def filled(self, values: Mapping[str, str]) -> tuple[str, str]:
-        """Subject and text with the values in their places; an empty value is none."""
+        """Subject and text with the values in their places; an empty value counts as missing."""
         subject, greeting = _first(self.subjects, values), _first(self.greetings, values)
         whole = {**values, GREETING: greeting}
         kept = (_filled(each, whole) for each in self.lines if all(whole[name] for name in _VARIABLE.findall(each)))

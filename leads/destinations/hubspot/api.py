@@ -45,7 +45,7 @@ class Api:
         return f"/crm/objects/{self.settings.version}/{rest}"
 
     def failure(self, response: Response, doing: str) -> Failure:
-        """The failure that the answer to `doing` amounts to."""
+        """The failure that the answer to `doing` means."""
         return errors.failure(response, doing, self.now)
 
     def parsed(self, response: Response, doing: str) -> Record:
@@ -58,7 +58,8 @@ class Api:
     def find(self, by: str, value: str, properties: Collection[str]) -> Record | None:
         """The contact with that value of a unique property, or None. Raises a Failure.
 
-        An answer of 207 has errors beside the results; where the only error is that there is none, it is no failure.
+        An answer of 207 has errors beside the results; where the only error is that there is no such contact, it is not
+        a failure.
         """
         doing = "look for the contact"
         body = {
@@ -110,10 +111,10 @@ class Api:
 
 def identifier(record: Record, doing: str, api: Api, response: Response) -> str:
     """The id of a record that was just written. Raises a Failure where the answer has none."""
-    told = str(record.get("id", ""))
-    if not told.isdecimal():
+    id_ = str(record.get("id", ""))
+    if not id_.isdecimal():
         raise api.failure(response, doing)
-    return told
+    return id_
 
 
 def _inner(record: Record, name: str) -> Record:

@@ -48,7 +48,7 @@ def check(settings: Settings, deadline: Deadline) -> Iterator[Finding]:
 
 
 def _properties(api: Api) -> dict[str, dict[str, Any]]:
-    """All properties of contacts by internal name; this also tells whether the token works and may read them."""
+    """All properties of contacts by internal name; this also shows whether the token works and may read them."""
     path = f"/crm/properties/{api.settings.version}/contacts"
     found = api.parsed(api.call("GET", path), "show its properties of contacts").get("results")
     listed = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
@@ -79,12 +79,12 @@ def _written(settings: Settings, properties: dict[str, Any]) -> Finding:
     locked = [name for name in settings.fields if _is_read_only(properties.get(name, {}))]
     if not absent and not locked:
         return Finding("properties", ok=True)
-    told = [f"The account has no property {', '.join(absent)}."] if absent else []
-    told += [f"HubSpot itself sets {', '.join(locked)}."] if locked else []
+    causes = [f"The account has no property {', '.join(absent)}."] if absent else []
+    causes += [f"HubSpot itself sets {', '.join(locked)}."] if locked else []
     return Finding(
         "properties",
         ok=False,
-        cause=" ".join(told),
+        cause=" ".join(causes),
         remedy='Correct the name in HUBSPOT_FIELDS, or leave it out there by "<property>": null. Leads arrive without '
         "it until then.",
     )
@@ -94,7 +94,7 @@ def _key(settings: Settings, properties: dict[str, Any]) -> Finding:
     found = properties.get(settings.key)
     if found and found.get("hasUniqueValue") and found.get("type") == "string":
         return Finding("key", ok=True)
-    cause = "has no unique values, or is no single-line text" if found else "does not exist"
+    cause = "does not have unique values, or is not a single-line text" if found else "does not exist"
     return Finding(
         "key",
         ok=False,

@@ -1,8 +1,8 @@
 """What an answer of HubSpot means: its error codes and category first, then the status, with a cause and a remedy.
 
 Sources: developers.hubspot.com (Error handling; Usage guidelines), and the error bodies of the API specification of
-2026-03. HubSpot's own messages may repeat what the customer told, so none is ever shown: the category, the codes and
-the correlation id are, by which HubSpot's support finds the request.
+2026-03. HubSpot's own messages may repeat what the customer wrote, so they are never shown. The category, the codes and
+the correlation id are; HubSpot's support finds the request by that id.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def exists(response: Response, unique: Collection[str]) -> bool:
 
 
 def existing(response: Response) -> str:
-    """The id of the contact that is there already, where the refusal tells it."""
+    """The id of the contact that exists already, where the refusal names it."""
     found = _EXISTING.search(str(_body(response).get("message", "")))
     return found[1] if found else ""
 
@@ -69,34 +69,34 @@ def is_absent(response: Response) -> bool:
 
 
 def failure(response: Response, doing: str, now: datetime) -> Failure:
-    """The failure that the answer to `doing` ("make the contact") amounts to."""
+    """The failure that the answer to `doing` ("make the contact") means."""
     body = _body(response)
-    told = _told(response, body)
-    about = f"HubSpot refused to {doing} ({told})"
+    detail = _detail(response, body)
+    about = f"HubSpot refused to {doing} ({detail})"
     if response.status == 429 and body.get("policyName") == "DAILY":
         return Throttled(
-            f"The account's requests to HubSpot are used up for today ({told}).",
-            "Nothing to do: it is tried again. If it happens often, HubSpot shows which integration uses so many.",
+            f"The account's requests to HubSpot are used up for today ({detail}).",
+            "Nothing to do: the app tries again. If it happens often, HubSpot shows which integration uses so many.",
             retry_after=response.retry_after(now) or DAILY_WAIT,
         )
     if response.status == 423:
         return Transient(
-            f"The record is locked in HubSpot for now ({told}).",
-            "Nothing to do: it is tried again.",
+            f"The record is locked in HubSpot for now ({detail}).",
+            "Nothing to do: the app tries again.",
             retry_after=response.retry_after(now) or LOCK_WAIT,
         )
     if response.status == 477:
         return Throttled(
-            f"HubSpot is moving the account to another place ({told}).",
-            "Nothing to do: it is tried again.",
+            f"HubSpot is moving the account to another place ({detail}).",
+            "Nothing to do: the app tries again.",
             retry_after=response.retry_after(now),
         )
-    passing = transport.refusal(response, "HubSpot", now, told)
+    passing = transport.refusal(response, "HubSpot", now, detail)
     if passing:
         return passing
     if response.status == 401:
         return Misconfigured(
-            f"HubSpot does not accept the token ({told}).",
+            f"HubSpot does not accept the token ({detail}).",
             f"Make a service key, or copy it again, whole, into HUBSPOT_TOKEN ({GUIDE}).",
         )
     if response.status == 403:
@@ -106,9 +106,7 @@ def failure(response: Response, doing: str, now: datetime) -> Failure:
             f"{about}: the token may not do this.{lacks}", f"Give the service key its scopes ({GUIDE})."
         )
     if is_absent(response):
-        return Transient(
-            f"{about}: it was deleted or merged in between.", "Nothing to do: it is looked for again, and tried again."
-        )
+        return Transient(f"{about}: it was deleted or merged in between.", "Nothing to do: the app looks for it again.")
     if response.status < 400 or not body or response.status in (404, 405):
         return Misconfigured(
             f"{about}: it does not answer like HubSpot's API.",
@@ -121,7 +119,7 @@ def failure(response: Response, doing: str, now: datetime) -> Failure:
     )
 
 
-def _told(response: Response, body: dict[str, Any]) -> str:
+def _detail(response: Response, body: dict[str, Any]) -> str:
     category = _word(body.get("category")) or _word(body.get("errorType"))
     correlation = body.get("correlationId")
     known = isinstance(correlation, str) and _CORRELATION.fullmatch(correlation)

@@ -19,7 +19,7 @@ LINE = 255
 """Units of a one-line property. HubSpot takes more; what is longer stands whole in the note."""
 NOTE = 65_536
 WHOLE = frozenset({"phone", "website"})
-"""Properties whose value is of no use when cut: a longer one stands in the note only."""
+"""Properties that are useless when cut: a longer value stands in the note only."""
 
 _EMAIL = re.compile(r"[^\s@,;<>\"]{1,64}@[^\s@,;<>\"]{1,189}\.[^\s@,;<>\"]{2,63}")
 

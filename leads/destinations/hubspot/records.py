@@ -27,7 +27,7 @@ _MAKE = "make the contact"
 
 
 def record_url(lead: Lead, known: Iterable[tuple[Lead, str]], settings: Settings) -> str:
-    """The page of the customer's contact, where HUBSPOT_ACCOUNT is set and a delivery has told which it is.
+    """The page of the customer's contact, where HUBSPOT_ACCOUNT is set and a delivery has found out which it is.
 
     `known` are leads of the customer with their remote ids: this one first, then the others, newest first.
     """
@@ -55,7 +55,7 @@ def preview(lead: Lead, step: Step, settings: Settings) -> str:
 def send(lead: Lead, step: Step, settings: Settings) -> str:
     """Bring the lead to its contact and return the contact's id.
 
-    Raises Skip where the customer has no address and HUBSPOT_KEY is not set, and a Failure whose `remote_id` tells the
+    Raises Skip where the customer has no address and HUBSPOT_KEY is not set, and a Failure whose `remote_id` shows the
     next attempt how far this one came.
     """
     if not settings.token:
@@ -96,17 +96,17 @@ class _Visit:
 
     @property
     def _unique(self) -> tuple[str, str]:
-        """The properties whose value tells contacts apart."""
+        """The properties with a value that no other contact has."""
         return "email", self.settings.key
 
     def _again(self, contact: str) -> str:
-        """A replay of what arrived: it is there, or a person deleted it and that stands."""
+        """A replay of what arrived: it is there, or a person deleted it, and it stays deleted."""
         found = contact if self.api.read(contact, ("email",)) else self._elsewhere(contact)
         if found:
             return found
         raise Rejected(
             "The contact to which this lead was delivered is no longer in HubSpot: a person deleted it.",
-            "Restore it in HubSpot if it is needed. A replay brings nothing back that a person deleted; the customer's "
+            "Restore it in HubSpot if it is needed. A replay does not bring back what a person deleted; the customer's "
             "next step makes a new contact.",
         )
 
@@ -129,11 +129,11 @@ class _Visit:
         if "email" in wrong:
             raise Rejected(
                 f"HubSpot does not take the customer's e-mail address ({wrong['email']}).",
-                "Set HUBSPOT_KEY, and contacts are made by name where an address is of no use; then replay the lead.",
+                "Set HUBSPOT_KEY: with it the app makes a contact without the address. Then replay the lead.",
             )
         if wrong:
             raise Misconfigured(
-                f"HubSpot does not take what has to be written: {_named(wrong)}.",
+                f"HubSpot refuses a property that the app has to write: {_named(wrong)}.",
                 "Make the property in HubSpot as docs/destinations/hubspot.md says, or correct HUBSPOT_KEY or "
                 "HUBSPOT_DO_NOT_CONTACT.",
             )
@@ -143,13 +143,13 @@ class _Visit:
         """The contact because of which HubSpot refused to make another one."""
         names = [*mapping.contact(self.lead, self.settings, address=address), self.settings.key or "email"]
         found = self._look(address, names)
-        told = errors.existing(refusal)
-        if found is None and told:
-            found = self.api.read(told, names)
+        known = errors.existing(refusal)
+        if found is None and known:
+            found = self.api.read(known, names)
         if found is None or not str(found.get("id", "")).isdecimal():
             raise Transient(
-                "HubSpot says that the contact is there already, and does not show it.",
-                "Nothing to do if it passes: it is tried again. If it stays, the token may not see all contacts.",
+                "HubSpot says that the contact exists already, but does not show it.",
+                "Nothing to do if it passes: the app tries again. If it stays, let the token see all contacts.",
             )
         return found
 
@@ -163,8 +163,8 @@ class _Visit:
     def _elsewhere(self, contact: str) -> str:
         """The contact into which that one was merged: its address leads there. Empty where a person deleted it."""
         found = self._look(mapping.email(self.lead), ("email",))
-        told = str(found.get("id", "")) if found else ""
-        return told if told.isdecimal() and told != contact else ""
+        kept = str(found.get("id", "")) if found else ""
+        return kept if kept.isdecimal() and kept != contact else ""
 
     def _filled(self, found: Record, properties: Properties) -> None:
         """Write what is empty in a contact that was there. A do-not-contact lead changes nothing in one."""
@@ -208,7 +208,7 @@ class _Visit:
         raise self.api.failure(response, "add the note")
 
     def _moved(self, contact: str) -> str:
-        """Go on with the contact into which that one was merged; where a person deleted it, that stands."""
+        """Go on with the contact into which that one was merged; where a person deleted it, it stays deleted."""
         other = self._elsewhere(contact)
         if not other:
             return contact
@@ -255,7 +255,7 @@ def _named(wrong: dict[str, str]) -> str:
 
 
 def _parse(remote_id: str) -> tuple[str, str]:
-    """The contact and what was left to do; both empty for what is no remote id of this destination."""
+    """The contact and what was left to do; both empty if the text is not a remote id of this destination."""
     contact, _, todo = remote_id.partition("/")
     good = contact.isascii() and contact.isdecimal() and todo in ("", _OPT_OUT, _NOTE)
     return (contact, todo) if good else ("", "")

@@ -58,13 +58,13 @@ class Settings:
 
     @classmethod
     def read(cls, reader: Reader) -> Settings:
-        """Read all `HUBSPOT_*` settings; what is wrong is told to the reader and left at its default."""
+        """Read all `HUBSPOT_*` settings. A wrong one is noted as a problem and gets its default."""
         key = _property(reader, "HUBSPOT_KEY")
         opt_out = reader.choice("HUBSPOT_OPT_OUT", "false", ("false", "true")) == "true"
         if opt_out and not key:
             reader.problem(
                 "HUBSPOT_OPT_OUT",
-                "It needs HUBSPOT_KEY: when an answer got lost, only that shows whether the app made the contact.",
+                "It needs HUBSPOT_KEY: after a lost answer only that key shows whether the app made the contact.",
                 "Make a contact property with unique values and put its internal name into HUBSPOT_KEY, or set "
                 "HUBSPOT_OPT_OUT to false.",
             )

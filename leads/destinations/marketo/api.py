@@ -50,19 +50,19 @@ class Api:
             failure.unanswered = False
             raise
         body = answer.json()
-        told = body.get("access_token") if answer.status == 200 and isinstance(body, dict) else None
-        if not isinstance(told, str) or not told:
+        token = body.get("access_token") if answer.status == 200 and isinstance(body, dict) else None
+        if not isinstance(token, str) or not token:
             raise errors.of_identity(answer, self.now)
         seconds = body.get("expires_in")
         life = timedelta(seconds=seconds if isinstance(seconds, int) and 0 <= seconds <= 3600 else 0)
-        _tokens[who] = told, self.now + life - MARGIN
-        return told
+        _tokens[who] = token, self.now + life - MARGIN
+        return token
 
     def _sign_in(self) -> Response:
         """Ask for a token. The secret goes in the body, where no log of URLs sees it.
 
-        Marketo's documents have it in the query, and say of the body nothing: an answer of 400 or 401 is asked once
-        more as they have it.
+        Marketo's documents put it in the query and do not mention the body: after a 400 or 401 it is asked once more
+        their way.
         """
         url = f"{self.settings.url}/identity/oauth/token"
         form = {

@@ -31,7 +31,7 @@ def check(settings: Settings, deadline: Deadline) -> Iterator[Finding]:
     """
     api = Api(settings, deadline, datetime.now(UTC))
     try:
-        # A token out of memory would say nothing of a secret that was changed since.
+        # A token from memory would say nothing about a secret that was changed since.
         api.token(fresh=True)
     except Failure as failure:
         yield Finding("sign-in", ok=False, cause=failure.cause, remedy=failure.remedy)
@@ -100,7 +100,7 @@ def _activity(api: Api) -> Finding:
     number = api.settings.activity_type
     if not number:
         return Finding(
-            "activity", ok=True, cause="MARKETO_ACTIVITY_TYPE_ID is not set, so Marketo gets people and no steps."
+            "activity", ok=True, cause="MARKETO_ACTIVITY_TYPE_ID is not set, so Marketo gets people but no steps."
         )
     doing = "show its custom activities"
     listed = errors.records(api.call("GET", "/rest/v1/activities/external/types.json", doing))

@@ -1,8 +1,8 @@
 """What an answer of Marketo means. It says 200 and fails: in `errors` of the answer, in `reasons` of a record, or in
 `errors` of an activity.
 
-Source: AdobeDocs/marketo-developer.en, "Error codes". Its messages may repeat what the customer told, so only codes are
-shown, and the name of a field where it is one that the app sent.
+Source: AdobeDocs/marketo-developer.en, "Error codes". Its messages may repeat what the customer wrote, so only codes
+are shown, and the name of a field where it is one that the app sent.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def codes(listed: object) -> list[str]:
 
 
 def named(listed: object, names: Iterable[str]) -> list[str]:
-    """Those of the fields that were sent whose names stand between quotes in the errors' words."""
+    """Those of the fields sent that the errors name between quotes."""
     messages = (
         [str(one.get("message", "")) for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
     )
@@ -67,7 +67,7 @@ def named(listed: object, names: Iterable[str]) -> list[str]:
 
 
 def of_status(response: Response, now: datetime) -> Failure | None:
-    """The failure that the HTTP status tells, or a body that is not Marketo's; None where the body has to be read."""
+    """The failure that the HTTP status means, or a body that is not Marketo's; None where the body has to be read."""
     passing = transport.refusal(response, "Marketo", now)
     if passing:
         return passing
@@ -102,24 +102,24 @@ def of_identity(response: Response, now: datetime) -> Failure:
 
 
 def failure(listed: object, doing: str) -> Failure:
-    """The failure that the errors or reasons behind `doing` ("write the person") amount to."""
+    """The failure that the errors or reasons behind `doing` ("write the person") mean."""
     found = codes(listed)
     code = found[0] if found else ""
-    told = f"error {', '.join(found)}" if found else "no reason given"
-    about = f"Marketo refused to {doing} ({told})"
-    passes = "Nothing to do: it is tried again."
+    detail = f"error {', '.join(found)}" if found else "no reason given"
+    about = f"Marketo refused to {doing} ({detail})"
+    passes = "Nothing to do: the app tries again."
     if code == "607":
         return Throttled(
-            f"The account's calls to Marketo are used up for today ({told}).",
-            "Nothing to do: it is tried again. If it happens often, ask Adobe for more, or find out which integration "
-            "uses so many.",
+            f"The account's calls to Marketo are used up for today ({detail}).",
+            "Nothing to do: the app tries again. If it happens often, ask Adobe for more, or find out which "
+            "integration uses so many.",
             retry_after=DAILY_WAIT,
         )
     if code in _SLOW:
-        return Throttled(f"Marketo asks for fewer calls for now ({told}).", passes, retry_after=RATE_WAIT)
+        return Throttled(f"Marketo asks for fewer calls for now ({detail}).", passes, retry_after=RATE_WAIT)
     if code in TOKEN:
         return Misconfigured(
-            f"Marketo does not accept the token that it gave ({told}).",
+            f"Marketo does not accept the token that it gave ({detail}).",
             f"Check in LaunchPoint that the service and its API-only user are there and active ({GUIDE}).",
         )
     if code in _MISCONFIGURED:
@@ -128,8 +128,8 @@ def failure(listed: object, doing: str) -> Failure:
     # What is not listed begins with 6 where the request was not carried out, which time may change.
     if not code or code in _PASSING or (code.startswith(("5", "6")) and code not in ("605", "609", "612", "613")):
         return Transient(
-            f"Marketo is out of order for now ({told}).",
-            "Nothing to do if it passes: it is tried again.",
+            f"Marketo is out of order for now ({detail}).",
+            "Nothing to do if it passes: the app tries again.",
             unanswered=not code or code in _UNKNOWN_END,
         )
     return Rejected(

@@ -27,11 +27,11 @@ from leads.lead import Lead
 _ACTIVITY = "activity"
 _SYNC = "/rest/v1/leads.json"
 _SKEW = timedelta(hours=1)
-"""How far Marketo's clock may be from that by which a lead's times were told."""
+"""How far Marketo's clock may be from the one that a lead's times come from."""
 
 
 def record_url(lead: Lead, known: Iterable[tuple[Lead, str]], settings: Settings) -> str:
-    """The page of the customer in Marketo, where MARKETO_APP_URL is set and a delivery has told who it is.
+    """The page of the customer in Marketo, where MARKETO_APP_URL is set and a delivery has found out who it is.
 
     `known` are leads of the customer with their remote ids: this one first, then the others, newest first.
     """
@@ -66,7 +66,7 @@ def preview(lead: Lead, step: Step, settings: Settings) -> str:
 def send(lead: Lead, step: Step, settings: Settings) -> str:
     """Bring the lead to its person and return the person's id.
 
-    Raises Skip where the customer has no address that Marketo takes, and a Failure whose `remote_id` tells the next
+    Raises Skip where the customer has no address that Marketo takes, and a Failure whose `remote_id` shows the next
     attempt how far this one came.
     """
     if not settings.url or not settings.client_secret:
@@ -126,13 +126,13 @@ class _Visit:
         return str(self._activity(person, fresh=fresh) if self.settings.activity_type else person)
 
     def _again(self, person: int) -> int:
-        """A replay of what arrived: it is there, or somebody deleted it and that stands."""
+        """A replay of what arrived: it is there, or somebody deleted it, and it stays deleted."""
         found = person if self.api.find("id", str(person), ()) else self._elsewhere(person)
         if found:
             return found
         raise Rejected(
             "The person to whom this lead was delivered is no longer in Marketo: somebody deleted it.",
-            "A replay brings nothing back that somebody deleted; the customer's next step makes a new person.",
+            "A replay does not bring back what somebody deleted; the customer's next step makes a new person.",
         )
 
     def _person(self) -> tuple[int, bool]:
@@ -147,7 +147,7 @@ class _Visit:
         found = self.api.find("email", mapping.email(self.lead), fields)
         if found is None:
             raise Misconfigured(
-                "Marketo says that the person is there already, and does not show it.",
+                "Marketo says that the person exists already, but does not show it.",
                 "Give the API user's role the workspaces of all partitions, or set MARKETO_PARTITION.",
             )
         if found["several"]:
@@ -241,16 +241,16 @@ def _single(body: Body) -> Body:
     if found:
         return found[0]
     raise Transient(
-        "Marketo answered without a result.", "Nothing to do if it passes: it is tried again.", unanswered=True
+        "Marketo answered without a result.", "Nothing to do if it passes: the app tries again.", unanswered=True
     )
 
 
 def _id(record: Body) -> int:
-    told: Any = record.get("id")
-    if isinstance(told, int) and not isinstance(told, bool) and told > 0:
-        return told
+    id_: Any = record.get("id")
+    if isinstance(id_, int) and not isinstance(id_, bool) and id_ > 0:
+        return id_
     raise Transient(
-        "Marketo answered without the person's id.", "Nothing to do if it passes: it is tried again.", unanswered=True
+        "Marketo answered without the person's id.", "Nothing to do if it passes: the app tries again.", unanswered=True
     )
 
 
@@ -259,7 +259,7 @@ def _listed(values: Fields) -> list[str]:
 
 
 def _parse(remote_id: str) -> tuple[int, str]:
-    """The person and what was left to do; 0 and nothing for what is no remote id of this destination."""
+    """The person and what was left to do; 0 and nothing if the text is not a remote id of this destination."""
     person, _, todo = remote_id.partition("/")
     good = person.isascii() and person.isdecimal() and todo in ("", _ACTIVITY)
     return (int(person), todo) if good else (0, "")

@@ -15,13 +15,15 @@ SETTINGS = (
     Setting("MARKETO_MUNCHKIN_ID", "The account, as `123-ABC-456`", own=True),
     Setting("MARKETO_CLIENT_ID", "The client id of the LaunchPoint service", own=True),
     Setting("MARKETO_CLIENT_SECRET", "The client secret of the LaunchPoint service", secret=True, own=True),
-    Setting("MARKETO_MODE", "`rest`: a person, and an activity for each step; `form`: a form is submitted", "rest"),
+    Setting("MARKETO_MODE", "`rest`: a person, and an activity for each step; `form`: the app submits a form", "rest"),
     Setting("MARKETO_FORM_ID", "The number of the form, for `MARKETO_MODE=form`", own=True),
     Setting("MARKETO_PARTITION", "The name of the partition for new people. Empty: Marketo's default", own=True),
     Setting("MARKETO_ACTIVITY_TYPE_ID", "The number of the custom activity for steps. Empty: steps are lost", own=True),
     Setting("MARKETO_FIELDS", "Further fields as a JSON object: a path into the lead, a constant, or `null`"),
     Setting("MARKETO_APP_URL", "The address in the browser, as `https://app-ab12.marketo.com`, for links", own=True),
-    Setting("MARKETO_URL", "Another address of the API than that of the account, identity and REST below it", own=True),
+    Setting(
+        "MARKETO_URL", "The API's address if it is not the account's own, with identity and REST below it", own=True
+    ),
 )
 """Every setting of this destination."""
 
@@ -53,7 +55,7 @@ class Settings:
 
     @classmethod
     def read(cls, reader: Reader) -> Settings:
-        """Read all `MARKETO_*` settings; what is wrong is told to the reader and left at its default."""
+        """Read all `MARKETO_*` settings. A wrong one is noted as a problem and gets its default."""
         mode = reader.choice("MARKETO_MODE", "rest", ("rest", "form"))
         form = _number(reader, "MARKETO_FORM_ID")
         if mode == "form" and not reader.is_set("MARKETO_FORM_ID"):

@@ -23,7 +23,7 @@ _tokens: dict[tuple[str, ...], str] = {}
 
 
 def audience(url: str) -> str:
-    """For whom a JWT is: the login server for production, or that for sandboxes, as the My Domain `url` tells.
+    """For whom a JWT is: the login server for production, or that for sandboxes, by the My Domain `url`.
 
     Salesforce Help, "OAuth 2.0 JWT Bearer Flow": `aud` is https://login.salesforce.com or https://test.salesforce.com.
     A sandbox's host is `contoso--dev.sandbox.my.salesforce.com`, without `.sandbox` in orgs without enhanced domains.
@@ -47,7 +47,7 @@ class Api:
     deadline: Deadline
     now: datetime
     private: tuple[str, ...] = ()
-    """What the customer told: taken out of every word of Salesforce that is shown."""
+    """What the customer wrote, which is removed from every text of Salesforce that is shown."""
 
     def token(self, *, fresh: bool = False) -> str:
         """An access token, from memory where possible. Raises Misconfigured, Throttled or Transient."""
@@ -83,7 +83,7 @@ class Api:
         return self.call("GET", f"queryAll?q={quote(soql, safe='')}")
 
     def failure(self, response: Response, doing: str) -> Failure:
-        """The failure that the answer to `doing` amounts to."""
+        """The failure that the answer to `doing` means."""
         keys = (self.settings.lead_key, self.settings.step_key)
         return errors.failure(response, doing, transport.host(self.settings.url), self.now, self.private, keys)
 
@@ -105,8 +105,8 @@ class Api:
         self, method: str, path: str, row: Mapping[str, Any] | None, headers: Mapping[str, str], token: str
     ) -> Response:
         url = f"{self.settings.url}/services/data/v{self.settings.api_version}/{path}"
-        told = {"Accept": "application/json", "Authorization": f"Bearer {token}", **headers}
-        return _request(method, url, deadline=self.deadline, headers=told, json=row)
+        sent = {"Accept": "application/json", "Authorization": f"Bearer {token}", **headers}
+        return _request(method, url, deadline=self.deadline, headers=sent, json=row)
 
     def _new_token(self) -> str:
         mine = self.settings
@@ -131,8 +131,8 @@ def _request(method: str, url: str, **rest: Any) -> Response:
         return transport.request(method, url, **rest)
     except Transient as silent:
         silent.remedy = (
-            "Nothing to do if it passes: it is tried again. If it stays, SALESFORCE_URL is not the org's My Domain, or "
-            "a firewall is in between."
+            "Nothing to do if it passes: the app tries again. If it stays, SALESFORCE_URL is not the org's My Domain, "
+            "or a firewall is in between."
         )
         raise
 

@@ -26,7 +26,7 @@ def check(settings: Settings, deadline: Deadline) -> Iterator[Finding]:
     """
     if settings.web:
         yield Finding(
-            "Web-to-Lead", ok=True, cause=f"Nothing can be asked of it: {web.ACCEPTED}. Look into Salesforce for leads."
+            "Web-to-Lead", ok=True, cause=f"It cannot be checked: {web.ACCEPTED}. Look for the leads in Salesforce."
         )
         return
     api = Api(settings, deadline, datetime.now(UTC))
@@ -105,8 +105,8 @@ def _leads(settings: Settings, lead: dict[str, Any]) -> Finding:
         return Finding(
             name,
             ok=False,
-            cause=f"The org demands {', '.join(demanded)}, which a lead does not bring.",
-            remedy="Set it by SALESFORCE_FIELDS, or let the field be optional.",
+            cause=f"The org requires {', '.join(demanded)}, which a lead does not have.",
+            remedy="Set it in SALESFORCE_FIELDS, or make the field optional.",
         )
     shorter = [f"{one} ({about[one]['length']})" for one in sorted(written) if _is_shorter(one, about[one])]
     cut = f"Shorter here than usual, so longer values are cut: {', '.join(shorter)}." if shorter else ""
@@ -154,7 +154,7 @@ def _key(name: str, setting: str, field: str, kind: str, described: dict[str, An
         name,
         ok=False,
         cause=f"{field} of {kind} is {'; it is '.join(wrong)}.",
-        remedy=f"Let it be Text({KEY_LENGTH}), External ID and Unique, with read and edit for the permission set.",
+        remedy=f"Make it Text({KEY_LENGTH}), External ID and Unique, and give the permission set read and edit of it.",
     )
 
 

@@ -65,11 +65,11 @@ _MISCONFIGURED = {
     ),
     "FIELD_CUSTOM_VALIDATION_EXCEPTION": (
         "A validation rule of the org refuses the record",
-        "Except the app's user from the rule, or set what it asks for by SALESFORCE_FIELDS.",
+        "Exclude the app's user from the rule, or set what it asks for in SALESFORCE_FIELDS.",
     ),
     "REQUIRED_FIELD_MISSING": (
         "The org demands a field that a lead does not bring",
-        "Set it by SALESFORCE_FIELDS, or let the field be optional.",
+        "Set it in SALESFORCE_FIELDS, or make the field optional.",
     ),
     "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY": (
         "A trigger of the org refuses the record",
@@ -82,7 +82,7 @@ _MISCONFIGURED = {
 }
 _SIGN_IN = {
     "invalid_client_id": (
-        "The consumer key is not known in this org.",
+        "This org does not know the consumer key.",
         "Copy the consumer key into SALESFORCE_CLIENT_ID, and check that SALESFORCE_URL is this org's My Domain.",
     ),
     "invalid_client": ("The consumer secret is wrong.", "Copy it again into SALESFORCE_CLIENT_SECRET."),
@@ -125,7 +125,7 @@ _NAMED = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Error:
     """One error of an answer."""
 
     code: str
@@ -134,12 +134,12 @@ class Told:
     fields: tuple[str, ...]
 
 
-def told(response: Response) -> tuple[Told, ...]:
+def reported(response: Response) -> tuple[Error, ...]:
     """The errors of an answer; none where it has no body of this kind."""
     body = response.json()
     found = [one for one in body if isinstance(one, dict)] if isinstance(body, list) else []
     return tuple(
-        Told(
+        Error(
             str(one.get("errorCode") or ""),
             str(one.get("message") or ""),
             tuple(str(name) for name in one["fields"]) if isinstance(one.get("fields"), list) else (),
@@ -150,14 +150,14 @@ def told(response: Response) -> tuple[Told, ...]:
 
 def code(response: Response) -> str:
     """The code of the answer's first error; empty where there is none."""
-    errors = told(response)
+    errors = reported(response)
     return errors[0].code if errors else ""
 
 
 def named(response: Response, names: Iterable[str]) -> list[str]:
     """Those of the fields `names` that the answer complains about."""
     words: set[str] = set()
-    for error in told(response):
+    for error in reported(response):
         words |= {name.lower() for name in error.fields}
         for found in _NAMED.findall(error.message):
             words |= {word.lower() for part in found for word in re.findall(r"\w+", part)}
@@ -169,28 +169,28 @@ def named(response: Response, names: Iterable[str]) -> list[str]:
 
 def allowed_length(response: Response) -> int:
     """The length that a "too long" answer allows; 0 where it does not say."""
-    found = re.search(r"max length=(\d{1,9})", " ".join(error.message for error in told(response)))
+    found = re.search(r"max length=(\d{1,9})", " ".join(error.message for error in reported(response)))
     return int(found[1]) if found else 0
 
 
 def failure(
     response: Response, doing: str, where: str, now: datetime, private: Iterable[str], keys: Collection[str]
 ) -> Failure:
-    """The failure that the answer to `doing` ("make the lead") amounts to.
+    """The failure that the answer to `doing` ("make the lead") means.
 
     `private` is what must not be shown, `keys` are the fields that hold the app's own keys.
     """
     name = code(response)
-    words = crm.safe(told(response)[0].message, private) if told(response) else ""
+    words = crm.safe(reported(response)[0].message, private) if reported(response) else ""
     status = f"HTTP {response.status}{f', {name}' if re.fullmatch('[A-Z_]{1,60}', name) else ''}"
     about = f"{where} refused to {doing} ({status})"
     if name in _THROTTLED:
         return Throttled(
             f"The org has used up the calls that Salesforce allows it ({status}).",
-            "Nothing to do: it is tried again. If it stays, look at API usage under Setup > Company Information.",
+            "Nothing to do: the app tries again. If it stays, look at API usage under Setup > Company Information.",
         )
     if name in _TRANSIENT:
-        return Transient(f"{where} is busy ({status}).", "Nothing to do: it is tried again.")
+        return Transient(f"{where} is busy ({status}).", "Nothing to do: the app tries again.")
     passing = transport.refusal(response, where, now, status)
     if passing:
         return passing
@@ -207,7 +207,9 @@ def failure(
             f"{about}: {cause}" if cause.endswith(".") else crm.whole_sentence(f"{about}: {cause}", words), remedy
         )
     if response.status == 300 and response.json() is not None:
-        return Rejected(f"{about}: several records have one key.", "Let the key field be unique, then replay the lead.")
+        return Rejected(
+            f"{about}: several records have the same key.", "Make the key field unique, then replay the lead."
+        )
     if not name or response.status < 400:
         return Misconfigured(
             f"{where} does not answer like Salesforce ({status}).",
@@ -222,12 +224,12 @@ def failure(
         )
     return Rejected(
         crm.whole_sentence(about, words),
-        "Correct what it complains about, in Salesforce or in SALESFORCE_FIELDS; then replay the lead.",
+        "Correct what Salesforce complains about, there or in SALESFORCE_FIELDS; then replay the lead.",
     )
 
 
 def of_sign_in(response: Response, where: str, now: datetime) -> Failure:
-    """The failure that an answer of the token endpoint amounts to."""
+    """The failure that an answer of the token endpoint means."""
     body = response.json()
     error = str(body.get("error") or "") if isinstance(body, dict) else ""
     words = str(body.get("error_description") or "") if isinstance(body, dict) else ""
@@ -236,7 +238,9 @@ def of_sign_in(response: Response, where: str, now: datetime) -> Failure:
     if passing:
         return passing
     if "rate" in error or "rate exceeded" in words:
-        return Throttled(f"{where} allows no further sign-in for now ({status}).", "Nothing to do: it is tried again.")
+        return Throttled(
+            f"{where} allows no further sign-in for now ({status}).", "Nothing to do: the app tries again."
+        )
     if not error:
         return Misconfigured(
             f"{where} does not answer like Salesforce ({status}).",

@@ -33,7 +33,7 @@ def hidden(names: Iterable[str], url: str, now: datetime) -> None:
             _warn(name, "The org has no such field of Lead, or the app's user may not see it", ())
 
 
-def mended(row: Values, response: Response, extra: Collection[str], needed: Collection[str]) -> Values | None:
+def fitted(row: Values, response: Response, extra: Collection[str], needed: Collection[str]) -> Values | None:
     """The row without what the answer complains about, or None where leaving fields out would not help.
 
     `extra` names the fields of SALESFORCE_FIELDS, `needed` those that are never left out.

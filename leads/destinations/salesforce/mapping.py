@@ -37,7 +37,7 @@ LENGTHS: Mapping[str, int] = {
     "Description": 32_000,
 }
 WHOLE: Mapping[str, int] = {"Email": 80, "Phone": 40, "Website": 255}
-"""Fields whose value is of no use when cut: a longer one stands in the task only."""
+"""Fields that are useless when cut: a longer value stands in the task only."""
 REQUIRED = frozenset({"LastName", "Company"})
 """Salesforce takes no lead without these."""
 FILLED = ("FirstName", "Email", "Phone", "Title", "Website", "CountryCode", "Country")
@@ -102,7 +102,7 @@ def record(lead: Lead, settings: Settings, *, codes: bool) -> Values:
 
 
 def fit(name: str, value: str) -> str:
-    """The value as it fits the field: cut, or nothing where a part of it is of no use."""
+    """The value as it fits the field: cut, or nothing where a part of it is useless."""
     if name in WHOLE:
         return value if crm.units(value) <= WHOLE[name] else ""
     return crm.cut(value, LENGTHS[name])

@@ -39,7 +39,7 @@ _TIMES = 3
 
 
 def record_url(lead: Lead, known: Iterable[tuple[Lead, str]], settings: Settings) -> str:
-    """The page of the lead's record in Salesforce, as far as it can be told without asking; empty where it cannot.
+    """The page of the lead's record in Salesforce, as far as it can be known without asking; else empty.
 
     `known` are leads of the customer with their remote ids: this one first, then the others, newest first.
     """
@@ -88,7 +88,7 @@ class _Visit:
         if place:
             found = self._followed(self._one(place))
             if found is None:
-                # A person deleted it since, and a retry brings nothing back.
+                # A person deleted it since, and a retry does not bring it back.
                 return place
             place = str(found["Id"])
         else:
@@ -100,13 +100,13 @@ class _Visit:
         return place
 
     def _again(self, place: str) -> str:
-        """A replay of what arrived: it is there, or a person deleted it and that stands."""
+        """A replay of what arrived: it is there, or a person deleted it, and it stays deleted."""
         found = self._followed(self._one(place))
         if found is not None:
             return str(found["Id"])
         raise Rejected(
             "The record to which this lead was delivered is no longer in Salesforce: a person deleted it.",
-            "Take it out of the Recycle Bin if it is needed. A replay brings nothing back that a person deleted; the "
+            "Take it out of the Recycle Bin if it is needed. A replay does not bring back what a person deleted; the "
             "customer's next step makes a new record.",
         )
 
@@ -189,7 +189,9 @@ class _Visit:
             if not place.startswith("00Q") or self._updated(row):
                 return place
             row = self._one(place)
-        raise Transient("The record changed each time it was to be written.", "Nothing to do: it is tried again.")
+        raise Transient(
+            "Somebody changed the record each time the app tried to write it.", "Nothing to do: the app tries again."
+        )
 
     def _updated(self, row: Values) -> bool:
         """Fill what is empty and raise the rating; False where somebody changed the record since it was looked at."""
@@ -263,20 +265,21 @@ class _Visit:
                 return ""
             if kind == "Task" and errors.code(answer) in errors.GONE:
                 raise Transient(
-                    "The record changed while the step was added to it.", "Nothing to do: it is looked at again."
+                    "Somebody changed the record while the app added the step to it.",
+                    "Nothing to do: the app looks again.",
                 )
             left = self._without(left, answer, doing)
 
     def _without(self, row: Values, answer: Response, doing: str) -> Values:
         """The row without what the answer refuses. Raises the failure where that would not help."""
         needed = {*mapping.REQUIRED, "WhoId", self.settings.lead_key, self.settings.step_key}
-        mended = fields.mended(row, answer, self.settings.fields.keys(), needed)
-        if mended is None:
+        fitted = fields.fitted(row, answer, self.settings.fields.keys(), needed)
+        if fitted is None:
             raise self.api.failure(answer, doing)
-        return mended
+        return fitted
 
     def _generation(self, row: Values) -> int:
-        """Which of the customer's records this is; -1 for one whose key is another's."""
+        """Which of the customer's records this is; -1 if its key belongs to another customer or offer."""
         number = str(row.get(self.settings.lead_key) or "").removeprefix(mapping.key_stem(self.lead))
         return int(number) if number.isascii() and number.isdecimal() else -1
 
@@ -301,6 +304,6 @@ def _unless_changed(row: Values) -> dict[str, str]:
 
 
 def _parse(remote_id: str) -> tuple[str, str]:
-    """The record and what was left to do; both empty for what is no remote id of this destination."""
+    """The record and what was left to do; both empty if the text is not a remote id of this destination."""
     place, _, todo = remote_id.partition("/")
     return (place, todo) if _ID.fullmatch(place) and todo in ("", _TASK) else ("", "")

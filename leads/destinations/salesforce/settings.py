@@ -69,7 +69,7 @@ class Settings:
 
     @classmethod
     def read(cls, reader: Reader) -> Settings:
-        """Read all `SALESFORCE_*` settings; what is wrong is told to the reader and left at its default."""
+        """Read all `SALESFORCE_*` settings. A wrong one is noted as a problem and gets its default."""
         web = reader.choice("SALESFORCE_MODE", "rest", ("rest", "web")) == "web"
         lead_key = _key(reader, "SALESFORCE_LEAD_KEY", "MarketplaceLeadKey__c")
         made = cls(
@@ -135,7 +135,7 @@ def _origin(reader: Reader, *, web: bool) -> str:
     elif host in _SHARED and not web:
         reader.problem(
             "SALESFORCE_URL",
-            f"{host} is everybody's: an app signs in at the org's own My Domain.",
+            f"{host} is the same for every org; an app signs in at its org's own My Domain.",
             "Set it to the address under Setup > My Domain, as https://contoso.my.salesforce.com.",
         )
     elif url:

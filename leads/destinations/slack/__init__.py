@@ -1,10 +1,9 @@
 """Slack: a message to an incoming webhook, with the same words as the card in Teams.
 
-Slack answers `ok` as soon as it posted. A webhook knows no repetition: after a lost answer, and on a replay, a message
-appears twice. One message a second and process goes to each webhook, alerts included; another waits for its turn as a
-delivery that was throttled. The URL is a credential.
-Facts: docs.slack.dev, "Sending messages using incoming webhooks" and "Rate limits"; its changelog of 17 May 2016 and
-public clients for what an error's text means.
+Slack answers `ok` as soon as it posted. A webhook cannot recognize a repeated message: after a lost answer, and on a
+replay, it appears twice. One message a second and process goes to each webhook, alerts included; the next one waits as
+a throttled delivery. The URL is a credential. Facts: docs.slack.dev, "Sending messages using incoming webhooks" and
+"Rate limits"; its changelog of 17 May 2016 and public clients for what an error's text means.
 """
 
 from __future__ import annotations
@@ -49,13 +48,16 @@ _NAME = "SLACK_WEBHOOK_URL"
 _NEW = f"Make a new incoming webhook in Slack for the app, as docs/destinations/slack.md says, and put it into {_NAME}."
 _CODE = re.compile(r"[a-z_]{1,60}")
 _GONE = {
-    "action_prohibited": ("An administrator of the workspace does not allow this webhook to post.", "Ask them to."),
+    "action_prohibited": (
+        "An administrator of the workspace does not allow this webhook to post.",
+        "Ask them to allow it.",
+    ),
     "channel_is_archived": ("The channel of the webhook is archived.", f"Unarchive it in Slack, or: {_NEW}"),
     "channel_not_found": ("The channel of the webhook is gone.", _NEW),
     "invalid_token": ("The webhook was revoked.", _NEW),
     "no_active_hooks": ("The webhook is switched off.", _NEW),
     "no_service": ("The webhook was removed or switched off.", _NEW),
-    "no_service_id": ("The webhook's URL is not whole.", f"Copy it again, whole and unchanged, into {_NAME}."),
+    "no_service_id": ("The webhook's URL is incomplete.", f"Copy it again, whole and unchanged, into {_NAME}."),
     "no_team": ("The workspace of the webhook is gone.", _NEW),
     "posting_to_general_channel_denied": (
         "Only some people may post in the webhook's channel.",
@@ -78,13 +80,13 @@ class Settings:
 
     @classmethod
     def read(cls, reader: Reader) -> Settings:
-        """Read SLACK_WEBHOOK_URL, LEADS_LANGUAGE and LEADS_TIME_ZONE, telling the reader of every problem."""
+        """Read SLACK_WEBHOOK_URL, LEADS_LANGUAGE and LEADS_TIME_ZONE, noting every problem."""
         url = reader.text(_NAME) if reader.url(_NAME, required=True) else ""
         return cls(url, Voice.read(reader))
 
 
 def send(lead: Lead, step: Step, settings: Settings) -> str:
-    """Post the message about `lead`, unless it was posted already. A webhook tells no id, so "posted" is returned."""
+    """Post the message about `lead`, unless it was posted already. A webhook gives no id, so this returns "posted"."""
     if step.remote_id and not step.replayed:
         return step.remote_id
     _post(_body(notification.of_step(lead, step, settings.voice), settings), step.deadline, settings, step.now)
@@ -107,7 +109,7 @@ def summary(leads: Sequence[Lead], total: int, name: str, deadline: Deadline, se
 
 
 def alert(alert: Alert, deadline: Deadline, settings: Settings) -> None:
-    """Tell the operators of trouble. Raises a `leads.errors.Failure` when that fails, also where it has to wait."""
+    """Alert the operators. Raises a `leads.errors.Failure` when that fails, also where it has to wait."""
     _post(_body(alerts_text.compose(alert, settings.voice), settings), deadline, settings, datetime.now(UTC))
 
 
@@ -119,7 +121,7 @@ def check(settings: Settings, deadline: Deadline) -> Iterator[Finding]:
     except Failure as wrong:
         failure = wrong
     if isinstance(failure, Rejected):
-        yield Finding("webhook", ok=True, cause="It exists. Which channel it posts to only `send-test` shows.")
+        yield Finding("webhook", ok=True, cause="It exists. Only `send-test` shows which channel it posts to.")
     else:
         yield Finding("webhook", ok=False, cause=failure.cause, remedy=failure.remedy)
 
@@ -143,19 +145,19 @@ def _ask(body: bytes, deadline: Deadline, settings: Settings) -> Response:
 
 def _failure(answer: Response, now: datetime) -> Failure:
     code = _code(answer)
-    told = f"{answer.status}{f' {code}' if code else ''}"
+    detail = f"{answer.status}{f' {code}' if code else ''}"
     if code in _GONE:
         cause, remedy = _GONE[code]
-        return Misconfigured(f"{cause.removesuffix('.')} ({told}).", remedy)
+        return Misconfigured(f"{cause.removesuffix('.')} ({detail}).", remedy)
     if code in _REFUSED:
         return Rejected(
-            f"Slack did not understand the message ({told}).",
-            "Look at the lead in another way, and report this as a bug: messages are kept within Slack's limits.",
+            f"Slack did not understand the message ({detail}).",
+            "Look the lead up on the page, and report this as a bug: messages are kept within Slack's limits.",
         )
-    passing = transport.refusal(answer, "Slack", now, told)
+    passing = transport.refusal(answer, "Slack", now, detail)
     if passing:
         return passing
-    return Misconfigured(f"What answered did not take the message as Slack does ({told}).", _NEW)
+    return Misconfigured(f"The answer to the message is not one of Slack's ({detail}).", _NEW)
 
 
 def _code(answer: Response) -> str:
@@ -165,7 +167,7 @@ def _code(answer: Response) -> str:
 
 
 class _Turns:
-    """When messages went to one webhook, and until when those that have to wait were told to."""
+    """When messages went to one webhook, and until when the waiting ones have to wait."""
 
     def __init__(self) -> None:
         self.lock = Lock()
@@ -182,7 +184,7 @@ def _turns(url: str) -> _Turns:
 def _take_turn(url: str, deadline: Deadline) -> None:
     """Let one message through. Raises Throttled where another went less than `PAUSE` ago.
 
-    Those that wait are told different times, so that a hundred leads at once do not all come back together.
+    Each one that waits gets another time, so that a hundred leads at once do not all come back together.
     """
     turns, now = _turns(url), deadline.clock()
     with turns.lock:

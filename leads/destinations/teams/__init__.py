@@ -1,7 +1,7 @@
 """Teams: an Adaptive Card to a Workflows webhook ("Post to a channel when a webhook request is received").
 
 The workflow answers 202 before it posts, so delivered means accepted by the workflow, not shown in the channel, and
-`remote_id` says so. A replay posts a second card: a webhook knows no repetition. The URL is a credential.
+`remote_id` says so. A replay posts a second card: a webhook cannot recognize a repeated one. The URL is a credential.
 Facts: learn.microsoft.com/microsoftteams/platform (webhooks and connectors; cards format), adaptivecards.io (1.4).
 """
 
@@ -53,7 +53,7 @@ class Settings:
 
     @classmethod
     def read(cls, reader: Reader) -> Settings:
-        """Read TEAMS_WEBHOOK_URL, LEADS_LANGUAGE and LEADS_TIME_ZONE, telling the reader of every problem."""
+        """Read TEAMS_WEBHOOK_URL, LEADS_LANGUAGE and LEADS_TIME_ZONE, noting every problem."""
         # The URL is used exactly as it came: it is signed.
         url = reader.text(_NAME) if reader.url(_NAME, required=True) else ""
         if url and (urlsplit(url).hostname or "").endswith(("webhook.office.com", "outlook.office.com")):
@@ -89,7 +89,7 @@ def summary(leads: Sequence[Lead], total: int, name: str, deadline: Deadline, se
 
 
 def alert(alert: Alert, deadline: Deadline, settings: Settings) -> None:
-    """Tell the operators of trouble. Raises a `leads.errors.Failure` when that fails; whoever calls only logs it."""
+    """Alert the operators. Raises a `leads.errors.Failure` when that fails."""
     _post(_card(alerts_text.compose(alert, settings.voice), settings), deadline, settings, datetime.now(UTC))
 
 
@@ -113,16 +113,16 @@ def _post(body: bytes, deadline: Deadline, settings: Settings, now: datetime) ->
 
 def _failure(answer: Response, now: datetime) -> Failure:
     code = _code(answer)
-    told = f"({answer.status}{f' {code}' if code else ''})"
-    passing = transport.refusal(answer, "The Teams workflow", now, told.strip("()"))
+    detail = f"({answer.status}{f' {code}' if code else ''})"
+    passing = transport.refusal(answer, "The Teams workflow", now, detail.strip("()"))
     if passing:
         return passing
     if answer.status == 413:
         return Rejected(
-            f"The card was too large for the Teams workflow {told}.",
-            "Look at the lead in another way, and report this as a bug: cards are kept below the limit.",
+            f"The card was too large for the Teams workflow {detail}.",
+            "Look the lead up on the page, and report this as a bug: cards are kept below the limit.",
         )
-    return Misconfigured(f"The Teams workflow did not take the card {told}.", _RENEW)
+    return Misconfigured(f"The Teams workflow did not take the card {detail}.", _RENEW)
 
 
 def _code(answer: Response) -> str:

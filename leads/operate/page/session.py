@@ -1,7 +1,7 @@
 """Who may use the page: whoever signed in, for a working day, until signing out.
 
-A session is a cookie that says until when it holds and whose it is, signed with a key of its own in the table `state`.
-That key is read with each request, so that a new one ends every session at once. docs/adr/0007-page.md tells why.
+A session is a cookie that says when it ends and who signed in, signed with a key of its own in the table `state`. That
+key is read with each request, so that a new one ends every session at once. docs/adr/0007-page.md says why.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The operators' routes: who is let in, which page answers, and the headers that keep a page to itself.
 
 `/api/ops/` is behind the host's key: the JSON API, and the question whether a key is right. `/api/page/` is the page
-itself, for browsers that signed in there. docs/adr/0007-page.md tells why these are two. What the pages say is in
+itself, for browsers that signed in there. docs/adr/0007-page.md says why there are two. What the pages say is in
 `views`.
 """
 
@@ -57,7 +57,7 @@ _BEYOND = re.compile(r"(?!sign-|microsoft)[a-z0-9][A-Za-z0-9/.-]{0,200}(?:\?stat
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request, where it goes, and whose it is."""
+    """One request, where it goes, and who sent it."""
 
     app: App
     request: func.HttpRequest
@@ -143,7 +143,7 @@ class Visit:
         from leads.operate import check
 
         log.event("page_failed", error=type(error).__name__)
-        return self.fail(503, "Something has to be mended", *check.explained(error))
+        return self.fail(503, "Something needs fixing", *check.explained(error))
 
 
 def answer(app: App, request: func.HttpRequest, now: datetime) -> func.HttpResponse:
@@ -157,7 +157,7 @@ def answer(app: App, request: func.HttpRequest, now: datetime) -> func.HttpRespo
     if request.headers.get(api.HEADER) == "1":
         return func.HttpResponse(status_code=204, headers=_HEADERS)
     if not ops_session.is_local(request, app.environ):
-        # A key that stood in the address is in the browser's history: it opens nothing, lest somebody get used to it.
+        # A key that stood in the address is in the browser's history: it opens nothing, so that nobody gets used to it.
         return visit.go("")
     try:
         return visit.go("", visit.cookie(ops_session.begin(app, now)))
@@ -174,9 +174,9 @@ def page(app: App, request: func.HttpRequest, now: datetime) -> func.HttpRespons
         return _by_microsoft(visit)
     try:
         session = ops_session.read(app, request, now)
-    except Exception as error:  # noqa: BLE001 - strangers are not told what is broken
+    except Exception as error:  # noqa: BLE001 - strangers do not learn what is broken
         log.event("page_failed", error=type(error).__name__)
-        return visit.fail(503, "It cannot be opened now", "Sign in with the key of the function ops, and it says why.")
+        return visit.fail(503, "The page cannot be opened now", "Sign in with the key of the function ops to see why.")
     if session is None:
         return visit.ask_for_key()
     visit = replace(visit, session=session)
@@ -202,7 +202,7 @@ def _sign_in(visit: Visit) -> func.HttpResponse:
     except door.Busy:
         return visit.busy()
     except Failure as failure:
-        return visit.fail(503, "The key could not be looked at", failure.cause, failure.remedy)
+        return visit.fail(503, "The key could not be checked", failure.cause, failure.remedy)
     if not right:
         return visit.ask_for_key("This key does not open the function ops.")
     return visit.let_in(audit.name(visit.form.get("operator", "")), "key", visit.form.get("to", ""))
@@ -227,9 +227,9 @@ def _by_microsoft(visit: Visit) -> func.HttpResponse:
         return answered
     except Failure as failure:
         return visit.fail(503, "Signing in with Microsoft does not work now", failure.cause, failure.remedy)
-    except Exception as error:  # noqa: BLE001 - strangers are not told what is broken
+    except Exception as error:  # noqa: BLE001 - strangers do not learn what is broken
         log.event("page_failed", error=type(error).__name__)
-        return visit.fail(503, "It cannot be opened now", "See GET /api/health of the app.")
+        return visit.fail(503, "The page cannot be opened now", "See GET /api/health of the app.")
     return visit.let_in(audit.name(operator), "microsoft", to)
 
 
@@ -239,7 +239,7 @@ def _let_in(visit: Visit, session: Session) -> func.HttpResponse:
         return visit.fail(
             403,
             "Nothing was changed",
-            "This did not come from a button of this page, or the page is of an earlier session.",
+            "This did not come from a button of this page, or the page belongs to an earlier session.",
             "Open the page again, and press the button once more.",
         )
     if posted and visit.path == "sign-out":
@@ -248,11 +248,11 @@ def _let_in(visit: Visit, session: Session) -> func.HttpResponse:
     wish = Wish(visit.path, visit.request.params, visit.form, posted, f"{_origin(visit)}{visit.root}")
     found = views.answer(app, wish, visit.now, visit.clock)
     if posted:
-        _tell(visit.path, found, session)
+        _log(visit.path, found, session)
     return visit.go(found.path) if isinstance(found, Done) else visit.show(found)
 
 
-def _tell(path: str, found: View | Done, session: Session) -> None:
+def _log(path: str, found: View | Done, session: Session) -> None:
     """Log what a button did: it revealed the page that it stands on, or changed something."""
     _, _, subject = path.partition("/")
     if isinstance(found, Done):

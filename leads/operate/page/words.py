@@ -33,10 +33,10 @@ VIA: Mapping[Via, str] = {
     Via.IMPORT: "by import",
 }
 NOTHING: Mapping[str, str] = {
-    "": "No lead has arrived yet. The overview tells how to connect Partner Center.",
-    "open": "Nothing is open: every lead has come to its end.",
-    "dead": "Nothing died. A delivery that is given up would wait here for your replay.",
-    "delivered": "No lead stands as delivered everywhere yet.",
+    "": "No lead has arrived yet. The overview shows how to connect Partner Center.",
+    "open": "Nothing is open: every lead is finished.",
+    "dead": "Nothing died. A delivery that the app gives up would wait here for your replay.",
+    "delivered": "No lead is delivered everywhere yet.",
     "skipped": "No lead was skipped everywhere. Test leads and leads older than the app can be.",
 }
 

@@ -671,7 +671,7 @@ class TestTrouble:
         self.break_storage(quiet, monkeypatch)
         came = browser.open()
         assert came.status == 503
-        assert "Something has to be mended It failed unforeseen (ConnectionError)." in came.read
+        assert "Something needs fixing It failed with an unexpected error (ConnectionError)." in came.read
         assert "secret" not in came.text
 
     def test_nobody_is_let_in_without_storage(self, quiet: World, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
