@@ -12,6 +12,8 @@ from leads import problems, settings
 from leads.contract import Kind
 from leads.intake import accept
 from leads.operate import operations
+from leads.store.ledger import LEADS
+from leads.store.protocol import Row
 from tests.world import PERSON, FakeDestination, World, post, row, world
 
 ROUTES = "+ > pager; country=DE,AT,CH > crm,mail:emea; offer=contoso* stage=active > mail:us; mark=own > none; > crm"
@@ -135,6 +137,26 @@ def test_a_replay_by_the_routes_adds_and_skips_and_repeats_nothing() -> None:
         assert w.states() == {"crm": "delivered", "mail:us": "skipped", "pager": "delivered"}
         assert len(w.places["crm"].got) == 1
         assert not list(w.app.ledger.open_lines())
+
+
+def test_a_sweep_at_the_same_time_never_closes_a_lead_that_the_routes_send_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    with routed("> crm") as w:
+        receipt = accept.receive(w.app, post(), w.now)
+        w.live(minutes=10)
+        assert w.app.ledger.open_line(receipt.id) is None
+        change_routes(w, "> crm,pager")
+        insert = w.store.insert
+
+        def inserted(table: str, row: Row) -> str:
+            if table == LEADS:  # the line is there, and all that the lead has is delivered
+                w.sweep()
+            return insert(table, row)
+
+        monkeypatch.setattr(w.store, "insert", inserted)
+        operations.perform(w.app, "reroute", {"id": receipt.id, "yes": True}, w.now)
+        w.bell.waiting.clear()
+        w.live(hours=2)
+        assert w.states() == {"crm": "delivered", "pager": "delivered"}
 
 
 def test_without_routes_nothing_is_looked_at() -> None:
