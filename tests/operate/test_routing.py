@@ -87,6 +87,20 @@ def test_while_a_route_cannot_be_read_the_last_readable_ones_count_and_it_is_tol
         assert len(found.problems) >= 2, "all at once"
 
 
+def test_a_reference_to_key_vault_that_is_not_resolved_sends_no_lead_elsewhere() -> None:
+    with routed("country=DE > crm; > none") as w:
+        w.sweep()
+        change_routes(w, "@Microsoft.KeyVault(SecretUri=https://vault.example/secrets/routes)")
+        w.restart()
+        w.sweep()
+        accept.receive(w.app, post(), w.now)
+        w.live(minutes=10)
+        assert w.states() == {}, "the last routes that could be read sent it nowhere"
+        found = problems.find(w.app.settings, w.app.environ, w.app.destinations)
+        (told,) = [problem for problem in found.problems if problem.setting == "LEADS_ROUTES"]
+        assert "Key Vault" in told.cause
+
+
 def test_where_there_never_were_readable_routes_everybody_gets_every_lead() -> None:
     with routed("country=DE, AT > nowhere") as w:
         accept.receive(w.app, post(), w.now)
