@@ -102,12 +102,9 @@ def _deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
 
 def _attempt(app: App, claimed: Delivery, lead: Lead, history: History, now: datetime, began: float) -> None:
     lead_id, destination = claimed.lead_id, claimed.destination
-    if time.monotonic() - began > CLAIM.total_seconds() - SEND_SECONDS:
-        # Another process may believe that this claim has ended before this one has sent.
-        raise RuntimeError("Reading took longer than a claim allows.")
     started = time.monotonic()
     try:
-        remote_id = _send(app, lead, claimed, history, now)
+        remote_id = _send(app, lead, claimed, history, now, began)
     except _Held as held:
         _hold(app, claimed, held.kind, lead, now)
         return
@@ -228,28 +225,38 @@ def _hold(app: App, delivery: Delivery, kind: Kind, lead: Lead, now: datetime) -
         app.ledger.save(replace(delivery, reason=HELD, next_at=quarter(now), claimed_until=None))
 
 
-def _send(app: App, lead: Lead, delivery: Delivery, history: History, now: datetime) -> str:
-    """The destination's id for the lead. Raises Failure, or Skip."""
+def _send(app: App, lead: Lead, delivery: Delivery, history: History, now: datetime, began: float) -> str:
+    """The destination's id for the lead. Raises Failure, or Skip. `began` is when the first read did, monotonic."""
     place = enabled_place(app, delivery.destination)
     kind = place.module.KIND
     reason = _reason_to_skip(app, lead, kind, replayed=delivery.replayed)
     if reason:
         raise Skip(reason)
-    if RULES[kind].flood != Flood.DELIVERED:
-        if is_flooded(app, delivery.destination, now):
-            raise _Held(kind)
-        _sends().setdefault(delivery.destination, deque()).append(now)
+    if RULES[kind].flood != Flood.DELIVERED and is_flooded(app, delivery.destination, now):
+        raise _Held(kind)
+    if time.monotonic() - began > CLAIM.total_seconds() - SEND_SECONDS:
+        # Behind everything that is read: another process may take the claim for given up before this one has sent.
+        raise RuntimeError("Reading took longer than a claim allows.")
     about = replace(step(app, history, delivery.destination, kind, now), uncertain=delivery.uncertain)
     # Read again: somebody may have recorded something since the history was read.
     about = replace(about, remote_id=delivery.remote_id, replayed=delivery.replayed)
     try:
-        return place.module.send(lead, about, place.settings)
+        remote_id = place.module.send(lead, about, place.settings)
     except Failure as failure:
+        if failure.unanswered or failure.remote_id:
+            _count_send(delivery.destination, now)
         failure.cause, failure.remedy = place.worded(failure.cause), place.worded(failure.remedy)
         raise
     except ImportError as error:
         # Destinations import what they send with when they send. The lead has to wait until the app is whole again.
-        raise _unloadable(error) from None
+        raise unloadable(error) from None
+    _count_send(delivery.destination, now)
+    return remote_id
+
+
+def _count_send(name: str, now: datetime) -> None:
+    """Count what may have reached somebody. What was refused did not: an outage is no flood."""
+    _sends().setdefault(name, deque()).append(now)
 
 
 def enabled_place(app: App, name: str) -> Enabled:
@@ -268,7 +275,7 @@ def enabled_place(app: App, name: str) -> Enabled:
             "the right one with `python -m leads replay --destination NAME`.",
         ) from None
     except ImportError as error:
-        raise _unloadable(error) from None
+        raise unloadable(error) from None
     if found.problems:
         by_setting = {problem.setting: problem for problem in reversed(found.problems)}
         raise Misconfigured(
@@ -282,7 +289,8 @@ class _Unloadable(Misconfigured):
     """A package of ours is missing, so nothing was tried: it uses up no attempt, however long the repair takes."""
 
 
-def _unloadable(error: ImportError) -> Misconfigured:
+def unloadable(error: ImportError) -> Misconfigured:
+    """The failure of a destination that cannot be loaded whole."""
     return _Unloadable(
         f"The package {error.name or 'that it needs'} cannot be loaded.",
         "Deploy the app again as docs/deploy.md says: it came without its packages, or with those of another Python.",
@@ -375,12 +383,7 @@ def _fail(app: App, delivery: Delivery, lead: Lead, failure: Failure, now: datet
         remote_id=failure.remote_id or delivery.remote_id,
         uncertain=delivery.uncertain or failure.unanswered,
     )
-    wait = None
-    if failure.outcome != Outcome.REJECTED:
-        seed = f"{delivery.lead_id}:{delivery.destination}"
-        wait = retry.wait(app.settings.retry_schedule, failed.tries, failure.retry_after, seed)
-    if isinstance(failure, _Unloadable):
-        failed, wait = replace(failed, tries=delivery.tries), UNLOADABLE_SECONDS
+    failed, wait = on_schedule(app, failed, failure, f"{delivery.lead_id}:{delivery.destination}")
     if wait is None:
         _finish(app, replace(failed, state=State.DEAD, alerted_at=None), lead, now)
         return
@@ -390,6 +393,18 @@ def _fail(app: App, delivery: Delivery, lead: Lead, failure: Failure, now: datet
     except Changed:
         return
     app.ring(delivery.lead_id, delivery.destination, wait)
+
+
+def on_schedule(app: App, failed: Delivery, failure: Failure, seed: str) -> tuple[Delivery, float | None]:
+    """A delivery behind a failed attempt that is counted, and seconds until the next one; None where there is none.
+
+    `seed` is what the jitter of the wait hangs on.
+    """
+    if isinstance(failure, _Unloadable):
+        return replace(failed, tries=failed.tries - 1), UNLOADABLE_SECONDS
+    if failure.outcome == Outcome.REJECTED:
+        return failed, None
+    return failed, retry.wait(app.settings.retry_schedule, failed.tries, failure.retry_after, seed)
 
 
 def _finish(app: App, delivery: Delivery, lead: Lead, now: datetime) -> None:

@@ -60,6 +60,8 @@ def of_app() -> tuple[Setting, ...]:
 def _of_routes(settings: Settings, destinations: Sequence[str]) -> Problems:
     from leads import routes
 
+    if any(problem.setting == routes.SETTING for problem in settings.problems):
+        return Problems((), (), frozenset())  # There is no text of routes yet.
     made = routes.parse(settings.routes, destinations)
     customers = [name for name in destinations if enabled.split(name)[0] in enabled.CUSTOMERS]
     mild = routes.warnings(made, destinations, customers) if settings.routes and not made.problems else ()

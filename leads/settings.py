@@ -251,8 +251,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         backfill_days=reader.integer("LEADS_BACKFILL_DAYS", 7, 0, 3650),
         retention_days=reader.integer("LEADS_RETENTION_DAYS", 365, 1, 36500),
         flood=reader.integer("LEADS_FLOOD", 60, 0, 1_000_000),
-        # As it stands, since problems name lines and columns.
-        routes=environ.get("LEADS_ROUTES", "") if reader.text("LEADS_ROUTES") else "",
+        routes=_routes(reader, environ),
         silence_days=_silence(reader),
     )
     return replace(settings, problems=tuple(reader.problems))
@@ -318,6 +317,15 @@ def _origin(reader: Reader) -> str:
     """Scheme and host: links are made from it, so nothing else that was pasted with it may stay."""
     parts = urlsplit(reader.url("LEADS_URL", schemes=("https", "http")))
     return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}" if parts.hostname else ""
+
+
+def _routes(reader: Reader, environ: Mapping[str, str]) -> str:
+    """LEADS_ROUTES as it stands, since problems name lines and columns.
+
+    Also a reference to Key Vault that was not resolved: no routes at all would send leads everywhere.
+    """
+    reader.text("LEADS_ROUTES")
+    return environ.get("LEADS_ROUTES", "") if reader.is_set("LEADS_ROUTES") else ""
 
 
 def _stages(reader: Reader) -> Mapping[str, Stage]:

@@ -389,9 +389,10 @@ def _by_hand(app: App, case: Case, *, with_row: bool) -> Iterator[dict[str, str]
 
 def _record(app: App, lead: Lead, delivery: Delivery) -> str:
     what = delivery.remote_id
-    if delivery.destination not in enabled.names():
+    try:
+        place = enabled.read(delivery.destination, app.environ)
+    except (KeyError, ImportError):
         return what
-    place = enabled.read(delivery.destination, app.environ)
     record_url = getattr(place.module, "record_url", None)
     return f"{what} {record_url(lead, [(lead, what)], place.settings)}".strip() if record_url else what
 

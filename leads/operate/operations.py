@@ -140,14 +140,17 @@ def _select(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
     """What a replay by filters is about, oldest first: leads, each with the destinations in question.
 
     Those are the deliveries of the wanted `state`, or the dead ones where none is wanted. With a `destination` and no
-    state it is also every lead that was never on its way there.
+    state it is also every lead that was never on its way there. Removed destinations are left out.
     """
     state, destination = _state(arguments), text(arguments, "destination")
     everything = bool(destination) and state is None
-    wanted = state or State.DEAD
+    if destination:
+        replay.require(app, destination)
+    wanted, enabled = state or State.DEAD, app.destinations
 
     def in_question(states: Mapping[str, str]) -> list[str]:
-        names = [name for name, stands in states.items() if stands == wanted and destination in ("", name)]
+        known = [name for name in states if name in enabled]
+        names = [name for name in known if states[name] == wanted and destination in ("", name)]
         return [*names, destination] if everything and states and destination not in states else names
 
     # A list takes `delivered` to mean the lead as a whole, and here it is about each delivery.
@@ -157,8 +160,6 @@ def _select(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
         {"id": each.lead.id, "destinations": in_question({d.destination: d.state.value for d in each.deliveries})}
         for each in reversed(found.leads)
     ]
-    if everything and any(destination not in {d.destination for d in each.deliveries} for each in found.leads):
-        replay.require(app, destination)
     return {"leads": chosen, **_stretch(found)}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,7 +12,7 @@ from leads.app import App
 from leads.delivery import is_claimed
 from leads.errors import Misconfigured
 from leads.lead import Delivery, State
-from leads.store.ledger import LEADS, DayLine, Line
+from leads.store.ledger import LEADS, Case, DayLine, Line
 from leads.store.protocol import Changed, Exists
 from leads.store.rows import delivery_row
 
@@ -19,37 +21,50 @@ def replay(app: App, lead_id: str, destination: str | None, now: datetime) -> in
     """Open finished deliveries of a lead again, and return how many.
 
     With a destination it is that one, also where the lead never had a delivery to it; else those that died, or all
-    finished ones where none did. What is open already is left alone. Raises Misconfigured for an unknown destination.
+    finished ones where none did. What is open already is left alone, and so is a destination that was removed: there a
+    delivery would only wait and die. Raises Misconfigured where nothing but such a one is asked for.
     """
     case = app.ledger.case(lead_id)
     if case is None:
         return 0
+    missing = False
     if destination is not None:
+        require(app, destination)
         held = [d for d in case.deliveries if d.destination == destination and d.state != State.OPEN]
         missing = not any(d.destination == destination for d in case.deliveries)
-        if missing:
-            require(app, destination)
     else:
         finished = [d for d in case.deliveries if d.state != State.OPEN]
-        held = [d for d in finished if d.state == State.DEAD] or finished
-        missing = False
+        wanted = [d for d in finished if d.state == State.DEAD] or finished
+        held = [d for d in wanted if d.destination in app.destinations]
+        if wanted and not held:
+            require(app, wanted[0].destination)
     if not held and not missing:
         return 0
-    # Written before the deliveries are opened: the sweep does not close it for half an hour, and by then whatever
-    # read the lead while it still was finished has ended. Written again, since this process may have slept meanwhile.
-    line = Line(lead_id, case.lead.raw, case.lead.arrived_at, replayed_at=now)
-    app.ledger.change(f"day:{line.day}", now)
-    app.ledger.open(line)
-    opened = [d.destination for d in held if _reopen(app, d, now)]
-    if destination is not None and missing and _add(app, lead_id, destination, now):
-        opened.append(destination)
-    app.ledger.open(line)
+    opened: list[str] = []
+    with opening(app, case, now):
+        opened += [d.destination for d in held if _reopen(app, d, now)]
+        if destination is not None and missing and add(app, lead_id, destination, now):
+            opened.append(destination)
     if any(d.state == State.DEAD for d in held):
         _take_back(app, lead_id, now)
     for name in opened:
         log.event("replayed", lead=lead_id, destination=name)
         app.ring(lead_id, name)
     return len(opened)
+
+
+@contextmanager
+def opening(app: App, case: Case, now: datetime) -> Iterator[None]:
+    """Keep a finished lead's open line from being closed while deliveries of it are opened or added.
+
+    The line is written before: the sweep does not close it for half an hour, and by then whatever read the lead while
+    it still was finished has ended. It is written again behind, since this process may have slept meanwhile.
+    """
+    line = Line(case.lead.id, case.lead.raw, case.lead.arrived_at, replayed_at=now)
+    app.ledger.change(f"day:{line.day}", now)
+    app.ledger.open(line)
+    yield
+    app.ledger.open(line)
 
 
 def _take_back(app: App, lead_id: str, now: datetime) -> None:
@@ -113,7 +128,8 @@ def _reopen(app: App, delivery: Delivery, now: datetime) -> bool:
     return False
 
 
-def _add(app: App, lead_id: str, destination: str, now: datetime) -> bool:
+def add(app: App, lead_id: str, destination: str, now: datetime) -> bool:
+    """Add an open delivery to a lead whose line is kept open; False where it has one to that destination."""
     try:
         app.store.insert(LEADS, delivery_row(Delivery(lead_id, destination, State.OPEN, next_at=now)))
     except Exists:

@@ -12,9 +12,9 @@ from leads.app import App
 from leads.contract import RULES
 from leads.intake import normalize, payload
 from leads.lead import Delivery, Lead, State, Via
-from leads.store.ledger import LEADS, Case, Line
-from leads.store.protocol import Changed, Exists
-from leads.store.rows import delivery_row
+from leads.operate import replay
+from leads.store.ledger import Case
+from leads.store.protocol import Changed
 
 REASON = "the routes no longer choose this destination"
 
@@ -77,25 +77,18 @@ def _gets(lead: Lead, name: str) -> bool:
 def apply(app: App, case: Case, now: datetime) -> tuple[int, int]:
     """Let the routes decide again about a lead; returns how many deliveries were added and how many skipped.
 
-    What is delivered is neither repeated nor touched. The open line comes first, for a crash between.
+    What is delivered is neither repeated nor touched.
     """
     new, dropped = change(app, case)
     if not new and not dropped:
         return 0, 0
-    app.ledger.open(Line(case.lead.id, case.lead.raw, case.lead.arrived_at))
-    added = sum(_add(app, case.lead.id, name, now) for name in new)
+    with replay.opening(app, case, now):
+        added = [name for name in new if replay.add(app, case.lead.id, name, now)]
+    for name in added:
+        log.event("replayed", lead=case.lead.id, destination=name)
+        app.ring(case.lead.id, name)
     skipped = sum(_skip(app, one, now) for one in case.deliveries if one.destination in dropped)
-    return added, skipped
-
-
-def _add(app: App, lead_id: str, name: str, now: datetime) -> bool:
-    try:
-        app.store.insert(LEADS, delivery_row(Delivery(lead_id, name, State.OPEN, next_at=now)))
-    except Exists:
-        return False
-    log.event("replayed", lead=lead_id, destination=name)
-    app.ring(lead_id, name)
-    return True
+    return len(added), skipped
 
 
 def _skip(app: App, one: Delivery, now: datetime) -> bool:

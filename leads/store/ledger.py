@@ -370,6 +370,11 @@ class Ledger:
         """Whether a flood is noted of a destination."""
         return bool(self.note(f"flood:{destination}").values.get("since"))
 
+    def flooded(self) -> list[str]:
+        """The destinations of which a flood is noted."""
+        rows = self.store.rows(STATE, STATE, "flood:", "flood;")
+        return [row.key.removeprefix("flood:") for row in rows]
+
     def note_flood(self, destination: str, now: datetime) -> bool:
         """Note a flood of a destination; False where it is noted already."""
         note = self.note(f"flood:{destination}")

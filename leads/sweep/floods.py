@@ -13,7 +13,7 @@ from typing import Any
 from leads import delivery, enabled, log
 from leads.app import App
 from leads.contract import RULES, Flood
-from leads.errors import Failure, Misconfigured
+from leads.errors import Failure, Misconfigured, Transient
 from leads.lead import Attempt, Delivery, Lead, Outcome, State
 from leads.messages.alert import Alert
 from leads.store.protocol import Changed, Value
@@ -64,32 +64,41 @@ def _is_recent(text: str, now: datetime) -> bool:
     return at is not None and timedelta(0) <= now - at < delivery.FLOOD_WINDOW
 
 
-def note(app: App, counts: Mapping[str, int], known: Sequence[str], now: datetime) -> list[str]:
+def note(
+    app: App, counts: Mapping[str, int], known: Sequence[str], before: datetime | None, now: datetime
+) -> list[str]:
     """Note floods that begin, and end those that are over at a quarter of the hour; returns who is flooded now.
 
-    `known` are those of the sweep before.
+    `known` are those of which one is noted already, be it by a process of its own accord. `before` is when
+    a sweep last ran, since a quarter may begin at any of them, whatever their schedule.
     """
     flooded = []
     for name in dict.fromkeys([*app.destinations, *known]):
-        many = bool(app.settings.flood) and counts.get(name, 0) > app.settings.flood
+        many = bool(app.settings.flood) and counts.get(name, 0) > app.settings.flood and _holds_back(name)
         if not many and name not in known:
-            continue
-        if RULES[enabled.load(name).KIND].flood == Flood.DELIVERED:
             continue
         begun = app.ledger.note_flood(name, now) if many else False
         if begun or many:
             flooded.append(name)
             _alert(app, name, counts.get(name, 0), now)
-        elif _is_quarter(now):
+        elif _has_begun(delivery.quarter(now) - timedelta(minutes=15), before, now):
             app.ledger.end_flood(name)
         else:
             flooded.append(name)
     return flooded
 
 
-def _is_quarter(now: datetime) -> bool:
-    """Whether a quarter of the hour began since the sweep before this one, which runs each five minutes."""
-    return now.minute % 15 < 5
+def _holds_back(name: str) -> bool:
+    """Whether leads are held back from a destination in a flood. To one that cannot be loaded none goes at all."""
+    try:
+        return RULES[enabled.load(name).KIND].flood != Flood.DELIVERED
+    except (KeyError, ImportError):
+        return False
+
+
+def _has_begun(quarter: datetime, before: datetime | None, now: datetime) -> bool:
+    # A time to come was noted by a clock that ran ahead: it counts for nothing.
+    return before is None or before > now or quarter > before
 
 
 def _alert(app: App, name: str, number: int, now: datetime) -> None:
@@ -119,36 +128,53 @@ def sum_up(app: App, name: str, held: Sequence[Held], now: datetime) -> int:
     if not due:
         return 0
     label = f"{name} {delivery.quarter(now) - timedelta(minutes=15):%Y-%m-%dT%H:%MZ}"
-    failure: Failure | None = None
-    try:
-        place = delivery.enabled_place(app, name)
-        send = getattr(place.module, "summary", None)
-        if send is None:
-            raise Misconfigured(f"{place.title} cannot send a summary.", "Set LEADS_FLOOD to 0, or use another.")
-        send([one.lead for one in due[:LISTED]], len(due), label, Deadline.after(SEND_SECONDS), place.settings)
-    except Failure as failed:
-        failure = failed
+    failure = _send_summary(app, name, label, [one.lead for one in due])
     attempt = Attempt(now, failure.outcome if failure else Outcome.OK)
     if failure:
         attempt = replace(attempt, cause=failure.cause, remedy=failure.remedy)
     for one in due:
-        _record(app, one.delivery, attempt, now)
+        _record(app, one.delivery, attempt, failure, now)
     log.event("summed_up", destination=name, leads=len(due), outcome=attempt.outcome)
     return len(due)
 
 
-def _record(app: App, one: Delivery, attempt: Attempt, now: datetime) -> None:
+def _send_summary(app: App, name: str, label: str, leads: Sequence[Lead]) -> Failure | None:
+    """Send one summary; what kept it from being sent."""
+    try:
+        place = delivery.enabled_place(app, name)
+        send = getattr(place.module, "summary", None)
+        if send is None:
+            return Misconfigured(f"{place.title} cannot send a summary.", "Set LEADS_FLOOD to 0, or use another.")
+        send(leads[:LISTED], len(leads), label, Deadline.after(SEND_SECONDS), place.settings)
+    except Failure as failure:
+        return failure
+    except ImportError as error:
+        return delivery.unloadable(error)
+    except Exception as error:  # noqa: BLE001 - a bug of ours there must not keep the others waiting, nor these for ever
+        log.event("sweep_failed", part=f"summary to {name}", error=type(error).__name__)
+        return Transient(
+            "Internal error: this app, not the destination, failed.",
+            "Look for sweep_failed in the logs and report it; the delivery stays on its schedule.",
+        )
+    return None
+
+
+def _record(app: App, one: Delivery, attempt: Attempt, failure: Failure | None, now: datetime) -> None:
+    """Record an attempt. One that failed keeps the schedule of all attempts, to the quarter behind its wait."""
     tried = replace(
         one,
         tries=one.tries + 1,
         attempts=(*one.attempts, attempt)[-ATTEMPTS_KEPT:],
         attempt_count=one.attempt_count + 1,
     )
-    if attempt.outcome == Outcome.OK:
+    if failure is None:
         tried = replace(tried, state=State.DELIVERED, remote_id="in a summary", reason="", finished_at=now)
-    elif tried.tries >= len(app.settings.retry_schedule) or attempt.outcome == Outcome.REJECTED:
-        tried = replace(tried, state=State.DEAD, reason="", finished_at=now, alerted_at=None)
     else:
-        tried = replace(tried, next_at=delivery.quarter(now))
+        # One seed for all, so that what waits as long comes in one summary again.
+        tried, wait = delivery.on_schedule(app, tried, failure, one.destination)
+        if wait is None:
+            tried = replace(tried, state=State.DEAD, reason="", finished_at=now, alerted_at=None)
+        else:
+            tried = replace(tried, next_at=delivery.quarter(now + timedelta(seconds=wait)))
     with contextlib.suppress(Changed):
         app.ledger.save(tried)

@@ -49,6 +49,8 @@ class _Finished:
     line: Line
     summary: DayLine
     dead: tuple[Delivery, ...]
+    fresh: tuple[str, ...]
+    """Destinations with which it was done within the hour. A lead may be closed long after that."""
     recovered: tuple[str, ...]
     """Destinations that took it after the alert about them."""
 
@@ -74,7 +76,7 @@ class _Run:
     has_listed: bool = False
     """Whether this run did the hourly listing, so that other hourly work is left to the next one."""
     closed_at: Counter[str] = field(default_factory=Counter)
-    """Deliveries of the leads that this run closed, by destination."""
+    """Deliveries of the leads that this run closed, by destination, as far as they ended within the hour."""
     opened_at: Counter[str] = field(default_factory=Counter)
     """Deliveries of open leads that arrived within the hour, by destination."""
     held: dict[str, list[floods.Held]] = field(default_factory=dict)
@@ -215,16 +217,21 @@ def _look(run: _Run, line: Line) -> None:
     if all(delivery.state != State.OPEN for delivery in deliveries):
         dead = tuple(delivery for delivery in deliveries if delivery.state == State.DEAD)
         well = tuple(each.destination for each in deliveries if _is_recovery(run, each))
-        run.finished.append(_Finished(line, DayLine.of(case, line.raw), dead, well))
+        fresh = tuple(each.destination for each in deliveries if _is_fresh(each.finished_at, run.now))
+        run.finished.append(_Finished(line, DayLine.of(case, line.raw), dead, fresh, well))
         return
     run.cycle.add_open(line.arrived_at)
     for delivery in deliveries:
-        if timedelta(0) <= run.now - line.arrived_at < FLOOD_WINDOW:
+        if _is_fresh(line.arrived_at, run.now):
             run.opened_at[delivery.destination] += 1
         if delivery.state == State.OPEN:
             run.cycle.add_waiting(delivery.destination)
         elif _is_recovery(run, delivery):
             run.cycle.add_delivered(delivery.destination)
+
+
+def _is_fresh(at: datetime | None, now: datetime) -> bool:
+    return at is not None and timedelta(0) <= now - at < FLOOD_WINDOW
 
 
 def _is_recovery(run: _Run, delivery: Delivery) -> bool:
@@ -236,8 +243,9 @@ def _is_recovery(run: _Run, delivery: Delivery) -> bool:
 
 
 def _look_at_delivery(run: _Run, case: Case, delivery: Delivery) -> Delivery:
-    """Ring for a delivery that is overdue, and count one that is in trouble."""
+    """Ring for a delivery that is overdue, note one that waits for a summary, and count one that is in trouble."""
     if floods.is_held(delivery):
+        delivery = _look_at_trouble(run, case, delivery)
         run.held.setdefault(delivery.destination, []).append(floods.Held(delivery, case.lead))
         return delivery
     if _overdue(delivery, run.now):
@@ -247,6 +255,10 @@ def _look_at_delivery(run: _Run, case: Case, delivery: Delivery) -> Delivery:
             return delivery  # A process is working on it just now.
         run.app.ring(delivery.lead_id, delivery.destination)
         run.rung += 1
+    return _look_at_trouble(run, case, delivery)
+
+
+def _look_at_trouble(run: _Run, case: Case, delivery: Delivery) -> Delivery:
     kind = _trouble(delivery)
     if not kind:
         return delivery
@@ -372,13 +384,14 @@ def _keep_routes(run: _Run) -> None:
 
 def _look_at_floods(run: _Run) -> None:
     """Note floods that begin or end, and send the summaries of what was held back."""
-    known = [name for name in str(run.values.get("flooded", "")).split(",") if name]
-    if not (run.opened_at or run.closed_at or run.held or known):
+    if not (run.opened_at or run.closed_at or run.held or run.values.get("flooded")):
         return
+    # A process notes a flood of its own accord as well, and then holds leads back.
+    known = run.app.ledger.flooded()
     counts = floods.count(run.app, run.values, run.closed_at, run.opened_at, run.now)
     for name, held in run.held.items():
         floods.sum_up(run.app, name, held, run.now)
-    run.values["flooded"] = ",".join(floods.note(run.app, counts, known, run.now))
+    run.values["flooded"] = ",".join(floods.note(run.app, counts, known, time_read(run.values.get("ran_at")), run.now))
 
 
 def _close_finished(run: _Run) -> None:
@@ -400,7 +413,7 @@ def _close_finished(run: _Run) -> None:
         except Changed:
             continue
         run.closed += 1
-        run.closed_at.update(list(lead.summary.states))
+        run.closed_at.update(lead.fresh)
         for name in lead.recovered:
             run.troubled[name].delivered += 1
 

@@ -127,19 +127,20 @@ def test_the_records_elsewhere_are_named_before_they_are_gone() -> None:
     assert {each["where"] for each in told["by_hand"]} == {"crm", "mail", "Partner Center"}
 
 
-def test_a_dynamics_record_is_named_with_its_page() -> None:
+@pytest.mark.parametrize("name", ["dynamics", "dynamics:emea"])
+def test_a_dynamics_record_is_named_with_its_page(name: str) -> None:
     guid = "0a1b2c3d-0000-0000-0000-000000000001"
-    environ = {"LEADS_DESTINATIONS": "dynamics", "DYNAMICS_URL": "https://contoso.crm.dynamics.com"}
-    with world(dynamics=FakeDestination()) as w:
+    setting = f"{name.upper().replace(':', '_')}_URL"
+    environ = {"LEADS_DESTINATIONS": name, setting: "https://contoso.crm.dynamics.com"}
+    with world(environ=environ, dynamics=FakeDestination()) as w:
         w.places.clear()
-        w.app.environ = {**w.app.environ, **environ}
         lead_id = accept(w)
-        delivery = w.app.ledger.delivery(lead_id, "dynamics")
+        delivery = w.app.ledger.delivery(lead_id, name)
         assert delivery
         w.app.ledger.save(replace(delivery, remote_id=guid))
         told = belongings(w)
         assert any(f"id={guid}" in each["what"] for each in told["by_hand"])
-        next_step = w.app.ledger.delivery(accept(w, offerTitle="another step"), "dynamics")
+        next_step = w.app.ledger.delivery(accept(w, offerTitle="another step"), name)
         assert next_step
         w.app.ledger.save(replace(next_step, remote_id=guid))
         assert belongings(w)["by_hand"] == told["by_hand"], "one record is named once"

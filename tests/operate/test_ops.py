@@ -18,7 +18,7 @@ from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept as intake
 from leads.intake import normalize, watch
 from leads.lead import Delivery, State, Via
-from leads.operate import health, listing, quarantine, replay, stories
+from leads.operate import health, listing, operations, quarantine, replay, stories
 from leads.operate.quarantine import NAME, entry
 from leads.store.ledger import QUARANTINE, STATE
 from leads.sweep import sweep
@@ -260,6 +260,24 @@ def test_replay_to_one_destination_leaves_the_others_alone() -> None:
         assert replay.replay(w.app, lead_id, "b", w.now) == 1
         assert w.states() == {"a": "delivered", "b": "open"}
         assert replay.replay(w.app, lead_id, "b", w.now) == 0
+
+
+def test_a_replay_to_a_destination_that_was_removed_is_refused() -> None:
+    crm, pager = FakeDestination(always=failing(Rejected)), FakeDestination(always=failing(Rejected))
+    with world(crm=crm, pager=pager) as w:
+        lead_id = accept(w)
+        w.live(hours=1)
+        w.app.environ = {**w.app.environ, "LEADS_DESTINATIONS": "pager"}
+        w.app.settings = app_settings.read(w.app.environ)
+        with pytest.raises(Misconfigured):
+            replay.replay(w.app, lead_id, "crm", w.now)
+        with pytest.raises(Misconfigured):
+            operations.perform(w.app, "select", {"destination": "crm", "state": "dead"}, w.now)
+        found = operations.perform(w.app, "select", {"state": "dead"}, w.now)
+        assert found["leads"] == [{"id": lead_id, "destinations": ["pager"]}]
+        assert w.states()["crm"] == "dead"
+        assert replay.replay(w.app, lead_id, None, w.now) == 1
+        assert w.states() == {"crm": "dead", "pager": "open"}
 
 
 def test_a_corrected_setting_adds_a_delivery() -> None:

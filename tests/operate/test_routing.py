@@ -12,6 +12,8 @@ from leads import problems, settings
 from leads.contract import Kind
 from leads.intake import accept
 from leads.operate import operations
+from leads.store.ledger import LEADS
+from leads.store.protocol import Row
 from tests.world import PERSON, FakeDestination, World, post, row, world
 
 ROUTES = "+ > pager; country=DE,AT,CH > crm,mail:emea; offer=contoso* stage=active > mail:us; mark=own > none; > crm"
@@ -85,6 +87,20 @@ def test_while_a_route_cannot_be_read_the_last_readable_ones_count_and_it_is_tol
         assert len(found.problems) >= 2, "all at once"
 
 
+def test_a_reference_to_key_vault_that_is_not_resolved_sends_no_lead_elsewhere() -> None:
+    with routed("country=DE > crm; > none") as w:
+        w.sweep()
+        change_routes(w, "@Microsoft.KeyVault(SecretUri=https://vault.example/secrets/routes)")
+        w.restart()
+        w.sweep()
+        accept.receive(w.app, post(), w.now)
+        w.live(minutes=10)
+        assert w.states() == {}, "the last routes that could be read sent it nowhere"
+        found = problems.find(w.app.settings, w.app.environ, w.app.destinations)
+        (told,) = [problem for problem in found.problems if problem.setting == "LEADS_ROUTES"]
+        assert "Key Vault" in told.cause
+
+
 def test_where_there_never_were_readable_routes_everybody_gets_every_lead() -> None:
     with routed("country=DE, AT > nowhere") as w:
         accept.receive(w.app, post(), w.now)
@@ -135,6 +151,26 @@ def test_a_replay_by_the_routes_adds_and_skips_and_repeats_nothing() -> None:
         assert w.states() == {"crm": "delivered", "mail:us": "skipped", "pager": "delivered"}
         assert len(w.places["crm"].got) == 1
         assert not list(w.app.ledger.open_lines())
+
+
+def test_a_sweep_at_the_same_time_never_closes_a_lead_that_the_routes_send_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    with routed("> crm") as w:
+        receipt = accept.receive(w.app, post(), w.now)
+        w.live(minutes=10)
+        assert w.app.ledger.open_line(receipt.id) is None
+        change_routes(w, "> crm,pager")
+        insert = w.store.insert
+
+        def inserted(table: str, row: Row) -> str:
+            if table == LEADS:  # the line is there, and all that the lead has is delivered
+                w.sweep()
+            return insert(table, row)
+
+        monkeypatch.setattr(w.store, "insert", inserted)
+        operations.perform(w.app, "reroute", {"id": receipt.id, "yes": True}, w.now)
+        w.bell.waiting.clear()
+        w.live(hours=2)
+        assert w.states() == {"crm": "delivered", "pager": "delivered"}
 
 
 def test_without_routes_nothing_is_looked_at() -> None:

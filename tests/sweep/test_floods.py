@@ -7,11 +7,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from leads.contract import Kind
-from leads.errors import Transient
+from leads.errors import Misconfigured, Transient
 from leads.intake import accept
-from leads.lead import Lead
+from leads.lead import Lead, State
 from leads.messages.alert import Alert
+from leads.operate import replay
 from tests.world import FakeDestination, World, failing, forget_sends, post, world
 
 
@@ -23,9 +26,13 @@ class Mailbox(FakeDestination):
     summaries: list[tuple[int, int, str]] = field(default_factory=list)
     """Leads listed, leads in all, and the summary's name."""
     refuses: int = 0
+    broken: Exception | None = None
+    """What every summary raises."""
     alerts: list[Alert] = field(default_factory=list)
 
     def summary(self, leads: Sequence[Lead], total: int, name: str, *_: Any) -> None:
+        if self.broken:
+            raise self.broken
         if self.refuses:
             self.refuses -= 1
             raise failing(Transient)
@@ -136,3 +143,130 @@ def test_few_leads_cost_no_look() -> None:
         come(w, 1)
         w.live(minutes=10)
         assert not list(w.store.rows("state", "state", "flood:", "flood;"))
+
+
+FEW = {"LEADS_FLOOD": "5", "LEADS_DESTINATIONS": "mail"}
+
+
+def last(w: World, hours: int) -> None:
+    """Let hours pass in which little happens."""
+    for _ in range(4 * hours):
+        w.forward(minutes=15)
+        w.drain()
+        w.sweep()
+
+
+def states(w: World, name: str) -> set[State]:
+    return {one.state for lead in w.ids() if (one := w.app.ledger.delivery(lead, name))}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [failing(Transient), failing(Misconfigured), ImportError("no"), ValueError("a bug of ours")],
+    ids=lambda broken: type(broken).__name__,
+)
+def test_what_is_held_back_survives_an_outage_of_a_weekend_like_every_lead(broken: Exception) -> None:
+    with flooded(**FEW) as (w, mail):
+        come(w, 7)
+        w.drain()
+        mail.broken = broken
+        last(w, hours=60)
+        assert State.DEAD not in states(w, "mail")
+        mail.broken = None
+        last(w, hours=30)
+        assert states(w, "mail") == {State.DELIVERED}
+
+
+def test_a_destination_whose_summary_has_a_bug_keeps_no_other_waiting_and_its_leads_end_dead() -> None:
+    with flooded(LEADS_FLOOD="5", LEADS_DESTINATIONS="mail,other") as (w, mail):
+        mail.broken = ValueError("a bug of ours")
+        w.places["other"] = other = Mailbox()
+        come(w, 7)
+        w.drain()
+        last(w, hours=1)
+        assert [total for _, total, _ in other.summaries] == [2]
+        last(w, hours=100)
+        assert states(w, "mail") == {State.DELIVERED, State.DEAD}
+        assert [each.count for each in other.alerts if each.kind == "dead"] == [2]
+
+
+def test_a_setting_that_is_wrong_in_a_flood_is_told_at_once() -> None:
+    with flooded(LEADS_FLOOD="5", LEADS_DESTINATIONS="mail,other") as (w, mail):
+        mail.broken = failing(Misconfigured)
+        w.places["other"] = other = Mailbox()
+        come(w, 7)
+        w.drain()
+        last(w, hours=1)
+        (alert,) = [each for each in other.alerts if each.kind == "misconfigured"]
+        assert (alert.destination, alert.count) == ("mail", 2)
+        mail.broken = None
+        last(w, hours=3)
+        assert [total for _, total, _ in mail.summaries] == [2], "telling it sends nothing twice"
+
+
+def test_an_outage_is_no_flood() -> None:
+    with flooded(**FEW) as (w, mail):
+        mail.always = failing(Transient)
+        come(w, 4)
+        last(w, hours=5)
+        assert not w.app.ledger.is_flooded("mail"), "four attempts each, and none reached anybody"
+        mail.always = None
+        last(w, hours=12)
+        assert len({lead.id for lead, _ in mail.got}) == 4
+        assert states(w, "mail") == {State.DELIVERED}
+        assert mail.summaries == []
+
+
+def test_a_flood_that_a_process_notes_of_its_own_accord_ends_too() -> None:
+    with flooded(LEADS_FLOOD="6", LEADS_DESTINATIONS="mail") as (w, _):
+        come(w, 3)
+        w.drain()
+        for lead in w.ids():
+            replay.replay(w.app, lead, "mail", w.now)
+        w.drain()
+        come(w, 1, start=1000)
+        w.drain()
+        assert w.app.ledger.is_flooded("mail"), "six went out, though the sweep knows of three leads"
+        last(w, hours=2)
+        assert not w.app.ledger.is_flooded("mail")
+        assert states(w, "mail") == {State.DELIVERED}
+
+
+def test_a_flood_ends_whatever_the_schedule_of_the_sweep() -> None:
+    with flooded(**FEW) as (w, _):
+        come(w, 10)
+        w.drain()
+        w.sweep()
+        w.forward(minutes=7)
+        for _ in range(4):
+            w.forward(hours=1)
+            w.drain()
+            w.sweep()
+        assert not w.app.ledger.is_flooded("mail")
+
+
+def test_a_backlog_of_a_crm_is_no_flood_of_mails() -> None:
+    with flooded(LEADS_FLOOD="5", LEADS_DESTINATIONS="mail,crm") as (w, mail):
+        w.places["crm"].always = failing(Misconfigured)
+        for number in range(4):
+            come(w, 4, start=10 * number)
+            last(w, hours=2)
+        w.places["crm"].always = None
+        for lead in w.ids():
+            replay.hurry(w.app, lead, "crm", w.now)
+        w.drain()
+        w.sweep()
+        assert not list(w.app.ledger.open_lines()), "16 leads were closed just now, and their mails are hours old"
+        come(w, 2, start=500)
+        w.drain()
+        assert len(mail.got) == 18
+        assert not [each for each in mail.alerts if each.kind == "flood"]
+
+
+def test_a_slip_in_the_list_of_destinations_does_not_keep_a_flood_from_being_noted() -> None:
+    with flooded(LEADS_FLOOD="5", LEADS_DESTINATIONS="mail,maill") as (w, mail):
+        come(w, 7)
+        w.drain()
+        last(w, hours=1)
+        assert [total for _, total, _ in mail.summaries] == [2]
+        assert [each.destination for each in mail.alerts if each.kind == "flood"] == ["mail"]
