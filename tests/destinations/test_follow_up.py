@@ -119,7 +119,7 @@ class TestWire:
         with pytest.raises(Skip, match="not to be contacted"):
             follow_up.preview(SAMPLES["do_not_contact"], step(), settings)
         box.files["en/active.txt"] = b"subject: {nonsense}\n\nx\n"
-        with pytest.raises(errors.Misconfigured, match="active.txt"):
+        with pytest.raises(errors.Misconfigured, match=r"active\.txt"):
             follow_up.preview(LEAD, step(), settings)
 
     def test_nothing_is_ever_sent(self, box: Drafts) -> None:
