@@ -58,8 +58,8 @@ class App:
             while True:
                 self._news.get_nowait()
 
-    def wait_for_lead(self, deliveries: int, seconds: float) -> bool:
-        """Wait until a lead accepted from now on has that many finished deliveries; False if it takes too long."""
+    def wait_for_lead(self, seconds: float) -> bool:
+        """Wait until all deliveries of a lead accepted from now on are finished; False if it takes too long."""
         deadline = time.monotonic() + seconds
         open_ones: dict[str, int] = {}
         while True:
@@ -69,7 +69,8 @@ class App:
                 return False
             lead = event["lead"]
             if event["event"] == "lead_accepted":
-                open_ones[lead] = deliveries
+                # Routes choose among the destinations that are enabled, and may choose none.
+                open_ones[lead] = len([name for name in event["destinations"].split(",") if name])
             elif lead in open_ones:
                 open_ones[lead] -= 1
             if open_ones.get(lead) == 0:
@@ -104,6 +105,8 @@ class App:
                 self._ready.set()
             elif name == "leads" and message.startswith("{"):
                 self._tell(json.loads(message), level)
+            elif name == "leads.console":
+                self._screen.step(f"the log: {message}")
             elif level != "INFO":
                 self._complain(_short(message))
         self._ready.set()

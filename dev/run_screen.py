@@ -32,7 +32,7 @@ class Screen:
 
     def fact(self, name: str, text: str) -> None:
         """Show a name and what it stands for."""
-        self.line(f"  {name:<12} {text}")
+        self.line(f"  {name:<14} {text}")
 
     def step(self, text: str) -> None:
         """Show what just happened."""

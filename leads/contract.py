@@ -3,7 +3,8 @@
 Besides what `Destination` demands, a module may have these, which are found by their names:
 
 * `check(settings, deadline) -> Iterator[Finding]`: look whether leads could be delivered, without delivering any.
-* `preview(lead, step, settings) -> str`: what `send` would write, as text, without asking anybody.
+* `preview(lead, step, settings) -> str`: what `send` would write, as text, without writing it or looking what is there.
+  It may raise Skip, too.
 * `record_url(lead, known, settings) -> str`: the page of what it made of the lead, as far as that can be said without
   asking; empty where it cannot. `known` are leads of the customer with their remote ids: this one first, then the
   newest first.

@@ -66,7 +66,8 @@ def cut(text: str, limit: int) -> str:
             break
         end += 1
     kept = text[:end]
-    at_word = kept.rsplit(None, 1)[0] if not text[end].isspace() and len(kept.split()) > 1 else kept
+    inside = not kept[-1:].isspace() and not text[end].isspace()
+    at_word = kept.rsplit(None, 1)[0] if inside and len(kept.split()) > 1 else kept
     return (at_word if len(at_word) * 2 >= len(kept) else kept).rstrip() + MARK
 
 

@@ -1,4 +1,4 @@
-"""A stand-in for the tables of a storage account, and what Excel shows of them.
+"""A stand-in for the tables of a storage account, and the rows that Excel would show.
 
 It knows what a flat table needs: making a table, writing a row whole, deleting one, and the question for equal values
 ("Table service REST API", learn.microsoft.com/rest/api/storageservices). Whether a request is signed with the key of
@@ -74,7 +74,8 @@ class Tables:
 
     def _item(self, keys: tuple[str, str], row: Row) -> Item:
         shown = {name: value for name, value in row.items() if "@" not in name}
-        return Item(self.written[keys], f"{row['OfferTitle'] or row['Offer']}", "a row", _SHEET.render(row=shown))
+        who = " ".join(filter(None, (row["FirstName"], row["LastName"]))) or row["LeadId"]
+        return Item(self.written[keys], str(who), "a row, column by column", _ROW_OF_SHEET.render(row=shown))
 
 
 @contextmanager
@@ -105,17 +106,19 @@ def _error(status: int, code: str) -> Answer:
     return Answer(status, {"odata.error": {"code": code, "message": {"lang": "en-US", "value": "x"}}})
 
 
-_SHEET = template(
+_ROW_OF_SHEET = template(
     """{% extends "layout.html" %}
 {% block style %}
-body { padding: 16px; overflow-x: auto; }
-table { border-collapse: collapse; } th, td { border: 1px solid var(--rule); padding: 2px 8px; text-align: left; }
-th { background: var(--tint); font-weight: 600; } td { min-width: 6em; max-width: 24em; vertical-align: top; }
+body { padding: 16px; }
+table { border-collapse: collapse; width: 100%; }
+th, td { border: 1px solid var(--rule); padding: 2px 8px; text-align: left; font-weight: 400; vertical-align: top; }
+th { background: var(--tint); width: 11em; }
+td { white-space: pre-line; }
 {% endblock %}
 {% block body %}
 <table>
-<tr>{% for name in row %}<th>{{ name }}</th>{% endfor %}</tr>
-<tr>{% for value in row.values() %}<td>{{ value }}</td>{% endfor %}</tr>
+{% for name, value in row.items() %}<tr><th scope="row">{{ name }}</th><td>{{ value }}</td></tr>{% endfor %}
 </table>
 {% endblock %}"""
 )
+"""Turned by a quarter, so that all columns can be seen."""

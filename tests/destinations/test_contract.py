@@ -310,9 +310,7 @@ def test_a_lead_without_anything_arrives(running: Running) -> None:
 
 
 def test_a_preview_tells_what_would_be_written_and_writes_nothing(running: Running) -> None:
-    show = getattr(running.module, "preview", None)
-    if show is None:
-        pytest.skip("has none")
+    show = running.module.preview
     before = running.contract.arrived()
     step = Step(NOW, Deadline(0, lambda: 1))
     shown = show(running.lead(), step, running.settings)

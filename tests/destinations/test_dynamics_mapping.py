@@ -133,6 +133,7 @@ def test_long_words_of_the_customer_are_cut_at_a_word_and_stand_whole_in_the_not
         ("one two three", 9, "one two…"),
         ("one two three", 8, "one two…"),
         ("one two three", 7, "one…"),
+        ("one two three four", 15, "one two three…"),
         ("onetwothree", 5, "onet…"),
         ("😀😀😀", 6, "😀😀😀"),
         ("😀😀😀", 5, "😀😀…"),
@@ -141,6 +142,13 @@ def test_long_words_of_the_customer_are_cut_at_a_word_and_stand_whole_in_the_not
 )
 def test_cut(text: str, limit: int, cut: str) -> None:
     assert crm.cut(text, limit) == cut
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=4), min_size=6, max_size=12), st.integers(11, 40))
+def test_a_cut_keeps_every_word_that_fits(words: list[str], limit: int) -> None:
+    text = " ".join(words)
+    fitting = [" ".join(words[:count]) for count in range(1, len(words)) if len(" ".join(words[:count])) < limit]
+    assert crm.cut(text, limit) == (text if len(text) <= limit else f"{fitting[-1]}…")
 
 
 @given(TEXT, st.integers(1, 100))

@@ -110,6 +110,18 @@ class TestWire:
         }
         assert told == f"localhost:{box.server.port} {box.drafts[0][1]['id']}"
 
+    def test_the_preview_is_the_draft_by_the_templates_of_now_and_makes_none(self, box: Drafts) -> None:
+        settings = with_files(box, en__active=GERMAN)
+        shown = follow_up.preview(LEAD, step(), settings)
+        assert shown.startswith("To: Ada Rossi <ada.rossi@example.com>\nSubject: Contoso Invoice Flow\n\nGuten Tag Ada")
+        assert box.drafts == []
+        assert text_of(box, LEAD, settings) in shown.replace("Subject: ", "")
+        with pytest.raises(Skip, match="not to be contacted"):
+            follow_up.preview(SAMPLES["do_not_contact"], step(), settings)
+        box.files["en/active.txt"] = b"subject: {nonsense}\n\nx\n"
+        with pytest.raises(errors.Misconfigured, match=r"active\.txt"):
+            follow_up.preview(LEAD, step(), settings)
+
     def test_nothing_is_ever_sent(self, box: Drafts) -> None:
         for lead in SAMPLES.values():
             with contextlib.suppress(Skip):

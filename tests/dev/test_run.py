@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -21,6 +22,8 @@ from azure.data.tables import TableServiceClient
 from dev import host, run, run_samples
 from dev.azurite import Azurite
 from dev.run_app import Stop, _short
+from dev.standins import https
+from leads import enabled
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT = 60.0
@@ -185,8 +188,7 @@ class TestRun:
         assert "the real one that DYNAMICS_URL names" in running_.text
         assert "No sample is sent, since it would go to dynamics for real" in running_.text
         assert "comes in" not in running_.text
-        assert "<h2>Teams" in received(running_)
-        assert "Dynamics" not in received(running_)
+        assert [section.partition(" <")[0] for section in sections(received(running_))] == ["Teams"]
         assert running_.end() == 0
 
     def test_instances_deliver_side_by_side_each_to_its_own(self, start: Start) -> None:
@@ -203,12 +205,52 @@ class TestRun:
             for name in names:
                 assert f"{name}: delivered" in section
         assert "EMAIL_EMEA_SMTP_URL or EMAIL_EMEA_GRAPH_SENDER names a real one" in running_.text
-        _, emea, us = received(running_).split("<h2>")
+        emea, us = sections(received(running_))
         for shown, title, address, other in ((emea, "emea", "emea@", "us@"), (us, "us", "us@", "emea@")):
             assert shown.startswith(f"E-mail, {title}")
             assert shown.count("<article>") == 2
             assert shown.count(f"to {address}contoso.com") == 2
             assert f"to {other}contoso.com" not in shown
+        assert running_.end() == 0
+
+    def test_the_example_of_the_readme_shows_each_team_its_leads(self, start: Start) -> None:
+        text = (ROOT / "README.md").read_text()
+        (example,) = re.findall(r"^LEADS_DESTINATIONS=\S+ \\\nLEADS_ROUTES=.* make run$", text, re.MULTILINE)
+        *settings, make, target = shlex.split(example.replace("\\\n", " "))
+        assert (make, target) == ("make", "run")
+        running_ = start(**dict(setting.split("=", 1) for setting in settings))
+        running_.wait_for("Up and running")
+        assert "not delivered yet" not in running_.text
+        names = {"Greta", "Uma", "Gustav", "Ulysses", "Ada"}
+        teams = {"Dynamics 365": names, "E-mail, emea": {"Greta"}, "E-mail, us": {"Uma", "Ada"}}
+        teams["Teams, viewer"] = {"Gustav", "Ulysses"}
+        for section, (title, leads) in zip(sections(received(running_)), teams.items(), strict=True):
+            assert section.startswith(title)
+            assert {name for name in names if f"{name} Example" in section} == leads
+        assert running_.end() == 0
+
+    def test_a_lead_arrives_at_every_destination_there_is_and_a_failing_one_keeps_none_waiting(
+        self, start: Start
+    ) -> None:
+        names = [name for name in enabled.names() if name != "console"]
+        running_ = start(
+            LEADS_DESTINATIONS=",".join(("https:broken", "console", *names)),
+            HTTPS_BROKEN_URL=f"https://127.0.0.1:{free_port()}",
+            HTTPS_BROKEN_SECRET=https.SECRET,
+        )
+        running_.wait_for("Up and running")
+        url = f"http://127.0.0.1:{running_.port}/api/leads"
+        lead = requests.post(url, run_samples.CURL_BODY.encode(), timeout=WAIT).json()["id"]
+        for name in ("console", *names):
+            running_.wait_for(f"{name}: delivered, lead {lead}")
+        assert f"https:broken: transient, lead {lead}" in running_.text
+        assert "https:broken: delivered" not in running_.text
+        assert f"the log: lead {lead}: first step of this customer" in running_.text
+        found = sections(received(running_))
+        assert len(found) == len(names) == 10
+        for section in found:
+            assert section.count("<article>") == 1
+            assert "Grace" in section
         assert running_.end() == 0
 
     def test_a_storage_of_ones_own_is_used(self, start: Start, azurite: str) -> None:
@@ -243,6 +285,11 @@ def received(shown: Run) -> str:
     """The page that shows what the stand-ins received."""
     page = shown.wait_for(r"http://localhost:\d+ shows what arrived where").split()[1]
     return requests.get(page, timeout=WAIT).text
+
+
+def sections(page: str) -> list[str]:
+    """What the page shows of each stand-in, beginning with its title."""
+    return re.split(r"<h2[^>]*>", page)[1:]
 
 
 class Data:

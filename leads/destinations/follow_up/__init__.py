@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 from leads.contract import Earlier, Finding, Kind, Step
@@ -20,7 +21,7 @@ from leads.lead import Lead, Mark, Stage, State, Via
 from leads.messages import notification
 from leads.transport import Deadline
 
-__all__ = ["KIND", "SETTINGS", "TITLE", "Settings", "check", "record_url", "send"]
+__all__ = ["KIND", "SETTINGS", "TITLE", "Settings", "check", "preview", "record_url", "send"]
 
 KIND = Kind.CUSTOMER
 TITLE = "Outlook drafts"
@@ -39,10 +40,18 @@ def send(lead: Lead, step: Step, settings: Settings) -> str:
             "An earlier lead of this customer for the same offer is still on its way here.",
             "Nothing to do: the app tries this one again after it.",
         )
-    chosen = _template(lead, settings, step.deadline, step.now)
-    values = mapping.values(lead, settings.seller, chosen.language)
-    subject, body = chosen.filled(values)
-    return api.make_draft(settings.graph, mapping.draft(lead, subject, body, values["name"]), step.deadline, step.now)
+    return api.make_draft(settings.graph, _draft(lead, step, settings), step.deadline, step.now)
+
+
+def preview(lead: Lead, step: Step, settings: Settings) -> str:
+    """The draft, as `send` would make it. Raises Skip, and a Failure where the publisher's templates cannot be read."""
+    reason = _reason_to_skip(lead, step)
+    if reason:
+        raise Skip(reason)
+    draft = _draft(lead, step, settings)
+    (to,) = (recipient["emailAddress"] for recipient in draft["toRecipients"])
+    whom = f"{to['name']} <{to['address']}>" if "name" in to else to["address"]
+    return f"To: {whom}\nSubject: {draft['subject']}\n\n{draft['body']['content']}"
 
 
 def check(settings: Settings, deadline: Deadline) -> Iterator[Finding]:
@@ -103,6 +112,14 @@ def _is_made(other: Earlier) -> bool:
 
 def _same_offer(one: Lead, other: Lead) -> bool:
     return (bool(one.offer) and one.offer == other.offer) or one.offer_name.casefold() == other.offer_name.casefold()
+
+
+def _draft(lead: Lead, step: Step, settings: Settings) -> dict[str, Any]:
+    """The draft as Graph takes it. Raises a Failure where its template cannot be read."""
+    chosen = _template(lead, settings, step.deadline, step.now)
+    values = mapping.values(lead, settings.seller, chosen.language)
+    subject, body = chosen.filled(values)
+    return mapping.draft(lead, subject, body, values["name"])
 
 
 def _template(lead: Lead, settings: Settings, deadline: Deadline, now: datetime) -> template.Template:
