@@ -389,7 +389,7 @@ def _by_hand(app: App, case: Case, *, with_row: bool) -> Iterator[dict[str, str]
 
 def _record(app: App, lead: Lead, delivery: Delivery) -> str:
     what = delivery.remote_id
-    if delivery.destination not in enabled.names():
+    if enabled.split(delivery.destination)[0] not in enabled.names():
         return what
     place = enabled.read(delivery.destination, app.environ)
     record_url = getattr(place.module, "record_url", None)
