@@ -86,8 +86,11 @@ class Visitor:
         self.cookie = f"{name}={session.begin(self.world.app, self.world.now).text}"
         return self.open()
 
-    def press(self, label: str) -> Answer:
-        """Press the button that says so on the page that is open, and go where it sends on to."""
+    def press(self, label: str, **typed: str) -> Answer:
+        """Press the button that says so on the page that is open, and go where it sends on to.
+
+        What is `typed` stands in the fields of these names, chosen or written.
+        """
         assert self.last
         for action, inside in re.findall(
             r'<form method="post" action="([^"]*)">(.*?)</form>', self.last.text, re.DOTALL
@@ -95,7 +98,7 @@ class Visitor:
             button = re.search(r"<button[^>]*>([^<]*)", inside)
             if button and unescape(button[1]) == label:
                 fields = re.findall(r'name="([^"]*)" value="([^"]*)"', inside)
-                body = urlencode([(name, unescape(value)) for name, value in fields]).encode()
+                body = urlencode({name: unescape(value) for name, value in fields} | typed).encode()
                 answered = self.ask("POST", unescape(action), body)
                 return self.open(answered.headers["Location"]) if answered.status == 303 else answered
         raise AssertionError(f"There is no button {label!r}.")

@@ -51,8 +51,9 @@ class Counts:
     """Leads with a delivery that is open, as their list has them: one that the sweep has yet to close is none."""
     unread: int
     """Open leads beyond `OPEN_READ`, which no place counts."""
-    finished: of_days.Counts
-    """All finished leads of these days by destination, offer, country and stage, with the time deliveries took."""
+    came: of_days.Counts
+    """All leads of these days by destination, offer, country and stage, with the time deliveries took: the finished
+    ones and, of those that are open, the first `OPEN_READ`."""
     opened: tuple[int | None, ...]
     """The most leads that were open at once on each of `days`; None where the sweep kept nothing of it."""
 
@@ -61,6 +62,7 @@ class Counts:
 class _Gathered:
     days: dict[date, Counter[State]]
     places: dict[str, Place]
+    came: of_days.Counts = field(default_factory=of_days.Counts)
 
 
 def count(app: App, now: datetime) -> Counts:
@@ -74,12 +76,11 @@ def count(app: App, now: datetime) -> Counts:
     sweep = app.ledger.note(SWEEP)
     unread = _count_unread(sweep.values, lines, got)
     by_day = _finished(app, f"{first:%Y-%m-%d}", f"{now:%Y-%m-%d}", {line.lead_id for line in lines})
-    finished = of_days.Counts()
     for day, counts in by_day.items():
-        finished.add(counts)
+        got.came.add(counts)
         got.days[date.fromisoformat(day)] += counts.leads
-    for name, place in finished.places.items():
-        got.places.setdefault(name, Place(name)).states += place.states
+        for name, place in counts.places.items():
+            got.places.setdefault(name, Place(name)).states += place.states
     for line in islice(app.ledger.dead_lines(), DEAD_READ):
         _find_newest(line, got)
     for shown in got.places.values():
@@ -89,7 +90,7 @@ def count(app: App, now: datetime) -> Counts:
         for day, states in got.days.items()
     )
     opened = _opened(sweep.values, got.days, now.date(), waiting + unread)
-    return Counts(made, tuple(got.places.values()), waiting + unread, unread, finished, opened)
+    return Counts(made, tuple(got.places.values()), waiting + unread, unread, got.came, opened)
 
 
 def _opened(kept: Mapping[str, Value], days: Iterable[date], today: date, now_open: int) -> tuple[int | None, ...]:
@@ -121,6 +122,8 @@ def _count_open(app: App, line: Line, got: _Gathered) -> bool:
     stands = worst([delivery.state for delivery in deliveries])
     if line.arrived_at.date() in got.days:
         got.days[line.arrived_at.date()][stands] += 1
+        if case:
+            got.came.add(of_days.count([DayLine.of(case)]))
     for delivery in deliveries:
         place = got.places.setdefault(delivery.destination, Place(delivery.destination))
         place.states[delivery.state] += 1
