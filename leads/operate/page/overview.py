@@ -233,7 +233,7 @@ def _stages(came: of_days.Counts) -> list[Ranked]:
 
 def _ranked(numbers: Mapping[str, int]) -> list[Ranked]:
     most = max(numbers.values(), default=0)
-    ranked = Counter(numbers).most_common()
+    ranked = sorted(numbers.items(), key=lambda item: (-item[1], item[0]))
     return _cut([Ranked(name, n, ops_chart.share(n, most)) for name, n in ranked])
 
 
