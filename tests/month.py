@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,10 @@ from leads import offers
 from leads.contract import Kind
 from leads.errors import Misconfigured, Rejected, Throttled, Transient
 from leads.intake import accept
+from leads.lead import Stage, State
 from leads.offers import Offer, Verdict
+from leads.store.ledger import SWEEP, DayLine, Line
+from leads.sweep import counting
 from tests.world import NOON, FakeDestination, World, post, world
 
 PEOPLE = (
@@ -109,4 +113,76 @@ def month(*, well: bool = False) -> Iterator[World]:
         yield made
 
 
-__all__ = ["month", "take"]
+CROWD = {
+    "dynamics": "Dynamics 365",
+    "email": "E-mail",
+    "teams": "Microsoft Teams",
+    "salesforce": "Salesforce",
+    "slack": "Slack",
+    "hubspot": "HubSpot",
+    "marketo": "Marketo",
+    "https:erp": "HTTPS endpoint",
+    "email:emea": "E-mail",
+    "teams:sales": "Microsoft Teams",
+    "table": "Azure Table",
+}
+BROKEN = {
+    "dynamics": COLUMN,
+    "slack": Misconfigured(
+        "Slack refuses the webhook: it was revoked (no_service).", "Make a new one and set SLACK_WEBHOOK_URL."
+    ),
+    "hubspot": Misconfigured("HubSpot refuses the token (401).", "Make a new token and set HUBSPOT_TOKEN."),
+    "email": Rejected("The mail server refuses the sender (550 5.7.60).", "Allow it to send as EMAIL_FROM."),
+}
+"""What those destinations that break say; all others do not answer in time."""
+
+
+@contextmanager
+def crowd(destinations: int, *, broken: Collection[str] = (), leads: int = 2000, whole: int = 24) -> Iterator[World]:
+    """Thirty days of `leads` to so many destinations, known to the journal only, and then `whole` ones, each two hours.
+
+    Those destinations that are `broken` are so while these come.
+    """
+    places = {
+        name: FakeDestination(KIND=Kind.CRM if n % 2 == 0 else Kind.NOTIFICATION, TITLE=title)
+        for n, (name, title) in enumerate(list(CROWD.items())[:destinations])
+    }
+    with world(now=NOON - timedelta(hours=2 * whole), **places) as made:
+        note = made.app.ledger.note(SWEEP)
+        values = dict(note.values)
+        for number in range(leads):
+            _finish(made, number)
+        for ago in range(30, 2, -1):
+            counting.note_open(values, ago * ago % 17, NOON - timedelta(days=ago))
+        made.app.ledger.write_note(replace(note, values=values))
+        for name in broken:
+            places[name].always = BROKEN.get(name, Transient(f"{places[name].TITLE} did not answer in time.", ""))
+        for number in range(whole):
+            take(made, number)
+            made.live(minutes=120)
+        made.now = made.bell.now = NOON
+        made.live(minutes=2)
+        yield made
+
+
+def _finish(made: World, number: int) -> None:
+    """Write what the journal keeps of a lead that was delivered everywhere."""
+    at = made.now - timedelta(minutes=20 * number % (27 * 1440), seconds=number)
+    states = dict.fromkeys(made.places, State.DELIVERED)
+    seconds = {name: 0.4 + (number * 7 + n * 13) % (40 + 400 * n) / 9 for n, name in enumerate(made.places)}
+    line = DayLine(
+        f"{number:016x}-{number:016x}",
+        "raw",
+        at,
+        states,
+        seconds,
+        tuple(Stage)[number % 3],
+        "",
+        f"Contoso {('Planner', 'Board', 'Planner', 'Insights for Retail', 'Planner', 'Draw')[number % 6]}",
+        ("US", "DE", "FR", "JP", "GB", "US", "IN", "BR", "CA", "AU", "SE", "IT")[number % 12],
+    )
+    made.app.ledger.close(Line(line.lead_id, "raw", at), line, made.now)
+    made.app.ledger.change(f"day:{line.day}", made.now)
+
+
+__all__ = ["crowd", "month", "take"]

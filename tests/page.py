@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import unescape
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import azure.functions as func
+from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request, Response
 
 from dev.serving import Server
@@ -50,11 +53,14 @@ class Visitor:
     cookie: str = ""
     url: str = ""
     last: Answer | None = None
+    asked: list[str] = field(default_factory=list)
+    """Every address that was asked for."""
     sent: dict[str, str] = field(default_factory=lambda: {"Sec-Fetch-Site": "same-origin"})
 
     def ask(self, method: str, url: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Answer:
         """Send one request and follow no redirect."""
         self.url = urljoin(f"{self.site}/api/page/", url)
+        self.asked.append(self.url)
         parts = urlsplit(self.url)
         route = "ops" if parts.path.startswith("/api/ops") else "page"
         rest = parts.path.removeprefix(f"/api/{route}").strip("/")
@@ -86,19 +92,37 @@ class Visitor:
         self.cookie = f"{name}={session.begin(self.world.app, self.world.now).text}"
         return self.open()
 
-    def press(self, label: str) -> Answer:
-        """Press the button that says so on the page that is open, and go where it sends on to."""
+    def press(self, label: str, upload: tuple[str, bytes] | None = None, **typed: str) -> Answer:
+        """Fill in the form whose button says so on the page that is open, press it, and go where it sends on to."""
         assert self.last
-        for action, inside in re.findall(
-            r'<form method="post" action="([^"]*)">(.*?)</form>', self.last.text, re.DOTALL
+        for attributes, inside in re.findall(
+            r"<form([^>]* method=\"post\"[^>]*)>(.*?)</form>", self.last.text, re.DOTALL
         ):
             button = re.search(r"<button[^>]*>([^<]*)", inside)
-            if button and unescape(button[1]) == label:
-                fields = re.findall(r'name="([^"]*)" value="([^"]*)"', inside)
-                body = urlencode([(name, unescape(value)) for name, value in fields]).encode()
-                answered = self.ask("POST", unescape(action), body)
+            fields = _fields(inside)
+            if button and unescape(button[1]) == label and typed.keys() <= fields.keys():
+                action = re.search(r'action="([^"]*)"', attributes)
+                assert action
+                data: dict[str, Any] = {**fields, **typed}
+                if upload:
+                    data["file"] = (io.BytesIO(upload[1]), upload[0])
+                kind = "multipart/form-data" if "multipart/form-data" in attributes else None
+                sent = EnvironBuilder(method="POST", data=data, content_type=kind).get_request()
+                headers = self.sent | {"Content-Type": sent.headers["Content-Type"]}
+                answered = self.ask("POST", unescape(action[1]), sent.get_data(), headers)
                 return self.open(answered.headers["Location"]) if answered.status == 303 else answered
         raise AssertionError(f"There is no button {label!r}.")
+
+
+def _fields(form: str) -> dict[str, str]:
+    """What a browser would send of a form that nobody filled in."""
+    fields = {}
+    for tag in re.findall(r"<(?:input|select|textarea)[^>]*>", form):
+        name = re.search(r' name="([^"]*)"', tag)
+        value = re.search(r' value="([^"]*)"', tag)
+        if name and 'type="file"' not in tag:
+            fields[name[1]] = unescape(value[1]) if value and "checkbox" not in tag else ""
+    return fields
 
 
 def visitor(world: World) -> Visitor:

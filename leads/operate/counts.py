@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -12,6 +12,8 @@ from leads.app import App
 from leads.lead import Attempt, Outcome, State
 from leads.operate.page.chart import Day
 from leads.store.ledger import CHANGED, SWEEP, Case, DayLine, Line, worst
+from leads.store.protocol import Value
+from leads.sweep import counting
 from leads.sweep import days as of_days
 from leads.sweep.cycle import Cycle, figures
 
@@ -49,14 +51,18 @@ class Counts:
     """Leads with a delivery that is open, as their list has them: one that the sweep has yet to close is none."""
     unread: int
     """Open leads beyond `OPEN_READ`, which no place counts."""
-    finished: of_days.Counts
-    """All finished leads of these days by destination, offer, country and stage, with the time deliveries took."""
+    came: of_days.Counts
+    """All leads of these days by destination, offer, country and stage, with the time deliveries took: the finished
+    ones and, of those that are open, the first `OPEN_READ`."""
+    opened: tuple[int | None, ...]
+    """The most leads that were open at once on each of `days`; None where the sweep kept nothing of it."""
 
 
 @dataclass
 class _Gathered:
     days: dict[date, Counter[State]]
     places: dict[str, Place]
+    came: of_days.Counts = field(default_factory=of_days.Counts)
 
 
 def count(app: App, now: datetime) -> Counts:
@@ -67,14 +73,14 @@ def count(app: App, now: datetime) -> Counts:
     )
     lines = list(islice(app.ledger.open_lines(), OPEN_LISTED + 1))
     waiting = sum(_count_open(app, line, got) for line in lines[:OPEN_READ])
-    unread = _count_unread(app, lines, got)
+    sweep = app.ledger.note(SWEEP)
+    unread = _count_unread(sweep.values, lines, got)
     by_day = _finished(app, f"{first:%Y-%m-%d}", f"{now:%Y-%m-%d}", {line.lead_id for line in lines})
-    finished = of_days.Counts()
     for day, counts in by_day.items():
-        finished.add(counts)
+        got.came.add(counts)
         got.days[date.fromisoformat(day)] += counts.leads
-    for name, place in finished.places.items():
-        got.places.setdefault(name, Place(name)).states += place.states
+        for name, place in counts.places.items():
+            got.places.setdefault(name, Place(name)).states += place.states
     for line in islice(app.ledger.dead_lines(), DEAD_READ):
         _find_newest(line, got)
     for shown in got.places.values():
@@ -83,7 +89,15 @@ def count(app: App, now: datetime) -> Counts:
         Day(day, states[State.DELIVERED], states[State.OPEN], states[State.DEAD], states[State.SKIPPED])
         for day, states in got.days.items()
     )
-    return Counts(made, tuple(got.places.values()), waiting + unread, unread, finished)
+    opened = _opened(sweep.values, got.days, now.date(), waiting + unread)
+    return Counts(made, tuple(got.places.values()), waiting + unread, unread, got.came, opened)
+
+
+def _opened(kept: Mapping[str, Value], days: Iterable[date], today: date, now_open: int) -> tuple[int | None, ...]:
+    most = counting.opened(kept)
+    # What waits now may wait for the first time since the sweep looked.
+    most[f"{today:%Y-%m-%d}"] = max(most.get(f"{today:%Y-%m-%d}", 0), now_open)
+    return tuple(most.get(f"{day:%Y-%m-%d}") for day in days)
 
 
 def _finished(app: App, first: str, last: str, opened: set[str]) -> Mapping[str, of_days.Counts]:
@@ -108,6 +122,8 @@ def _count_open(app: App, line: Line, got: _Gathered) -> bool:
     stands = worst([delivery.state for delivery in deliveries])
     if line.arrived_at.date() in got.days:
         got.days[line.arrived_at.date()][stands] += 1
+        if case:
+            got.came.add(of_days.count([DayLine.of(case)]))
     for delivery in deliveries:
         place = got.places.setdefault(delivery.destination, Place(delivery.destination))
         place.states[delivery.state] += 1
@@ -121,14 +137,14 @@ def _count_open(app: App, line: Line, got: _Gathered) -> bool:
     return not deliveries or any(delivery.state == State.OPEN for delivery in deliveries)
 
 
-def _count_unread(app: App, lines: Sequence[Line], got: _Gathered) -> int:
+def _count_unread(kept: Mapping[str, Value], lines: Sequence[Line], got: _Gathered) -> int:
     """Count the open leads that are not read one by one, and say how many they are."""
     if len(lines) <= OPEN_LISTED:
         rest = lines[OPEN_READ:]
         by_day = Counter(line.arrived_at.date() for line in rest)
         unread = len(rest)
     else:
-        whole = figures(app.ledger.note(SWEEP).values.get("figures")) or Cycle("")
+        whole = figures(kept.get("figures")) or Cycle("")
         by_day = Counter({date.fromisoformat(day): n for day, n in whole.arrived.items()})
         by_day -= Counter(line.arrived_at.date() for line in lines[:OPEN_READ])
         # The first look at a great many may not have ended.

@@ -33,6 +33,8 @@ class Reason:
     remedy: str
     setting: str = ""
     """The setting that is wrong, where it is one."""
+    about: str = ""
+    """What is to be looked at, where that is a list: `open`, `destinations`, `dead` or `quarantine`."""
 
 
 @cache
@@ -76,7 +78,9 @@ class Health:
             **asdict(self),
             "last_watch": {table: _text(at) for table, at in self.last_watch.items()},
             "last_sweep": _text(self.last_sweep),
-            "reasons": [asdict(reason) for reason in self.reasons],
+            "reasons": [
+                {"cause": reason.cause, "remedy": reason.remedy, "setting": reason.setting} for reason in self.reasons
+            ],
         }
 
 
@@ -133,10 +137,12 @@ def _silent(
 def _stuck(whole: Cycle, oldest: datetime | None, now: datetime) -> Iterator[Reason]:
     if oldest and now - oldest > SLOW:
         leads = "The one open lead waits" if whole.open == 1 else f"{whole.open} leads are open, the oldest"
-        yield Reason(f"{leads} since {oldest:%Y-%m-%d %H:%M} UTC.", "See `python -m leads list --open`.")
+        yield Reason(f"{leads} since {oldest:%Y-%m-%d %H:%M} UTC.", "See `python -m leads list --open`.", about="open")
     if whole.misconfigured:
         named = enabled.titles(whole.misconfigured)
-        yield Reason(f"These destinations need a person: {named}.", "See `python -m leads list --open`.")
+        yield Reason(
+            f"These destinations need a person: {named}.", "See `python -m leads list --open`.", about="destinations"
+        )
 
 
 def _needs_a_person(dead: int, quarantined: int) -> Iterator[Reason]:
@@ -145,10 +151,12 @@ def _needs_a_person(dead: int, quarantined: int) -> Iterator[Reason]:
         yield Reason(
             f"{dead} {what} of the last 14 days died.",
             "See `python -m leads list --dead`, then `python -m leads replay --dead`.",
+            about="dead",
         )
     if quarantined:
         what = "One thing that arrived is" if quarantined == 1 else f"{quarantined} things that arrived are"
         yield Reason(
             f"{what} in quarantine, since no lead could be read in it.",
             "See `python -m leads list --quarantined`; replay what is a lead.",
+            about="quarantine",
         )

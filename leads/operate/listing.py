@@ -6,7 +6,8 @@ One call reads a bounded number of rows, however much there is, and says how far
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -24,12 +25,12 @@ LINES_PER_CALL = 10_000
 LEADS_PER_CALL = 500
 """Leads that a call reads, beyond those that it gives."""
 
-_FIRST_OPEN, _OPEN, _DEAD = "first", "open", "dead"
+_FIRST_OPEN, _OPEN, _DEAD, _OF_CUSTOMER = "first", "open", "dead", "customer"
 _END = "~"
 """Where a partition that was looked at whole goes on: it sorts behind every lead id."""
 _CUSTOMER = re.compile(r"[0-9a-f]{16}")
 _CURSOR = re.compile(
-    r"(first|open|dead|\d{4}-\d{2}-\d{2})/([0-9a-f-]{33}|~|)/(\d{4}-\d{2}-\d{2}T[\d:.]{15}Z [0-9a-f-]{33}|)"
+    r"(first|open|dead|customer|\d{4}-\d{2}-\d{2})/([0-9a-f-]{33}|~|)/(\d{4}-\d{2}-\d{2}T[\d:.]{15}Z [0-9a-f-]{33}|)"
 )
 
 
@@ -89,11 +90,13 @@ class _Wanted:
     offer: str | None
     since: datetime | None
     chosen: Chosen | None
+    until: datetime | None = None
+    words: str = ""
 
     def may_be_met_by(self, line: DayLine) -> bool:
         """Whether a finished lead can be one, as far as its line shows, so that few leads are read in vain."""
         states = {name: state.value for name, state in line.states.items()}
-        if self.since is not None and line.arrived_at < self.since:
+        if not self.is_in_time(line.arrived_at):
             return False
         if self.state is not None and (self.state == State.OPEN or self.state not in states.values()):
             return False
@@ -104,7 +107,7 @@ class _Wanted:
     def is_met_by(self, summary: Summary) -> bool:
         """Whether a lead is one."""
         states = {delivery.destination: delivery.state.value for delivery in summary.deliveries}
-        if self.since is not None and summary.lead.arrived_at < self.since:
+        if not self.is_in_time(summary.lead.arrived_at) or not self._is_named(summary.lead):
             return False
         if not self._is_offer(summary.lead.offer, summary.lead.offer_title) or (
             self.chosen and not self.chosen(states)
@@ -114,8 +117,26 @@ class _Wanted:
             return summary.state == self.state or self.state in states.values()
         return self.state is None or summary.state == self.state
 
+    def is_in_time(self, arrived_at: datetime) -> bool:
+        """Whether a lead that arrived then can be one."""
+        return (self.since is None or arrived_at >= self.since) and (self.until is None or arrived_at < self.until)
+
     def _is_offer(self, *names: str) -> bool:
         return not self.offer or any(self.offer.casefold() in name.casefold() for name in names)
+
+    def _is_named(self, lead: Lead) -> bool:
+        if not self.words:
+            return True
+        contact = lead.contact
+        named = _folded(f"{contact.name} {contact.company} {contact.email}")
+        return all(word in named for word in _folded(self.words).split())
+
+
+def _folded(text: str) -> str:
+    """Text without regard to case and accents: `Jose` finds `José`."""
+    return "".join(
+        letter for letter in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(letter)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +175,7 @@ class _Candidate:
     @property
     def order(self) -> str:
         """Text that sorts by arrival."""
-        return f"{time_text(self.arrived_at)} {self.lead_id}"
+        return _order(self.arrived_at, self.lead_id)
 
 
 def listing(
@@ -164,25 +185,49 @@ def listing(
     state: str | None = None,
     offer: str | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
     customer: str | None = None,
+    words: str = "",
     chosen: Chosen | None = None,
     limit: int = 50,
+    reads: int | None = None,
     cursor: str = "",
 ) -> Listed:
     """The newest leads by arrival, newest first, from `cursor` on, as far as one call looks.
 
     `state` is `open` or `dead` (any delivery is), `delivered` or `skipped` (the lead stands so as a whole). `offer` is
     a part of the offer's title or id, without regard to case. `customer` is an e-mail address, or the first half of a
-    lead id. `chosen` decides by where the lead's deliveries stand. Within a day of more than `SLICE` leads, and among
+    lead id. `words` have to stand in the name, the company or the address, each in any of them, without regard to case
+    and accents; since the journal holds none of these, every lead has to be read. `until` is when none arrived any
+    more. `chosen` decides by where the lead's deliveries stand. `reads` is how many leads the call may read beyond
+    those that it gives, `LEADS_PER_CALL` otherwise. Within a day of more than `SLICE` leads, and among
     more than that many dead or open ones, the order is by slices. Raises ValueError for another state, and
     WrongCursor.
     """
-    wanted = _Wanted(State(state) if state else None, offer, since, chosen)
+    wanted = _Wanted(State(state) if state else None, offer, since, chosen, until, words)
+    at = _At.read(cursor) if cursor else _At()
+    if at.partition and (at.partition == _OF_CUSTOMER) != bool(customer):
+        raise WrongCursor("This cursor is of another list.")
     if customer:
         found = [summary for summary in _customers(app, customer) if wanted.is_met_by(summary)]
-        return Listed(tuple(found[:limit]), looked_back_to=found[limit].lead.arrived_at if found[limit:] else None)
-    walk = _Walk(app, wanted, now, _At.read(cursor) if cursor else _At())
-    return walk.listed(limit)
+        return _stretch(found, limit, at)
+    return _Walk(app, wanted, now, at, LEADS_PER_CALL if reads is None else reads).listed(limit)
+
+
+def _stretch(found: Sequence[Summary], limit: int, at: _At) -> Listed:
+    """Leads that are all read already, from a place on."""
+    left = [summary for summary in found if not at.after or _order(summary.lead.arrived_at, summary.lead.id) < at.after]
+    given, more = tuple(left[:limit]), left[limit:]
+    if not more:
+        return Listed(given)
+    last = given[-1].lead
+    following = _At(_OF_CUSTOMER, after=_order(last.arrived_at, last.id))
+    return Listed(given, following.text(), more[0].lead.arrived_at)
+
+
+def _order(arrived_at: datetime, lead_id: str) -> str:
+    """Text that sorts by arrival."""
+    return f"{time_text(arrived_at)} {lead_id}"
 
 
 def customer_key(app: App, customer: str) -> str:
@@ -207,6 +252,7 @@ class _Walk:
     wanted: _Wanted
     now: datetime
     at: _At
+    reads: int
     lines: int = 0
     """Lines read so far."""
     opened: dict[str, Line] = field(default_factory=dict)
@@ -230,7 +276,7 @@ class _Walk:
                     return Listed(tuple(found), self.at.text(), last)
                 found.append(summary)
             self.at, last = at, candidate.arrived_at
-            if read >= LEADS_PER_CALL + limit:
+            if read >= self.reads + limit:
                 return Listed(tuple(found), at.text(), last)
         return Listed(tuple(found))
 
@@ -274,7 +320,7 @@ class _Walk:
 
     def _days(self) -> Iterator[str]:
         """The days that have leads, from the newest on. Where a day is not counted yet, it is noted as changed."""
-        newest = self.at.partition or "~"
+        newest = self.at.partition or (f"{self.wanted.until.astimezone(UTC):%Y-%m-%d}" if self.wanted.until else "~")
         oldest = f"{self.wanted.since.astimezone(UTC):%Y-%m-%d}" if self.wanted.since else ""
         near = max(oldest, f"{self.now - timedelta(days=92):%Y-%m-%d}")
         other = {row.key.removeprefix(f"{CHANGED}day:") for row in self.app.ledger.changes("day:")}
@@ -312,7 +358,11 @@ class _Walk:
             for line in finished
             if line.lead_id not in self.opened and self.wanted.may_be_met_by(line)
         ]
-        candidates += [_Candidate(line.lead_id, line.arrived_at, line) for line in opened.values()]
+        candidates += [
+            _Candidate(line.lead_id, line.arrived_at, line)
+            for line in opened.values()
+            if self.wanted.is_in_time(line.arrived_at)
+        ]
         return sorted(candidates, key=lambda each: each.order, reverse=True), following
 
     def _is_in(self, partition: str, line: Line) -> bool:

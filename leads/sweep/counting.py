@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from leads.app import App
@@ -19,7 +20,11 @@ DEAD_DAYS = 14
 FEW = 1000
 """As many dead leads are counted whenever one comes or goes, being one page of storage; more of them hourly."""
 
+OPENED_DAYS = 31
+"""Days of which the sweep's note keeps how many leads were open: what a chart of 30 shows, with the one that begins."""
+
 _DAY = f"{CHANGED}day:"
+_OPENED = "opened"
 
 
 def is_due(last: object, now: datetime, every: timedelta) -> bool:
@@ -75,3 +80,16 @@ def _is_settled(row: Row, now: datetime) -> bool:
     at = time_read(row.values.get("at"))
     # A time more than a day ahead was written by a clock that counts for nothing.
     return at is None or not -timedelta(days=2) < now - at < SETTLED
+
+
+def note_open(values: dict[str, Value], leads: int, now: datetime) -> None:
+    """Keep the most leads that were open at once on each day (UTC), as whole looks of the sweep found them."""
+    most = opened(values)
+    day = f"{now:%Y-%m-%d}"
+    most[day] = max(most.get(day, 0), leads)
+    values[_OPENED] = json.dumps({day: most[day] for day in sorted(most)[-OPENED_DAYS:]})
+
+
+def opened(values: Mapping[str, Value]) -> dict[str, int]:
+    """The most leads that were open at once, by day (`2026-11-21`), out of the sweep's note."""
+    return dict(json.loads(str(values.get(_OPENED, "{}"))))

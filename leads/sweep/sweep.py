@@ -168,6 +168,7 @@ def _note(run: _Run, *, failed: bool) -> None:
         values["ran_at"] = time_text(now)
     if run.is_whole:
         values["figures"], values["cycle"] = run.cycle.text(), ""
+        counting.note_open(values, run.cycle.open, now)
     else:
         values["cycle"] = run.cycle.text()
     values["troubled"] = concerns.troubled_text(run.troubled)

@@ -10,7 +10,7 @@ from selenium.webdriver import Keys
 
 from leads.intake import accept
 from tests.browser import Browser, browser, missing
-from tests.month import month
+from tests.month import CROWD, crowd, month
 from tests.page import KEY, Site, serve
 from tests.world import World, post, world
 
@@ -135,7 +135,7 @@ class TestEverybodyCanUseIt:
         chrome.press(Keys.ENTER)
         assert chrome.execute_script("return document.activeElement.id") == "main"
         reached = []
-        for _ in range(40):
+        for _ in range(60):
             chrome.press(Keys.TAB)
             focus = "const e = document.activeElement, s = getComputedStyle(e.closest('.leads li') || e);"
             outline = chrome.execute_script(f"{focus} return [e.textContent.trim(), s.outlineStyle, s.outlineWidth]")
@@ -144,7 +144,8 @@ class TestEverybodyCanUseIt:
             assert outline[1:] == ["solid", "3px"], outline
             reached.append(outline[0])
         assert outline[0] == "Sign out"
-        assert {"Show as a table", "Show personal data", "All leads", "Replay 2 dead"} <= set(reached)
+        wanted = {"Show as a table", "Show personal data", "All leads", "Replay 2 dead at Dynamics 365", "Find"}
+        assert wanted <= set(reached)
 
     def test_it_follows_the_system_in_dark_and_light(self, chrome: Browser, site: Site) -> None:
         sign_in(chrome, site)
@@ -152,6 +153,44 @@ class TestEverybodyCanUseIt:
         light = chrome.execute_script(paper)
         chrome.look(1200, dark=True)
         assert chrome.execute_script(paper) != light
+
+
+class TestAtSize:
+    """Eleven destinations: two of them broken, or all."""
+
+    @pytest.fixture(params=[2, 11])
+    def site(self, request: pytest.FixtureRequest) -> Iterator[Site]:
+        with crowd(11, broken=tuple(CROWD)[: request.param], leads=300, whole=3) as made, serve(made) as served:
+            yield served
+
+    @pytest.mark.parametrize("look", ["desktop, dark", "phone, light"])
+    def test_axe_finds_nothing(self, chrome: Browser, site: Site, look: str) -> None:
+        LOOKS[look](chrome)
+        sign_in(chrome, site)
+        for path in ("", "leads"):
+            chrome.get(f"{site.url}/api/page/{path}")
+            chrome.execute_script("document.querySelectorAll('details').forEach(each => { each.open = true })")
+            assert violations(chrome) == [], path
+        chrome.one("#who").send_keys("radium")
+        chrome.follow(".find button")
+        assert chrome.current_url == f"{site.url}/api/page/find"
+        assert "Radium & Fils" in chrome.text
+        assert violations(chrome) == []
+
+    def test_nothing_grows_out_of_its_place(self, chrome: Browser, site: Site) -> None:
+        size = (
+            "const box = e => e.getBoundingClientRect(); const all = s => [...document.querySelectorAll(s)].map(box);"
+        )
+        for width, most in ((320, 7000), (1200, 3000)):
+            chrome.look(width, 800, mobile=width < 700)
+            sign_in(chrome, site)
+            page = "document.scrollingElement"
+            assert chrome.execute_script(f"return {page}.scrollWidth - document.documentElement.clientWidth") <= 0
+            assert chrome.execute_script(f"return {page}.scrollHeight") < most
+            assert chrome.execute_script(f"{size} return Math.max(...all('.plot').map(b => b.height))") < 160
+            assert chrome.execute_script(f"{size} return Math.max(...all('.chart .d').map(b => b.width))") < 24
+            assert chrome.execute_script(f"{size} return Math.max(...all('.leads .states').map(b => b.height))") < 100
+        assert chrome.log() == []
 
 
 class TestKey:

@@ -14,6 +14,8 @@ from leads.operate import listing, replay
 from leads.operate.page import chart as ops_chart
 from leads.operate.page.chart import HEIGHT, WIDTH, Day
 from leads.store.ledger import Line
+from leads.store.protocol import Value
+from leads.sweep import counting
 from tests.world import NOON, FakeDestination, failing, post, world
 
 DAY = NOON.date()
@@ -126,8 +128,61 @@ def test_bars_stay_in_the_drawing(counts: list[tuple[int, int, int, int]]) -> No
         assert len(bar.parts) == sum(1 for n in (bar.day.delivered, bar.day.skipped, bar.day.open, bar.day.dead) if n)
 
 
-@given(st.dictionaries(st.sampled_from("dsox"), st.integers(0, 10**6)))
-def test_a_meter_is_one_line(counts: dict[str, int]) -> None:
-    parts = ops_chart.meter(counts)
-    assert sum(part.length for part in parts) <= WIDTH + 0.1
-    assert [part.kind for part in parts] == [kind for kind, count in counts.items() if count]
+def test_one_dead_lead_among_thousands_is_seen() -> None:
+    (bar,) = ops_chart.draw([Day(DAY, delivered=3999, dead=1)]).bars
+    assert [(part.kind, part.length >= 2) for part in bar.parts] == [("d", True), ("x", True)]
+    assert bar.parts[-1].start == 0, "the bar is as high as it has to be"
+
+
+@given(st.floats(0, 10**7), st.floats(0, 10**7))
+def test_a_longer_time_stands_further_right(one: float, other: float) -> None:
+    first, second = sorted((one, other))
+    assert 0 <= ops_chart.place(first) <= ops_chart.place(second) <= ops_chart.SPAN
+
+
+class TestWhatCame:
+    def test_leads_that_are_open_elsewhere_count(self) -> None:
+        """With one destination out of order no lead is finished, and what came last is news all the same."""
+        with world(crm=FakeDestination(), chat=FakeDestination(always=failing(Misconfigured))) as made:
+            accept.receive(made.app, post(), made.now)
+            made.live(minutes=10)
+            came = ops_counts.count(made.app, made.now).came
+        assert came.offers["Contoso Planner"].last == NOON
+        assert (dict(came.countries), dict(came.stages)) == ({"US": 1}, {"initial_interest": 1})
+        assert came.places["crm"].median is not None
+        assert came.places["chat"].median is None
+
+    def test_nothing_reads_finished_leads(self) -> None:
+        """Figures come from the rows that the sweep keeps: without any lead and any day line they are the same."""
+        with world() as made:
+            for number in range(5):
+                accept.receive(made.app, post(userDetails={"email": f"{number}@contoso.com"}), made.now)
+            made.live(hours=3)
+            before = ops_counts.count(made.app, made.now)
+            made.store.tables["leads"].clear()
+            made.store.tables["journal"].clear()
+            assert ops_counts.count(made.app, made.now) == before
+        assert before.came.places["crm"].took.total() == 5
+
+
+class TestOpenOverTime:
+    def test_the_sweep_keeps_the_most_of_each_day(self) -> None:
+        crm = FakeDestination(always=failing(Misconfigured))
+        with world(crm=crm) as made:
+            for number in range(3):
+                accept.receive(made.app, post(userDetails={"email": f"{number}@contoso.com"}), made.now)
+            made.live(minutes=10)
+            crm.always = None
+            made.live(hours=26)
+            counts = ops_counts.count(made.app, made.now)
+            assert counts.opened[-2:] == (3, 0)
+            assert counts.opened[-3] is None, "before the first sweep nothing is known"
+            accept.receive(made.app, post(), made.now)
+            assert ops_counts.count(made.app, made.now).opened[-1] == 1, "also what no sweep has seen yet"
+
+    def test_what_is_kept_is_bounded(self) -> None:
+        values: dict[str, Value] = {}
+        for number in range(500):
+            counting.note_open(values, number % 7, NOON + timedelta(days=number))
+        assert len(counting.opened(values)) == counting.OPENED_DAYS
+        assert max(counting.opened(values)) == f"{NOON + timedelta(days=499):%Y-%m-%d}"

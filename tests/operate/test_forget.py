@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from leads import settings as app_settings
 from leads.app import App
+from leads.contract import Kind
 from leads.intake import accept as intake
 from leads.intake import normalize
 from leads.lead import Via
@@ -21,6 +22,7 @@ from leads.operate import export, forget, operations, quarantine, stories
 from leads.operate.cli import look
 from leads.operate.cli.screen import Screen
 from leads.store.ledger import Ledger
+from tests.destinations.toys import Toy
 from tests.world import NOON, FakeDestination, World, post, row, world
 
 ADA = "ada@example.com"
@@ -144,6 +146,18 @@ def test_a_dynamics_record_is_named_with_its_page(name: str) -> None:
         assert next_step
         w.app.ledger.save(replace(next_step, remote_id=guid))
         assert belongings(w)["by_hand"] == told["by_hand"], "one record is named once"
+
+
+def test_a_record_of_an_instance_is_named_with_its_page() -> None:
+    environ = {"LEADS_DESTINATIONS": "toy:upper", "TOY_UPPER_SHELF": "upper"}
+    with world(environ=environ, toy=Toy(Kind.CRM)) as w:  # type: ignore[arg-type]
+        lead_id = accept(w)
+        w.drain()
+        record = f"toy-{lead_id[-16:]}"
+        assert {
+            "where": "toy:upper",
+            "what": f"{record} https://toys.example/upper/{record}",
+        } in belongings(w)["by_hand"]
 
 
 def test_a_delivery_under_way_brings_nothing_back_and_is_told() -> None:

@@ -113,7 +113,7 @@ class TestManyLeads:
         read = self.rows(w, monkeypatch)
         found = counts.count(w.app, w.now)
         assert sum(day.delivered for day in found.days) == pytest.approx(29 * 720 + 361, abs=2)
-        assert found.finished.leads[State.DELIVERED] == sum(day.delivered for day in found.days)
+        assert found.came.leads[State.DELIVERED] == sum(day.delivered for day in found.days)
         bound = counts.NEW_READ + counts.OPEN_LISTED + counts.DEAD_READ + 2 * counts.DAYS + 100
         assert len(read) <= bound
 

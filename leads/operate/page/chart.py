@@ -1,15 +1,22 @@
-"""The chart of the page: leads per day as bars of SVG, in attributes only, since the page allows no inline style."""
+"""The pictures of the page, as rectangles of SVG, in attributes only, since the page allows no inline style."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 WIDTH, HEIGHT = 1000, 100
-"""Units of the drawing. It is stretched to its place, so neither is a pixel."""
+"""Units of a chart. It is stretched to its place, so neither is a pixel."""
 GAP = 0.28
 """The part of a day's width that stays empty between bars."""
+LEAST = 2.0
+"""Height below which no part of a bar goes: one dead lead among thousands has to be seen."""
+SPAN = 128
+"""Pixels of a picture of how long deliveries took."""
+SHORTEST, LONGEST = 0.1, 7 * 86400.0
+"""Seconds at its two ends; between them it is logarithmic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ class Part:
     kind: str
     """`d` delivered, `s` skipped, `o` open, `x` dead: the class that gives it its color."""
     start: float
-    """Where it begins: from the top in a bar, from the left in a meter."""
+    """Where it begins, from the top."""
     length: float
 
 
@@ -70,38 +77,49 @@ def draw(days: Sequence[Day]) -> Chart:
     most = max(day.total for day in days)
     top = _nice(most)
     step = WIDTH / len(days)
-    bars = []
-    for number, day in enumerate(days):
-        counts = {"d": day.delivered, "s": day.skipped, "o": day.open, "x": day.dead}
-        stacked = tuple(
-            Part(part.kind, round(HEIGHT - part.start - part.length, 2), part.length)
-            for part in _row(counts, HEIGHT / top)
-        )
-        bars.append(Bar(day, round(number * step, 2), stacked))
-    busiest = max(days, key=lambda day: (day.total, day.day)) if most else None
-    width = round(step * (1 - GAP), 2)
+    bars = tuple(
+        Bar(day, round(number * step, 2), tuple(_stacked(day, HEIGHT / top))) for number, day in enumerate(days)
+    )
     return Chart(
-        tuple(bars),
-        round(step, 2),
-        width,
-        top,
-        sum(day.total for day in days),
-        any(day.skipped for day in days),
-        busiest,
+        bars,
+        step=round(step, 2),
+        width=round(step * (1 - GAP), 2),
+        top=top,
+        total=sum(day.total for day in days),
+        skipped=any(day.skipped for day in days),
+        busiest=max(days, key=lambda day: (day.total, day.day)) if most else None,
     )
 
 
-def meter(counts: Mapping[str, int]) -> tuple[Part, ...]:
-    """Counts by kind as parts of one line that is `WIDTH` long."""
-    return tuple(_row(counts, WIDTH / max(1, sum(counts.values()))))
+def _stacked(day: Day, unit: float) -> Iterator[Part]:
+    counts = {"d": day.delivered, "s": day.skipped, "o": day.open, "x": day.dead}
+    lengths = {kind: max(count * unit, LEAST) for kind, count in counts.items() if count}
+    # What the small ones gain the longest gives, so that the bar stays as high as it is.
+    gained = sum(lengths.values()) - day.total * unit
+    if gained > 0:
+        longest = max(lengths, key=lambda kind: lengths[kind])
+        lengths[longest] -= min(gained, lengths[longest] - LEAST)
+    end = float(HEIGHT)
+    for kind, length in lengths.items():
+        end -= length
+        yield Part(kind, round(end, 2), round(length, 2))
 
 
-def _row(counts: Mapping[str, int], unit: float) -> Iterator[Part]:
-    start = 0.0
-    for kind, count in counts.items():
-        if count:
-            yield Part(kind, round(start, 2), round(count * unit, 2))
-        start += count * unit
+def share(number: int, most: int) -> float:
+    """The length of a bar for `number`, of `WIDTH` for the `most`."""
+    return round(WIDTH * number / max(1, most), 1)
+
+
+def place(seconds: float) -> float:
+    """Where a time stands in a picture that is `SPAN` pixels wide."""
+    first, last = math.log10(SHORTEST), math.log10(LONGEST)
+    return round(SPAN * (math.log10(min(max(seconds, SHORTEST), LONGEST)) - first) / (last - first), 1)
+
+
+TICKS: Mapping[str, float] = {
+    text: place(at) for text, at in (("1 s", 1), ("1 min", 60), ("1 h", 3600), ("1 d", 86400))
+}
+"""The lines of a picture of times, and where they stand."""
 
 
 def _nice(most: int) -> int:

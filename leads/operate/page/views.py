@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,17 +17,14 @@ from leads.contract import Link
 from leads.intake import accept
 from leads.lead import Delivery, Lead, State
 from leads.messages import languages
-from leads.operate import counts as ops_counts
-from leads.operate import health, listing, quarantine, replay, stories
-from leads.operate.health import Health
-from leads.operate.page import chart as ops_chart
-from leads.operate.page import words
+from leads.operate import listing, quarantine, replay, stories
+from leads.operate.page import find, overview, words
 from leads.operate.page.words import ListedLead
 from leads.reader import Reader
 from leads.sweep import drift
 
-LATEST, LISTED, REPLAYED = 10, 50, 100
-"""Leads that the overview shows, that a list shows, and that one press of a button replays."""
+LISTED, REPLAYED = 50, 100
+"""Leads that a list shows, and that one press of a button replays."""
 
 
 _SHOWN = (State.OPEN, State.DEAD, State.DELIVERED, State.SKIPPED)
@@ -88,13 +85,7 @@ class Clock:
     def stamp(self, moment: datetime) -> str:
         """`21 Nov, 12:00:05`."""
         local = moment.astimezone(self.zone)
-        return f"{day(local.date())}, {local:%H:%M:%S}"
-
-
-def day(of: date) -> str:
-    """`21 Nov`."""
-    month = languages.load("en").texts["time.months"][of.month - 1]
-    return f"{of.day} {month[:3]}"
+        return f"{words.day(local.date())}, {local:%H:%M:%S}"
 
 
 def answer(app: App, wish: Wish, now: datetime, clock: Clock) -> View | Done:
@@ -112,6 +103,8 @@ def answer(app: App, wish: Wish, now: datetime, clock: Clock) -> View | Done:
         return _overview(app, wish, now, clock)
     if name == "leads":
         return _lead(app, rest, wish, now, clock) if rest else _leads(app, wish, now)
+    if wish.path == "find":
+        return _found(app, wish, now, clock) if wish.posted else Done("leads")
     if wish.path == "offers":
         return _offers(app)
     if name == "quarantine":
@@ -120,73 +113,17 @@ def answer(app: App, wish: Wish, now: datetime, clock: Clock) -> View | Done:
 
 
 def _overview(app: App, wish: Wish, now: datetime, clock: Clock) -> View:
-    state = health.health(app, now)
-    counts = ops_counts.count(app, now)
-    quarantined = quarantine.count(app)
-    latest = listing.listing(app, now=now, limit=LATEST).leads
-    chart = ops_chart.draw(counts.days)
-    dead = sum(each.dead for each in counts.days)
-    tiles = (
-        words.Tile("leads", counts.days[-1].total, "arrived today"),
-        words.Tile("leads?state=open", counts.open, "open", "wait"),
-        words.Tile("leads?state=dead", dead, "dead", "bad"),
-        words.Tile("quarantine", quarantined, "in quarantine", "wait"),
-    )
-    reasons = [words.Reason.of(reason) for reason in state.reasons]
     return View(
         "overview",
         {
             "section": "",
             "title": "Overview",
             "notice": words.notice(wish.query),
-            "revealed": wish.posted,
-            "mood": "bad" if dead else "wait" if reasons else "good",
-            "headline": words.headline(dead, len(reasons), any_lead=bool(latest), ran=bool(state.last_sweep)),
-            "summary": _summary(state, latest, clock),
-            "reasons": reasons,
-            "tiles": tiles if latest or any(tile.number for tile in tiles) else (),
-            "chart": chart,
-            "chart_summary": _chart_summary(chart),
-            "day": day,
-            "places": [_place(place) for place in counts.places],
-            "unread": counts.unread,
-            "latest": [ListedLead.of(summary, revealed=wish.posted) for summary in latest],
             "intake": f"{wish.root}leads",
             "local": wish.root.startswith("http://"),
+            **overview.values(app, now, clock.ago, revealed=wish.posted),
         },
     )
-
-
-def _summary(state: Health, latest: Sequence[listing.Summary], clock: Clock) -> str:
-    """When the app last did what it does."""
-    ran = list(state.last_watch.values())
-    oldest = min((at for at in ran if at), default=None) if all(ran) else None
-    known = (
-        ("The last lead arrived", latest[0].lead.arrived_at if latest else None),
-        ("the inbox was looked at" if latest else "The inbox was looked at", oldest),
-        ("open leads were swept" if latest or oldest else "Open leads were swept", state.last_sweep),
-    )
-    told = [f"{what} {clock.ago(at)}" for what, at in known if at]
-    return f"{', '.join(told)}." if told else "Its first look at the inbox comes within minutes."
-
-
-def _chart_summary(chart: ops_chart.Chart) -> str:
-    span = f"in the last {ops_counts.DAYS} days"
-    if chart.busiest is None:
-        return f"No lead {span}."
-    leads = "1 lead" if chart.total == 1 else f"{chart.total} leads"
-    return f"{leads} {span}, most on {day(chart.busiest.day)} ({chart.busiest.total})."
-
-
-def _place(place: ops_counts.Place) -> dict[str, Any]:
-    counts = {state.value: place.states[state] for state in State}
-    order = {"d": State.DELIVERED, "s": State.SKIPPED, "o": State.OPEN, "x": State.DEAD}
-    return {
-        "name": place.name,
-        "meter": ops_chart.meter({kind: place.states[state] for kind, state in order.items()}),
-        "trouble": place.trouble,
-        **counts,
-    }
 
 
 def _leads(app: App, wish: Wish, now: datetime) -> View:
@@ -204,6 +141,8 @@ def _leads(app: App, wish: Wish, now: datetime) -> View:
             "section": "leads",
             "title": f"{state.capitalize()} leads" if state else "Leads",
             "notice": words.notice(wish.query),
+            "search": find.Search(),
+            "destinations": app.destinations,
             "filters": (("", "All"), *((each.value, each.value.capitalize()) for each in _SHOWN)),
             "filter": state,
             "query": f"?{urlencode(here)}" if here else "",
@@ -214,6 +153,21 @@ def _leads(app: App, wish: Wish, now: datetime) -> View:
             "nothing": words.NOTHING.get(state, words.NOTHING[""]),
         },
     )
+
+
+def _found(app: App, wish: Wish, now: datetime, clock: Clock) -> View | Done:
+    """Search, as the form says; what is found is masked unless the form says that it be shown."""
+    search = find.Search.read(wish.form)
+    if search.lead_id:
+        return Done(f"leads/{search.lead_id}")
+    if not search.is_dated:
+        raise NotFound("A day has to be written like 2026-11-21.")
+    revealed, cursor = wish.form.get("reveal") == "1", wish.form.get("after", "")
+    try:
+        found = find.results(app, search, now, clock.zone, limit=LISTED, cursor=cursor, revealed=revealed)
+    except listing.WrongCursor:
+        raise NotFound("There is no such list.") from None
+    return View("found", {"section": "leads", "title": "Search", "destinations": app.destinations, **found})
 
 
 def _lead(app: App, lead_id: str, wish: Wish, now: datetime, clock: Clock) -> View | Done:

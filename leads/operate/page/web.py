@@ -253,9 +253,14 @@ def _let_in(visit: Visit, session: Session) -> func.HttpResponse:
 
 
 def _log(path: str, found: View | Done, session: Session) -> None:
-    """Log what a button did: it revealed the page that it stands on, or changed something."""
+    """Log what a button did: it revealed the page that it stands on, searched, or changed something."""
     _, _, subject = path.partition("/")
-    if isinstance(found, Done):
+    if path == "find":
+        shown = found.values if isinstance(found, View) else {"leads": (), "revealed": False}
+        audit.done(
+            "reveal" if shown["revealed"] else "find", session.operator, count=len(shown["leads"]), way=session.way
+        )
+    elif isinstance(found, Done):
         audit.done("replay", session.operator, subject.removesuffix("/replay"), way=session.way)
     else:
         shown = found.values.get("leads", found.values.get("latest"))

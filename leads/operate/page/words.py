@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from urllib.parse import quote
 
 from leads import redact
-from leads.lead import Lead, Mark, Stage, Via
+from leads.lead import Lead, Mark, Stage, State, Via
 from leads.messages import languages, notification, plain
 from leads.messages.message import Fact
 from leads.messages.plain import cut
@@ -39,6 +40,34 @@ NOTHING: Mapping[str, str] = {
     "delivered": "No lead is delivered everywhere yet.",
     "skipped": "No lead was skipped everywhere. Test leads and leads older than the app can be.",
 }
+
+
+def day(of: date) -> str:
+    """`21 Nov`."""
+    month = languages.load("en").texts["time.months"][of.month - 1]
+    return f"{of.day} {month[:3]}"
+
+
+def some(number: int, one: str, several: str = "") -> str:
+    """`1 lead`, `2,000 leads`."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
+def span(seconds: float) -> str:
+    """How long something took: `0.8 s`, `45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +161,34 @@ class Tile:
         return self.alarm if self.number else ""
 
 
+_LOOKED_AT: Mapping[str, tuple[str, str]] = {
+    "": ("check", "Check all settings"),
+    "open": ("leads?state=open", "See what is open"),
+    "destinations": ("leads?state=open", "See what is open"),
+    "dead": ("leads?state=dead", "See what died"),
+    "quarantine": ("quarantine", "Open the quarantine"),
+}
+"""By what a reason is about: the address of the page where it is looked at, and what the link says."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason of health, with the commands in it apart."""
+    """One reason of health, with the commands in it apart, and where on the page it is looked at."""
 
     pieces: tuple[tuple[str, bool], ...]
     """Text, and whether it is a command."""
+    path: str
+    label: str
+    """What the link there says."""
 
     @classmethod
     def of(cls, reason: health.Reason) -> Reason:
-        """Part the sentences at their backquotes."""
+        """Part the sentences at their backquotes. Where the page has the list itself, no command is needed."""
         text = f"{reason.setting}: " if reason.setting else ""
-        pieces = f"{text}{reason.cause} {reason.remedy}".split("`")
-        return cls(tuple((piece, number % 2 == 1) for number, piece in enumerate(pieces) if piece))
+        remedy = "" if reason.about else reason.remedy
+        pieces = f"{text}{reason.cause} {remedy}".strip().split("`")
+        path, label = _LOOKED_AT[reason.about]
+        return cls(tuple((piece, number % 2 == 1) for number, piece in enumerate(pieces) if piece), path, label)
 
 
 def headline(dead: int, reasons: int, *, any_lead: bool, ran: bool) -> str:
@@ -170,8 +214,12 @@ class ListedLead:
     did: str
     stage: Stage
     offer: str
-    states: tuple[tuple[str, str], ...]
-    """Destination and state."""
+    exceptions: tuple[tuple[str, str], ...]
+    """Destination and state of each delivery that died or is under way, the dead first."""
+    rest: str
+    """How many others there are, and how they stand."""
+    is_well: bool
+    """Whether any of the others was delivered."""
 
     @classmethod
     def of(cls, summary: Summary, *, revealed: bool) -> ListedLead:
@@ -193,8 +241,29 @@ class ListedLead:
             did=english.say(f"deed.{notification.deed(lead)}.badge"),
             stage=lead.stage,
             offer=line(lead.offer_name, 80),
-            states=tuple((each.destination, each.state.value) for each in summary.deliveries),
+            exceptions=_exceptions(summary),
+            rest=_rest(summary),
+            is_well=any(each.state == State.DELIVERED for each in summary.deliveries),
         )
+
+
+def _exceptions(summary: Summary) -> tuple[tuple[str, str], ...]:
+    order = (State.DEAD, State.OPEN)
+    found = [each for each in summary.deliveries if each.state in order]
+    found.sort(key=lambda each: order.index(each.state))
+    return tuple((each.destination, each.state.value) for each in found)
+
+
+def _rest(summary: Summary) -> str:
+    """`delivered`, `all 11 delivered`, `9 delivered, 2 skipped`."""
+    numbers = Counter(each.state for each in summary.deliveries)
+    said = [(numbers[state], state.value) for state in (State.DELIVERED, State.SKIPPED) if numbers[state]]
+    whole = len(summary.deliveries)
+    if not whole:
+        return "sent to nobody" if summary.state == State.SKIPPED else ""
+    if len(said) == 1 and said[0][0] == whole:
+        return said[0][1] if whole == 1 else f"all {whole} {said[0][1]}"
+    return ", ".join(f"{number} {state}" for number, state in said)
 
 
 def _nobody(lead: Lead) -> str:

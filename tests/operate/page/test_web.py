@@ -361,20 +361,22 @@ class TestOverview:
             in read
         )
         assert "1 lead in the last 30 days, most on 21 Nov (1)." in read
-        assert "Fake 1 delivered" in read
+        assert "Fake, all delivered Deliveries of the last 30 days" in read
         assert "Replay" not in read
 
     def test_what_died_is_told_with_cause_and_remedy(self, busy: World) -> None:
         read = visitor(busy).open().read
         assert "One lead needs you" in read
-        assert "Chat Replay 1 dead 0 delivered 1 dead It did not work. Mend it." in read
-        assert "Contoso CRM 1 delivered" in read
+        assert "Chat 1 dead See them at Chat Replay 1 dead at Chat It did not work. 10 min ago Mend it." in read
+        assert "Contoso CRM, all delivered" in read
 
     def test_what_waits_is_told_too(self) -> None:
         with world(crm=FakeDestination(always=failing(Misconfigured))) as made:
             take(made)
             read = visitor(made).open().read
-        assert "Fake 0 delivered 1 open It did not work. Mend it." in read
+        assert re.search(
+            r"Fake 1 open See them at Fake Try what waits at Fake It did not work. \d min ago Mend it.", read
+        )
 
     def test_empty_it_teaches(self, quiet: World) -> None:
         read = visitor(quiet).open().read
@@ -398,8 +400,8 @@ class TestOverview:
 
     def test_the_chart_has_a_table(self, busy: World) -> None:
         came = visitor(busy).open()
-        assert came.text.count("<tr>") == 31
-        assert "21 Nov 0 0 1 0" in came.read
+        assert came.text.count('<tr><th scope="row">') == 30 + 2, "the days, and the destination that works"
+        assert "21 Nov 0 0 1 0 0" in came.read
 
     def test_replaying_all_that_died_at_a_destination(self, busy: World) -> None:
         busy.places["chat"].always = None
@@ -411,12 +413,12 @@ class TestOverview:
         assert "Replay" not in browser.open().read
 
     def test_the_chart_names_every_color_it_has(self, busy: World) -> None:
-        skipped = '<li class="dot s">skipped</li>'
-        assert skipped not in visitor(busy).open().text
+        skipped = "delivered open dead skipped"
+        assert skipped not in visitor(busy).open().read
         with world(environ={"LEADS_TEST_LEADS": "ignore"}) as made:
             take(made, description="MSFT_TEST_638000000000000000")
             assert made.states() == {"crm": "skipped"}
-            assert skipped in visitor(made).open().text
+            assert skipped in visitor(made).open().read
 
     def test_what_died_elsewhere_is_not_in_the_way(self, busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(views, "REPLAYED", 1)
@@ -549,8 +551,11 @@ class TestStory:
         environ = {"LEADS_DESTINATIONS": "toy:upper", "TOY_UPPER_SHELF": "upper"}
         with world(environ=environ, toy=toy) as w:  # type: ignore[arg-type]
             lead_id = take(w)
-            assert "Toy, upper 1 delivered" in visitor(w).open().read
+            assert "Toy, upper, all delivered" in visitor(w).open().read
             browser = visitor(w)
+            opened = browser.open(f"leads/{lead_id}").text
+            assert f'<a href="https://toys.example/upper/toy-{lead_id[-16:]}"' in opened
+            assert "Open in Toy, upper" in opened
             assert "Toy, upper delivered Replay to Toy, upper ok" in browser.open(f"leads/{lead_id}").read
             assert "1 delivery is on the way again." in browser.press("Replay to Toy, upper").read
             w.drain()
