@@ -28,7 +28,7 @@ FLOORS = (
     ("mail", "marks"),
     ("messages",),
     ("contract",),
-    ("partner_center",),
+    ("partner_center", "operators"),
     ("oauth",),
     ("entra_errors",),
     ("transport",),
