@@ -109,8 +109,15 @@ def look(app: App, part: str, now: datetime) -> Iterator[Result]:
             finding, found = _failed(part, error), iter(())
         if finding is None:
             return
-        result = Result(part, finding.name, finding.ok, finding.cause, finding.remedy, waits_for=finding.waits_for)
+        if finding.waits_for:
+            yield _not_asked(part, finding.name, finding.waits_for)
+            continue
+        result = Result(part, finding.name, finding.ok, finding.cause, finding.remedy)
         yield replace(result, seconds=round(time.monotonic() - started, 3))
+
+
+def _not_asked(part: str, name: str, waits_for: tuple[str, ...]) -> Result:
+    return Result(part, name, False, f"Not asked, since this comes first: {', '.join(waits_for)}.", waits_for=waits_for)
 
 
 def once(results: Iterable[Result]) -> Iterator[Result]:
@@ -122,7 +129,7 @@ def once(results: Iterable[Result]) -> Iterator[Result]:
         if result.failed and result.part != "settings":
             first = said.setdefault(fault, result)
             if first is not result:
-                yield replace(result, cause="", remedy="", waits_for=(f"{first.part}, {first.name}",))
+                yield _not_asked(result.part, result.name, (f"{first.part}, {first.name}",))
                 continue
         yield result
 
@@ -131,9 +138,7 @@ def first(results: Sequence[Result]) -> Result | None:
     """The fault to begin with: the one for which most others wait, and of several the one that was found first."""
     waiting = Counter(name for result in results for name in result.waits_for)
     faults = [result for result in results if result.failed]
-    return max(
-        faults, key=lambda fault: waiting[fault.name] + waiting[f"{fault.part}, {fault.name}"], default=None
-    )
+    return max(faults, key=lambda fault: waiting[fault.name] + waiting[f"{fault.part}, {fault.name}"], default=None)
 
 
 def explained(error: Exception) -> tuple[str, str]:

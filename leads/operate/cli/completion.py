@@ -87,7 +87,7 @@ def bash(known: tuple[Command, ...]) -> str:
             for option in command.options
             if option.takes_value
         ]
-        inner = "\n        ".join([f'words={shlex.quote(" ".join(words))}', 'case "$previous" in', *values, "esac"])
+        inner = "\n        ".join([f"words={shlex.quote(' '.join(words))}", 'case "$previous" in', *values, "esac"])
         cases.append(f"      {command.name})\n        {inner}\n        ;;")
     names = shlex.quote(" ".join(command.name for command in known))
     every = "\n".join(cases)
@@ -157,6 +157,8 @@ def fish(known: tuple[Command, ...]) -> str:
             lines.append(f"{begin} -f -n {when} -a {quoted(' '.join(command.values))}")
         for option in command.options:
             names = " ".join(f"-l {n[2:]}" if n.startswith("--") else f"-s {n[1:]}" for n in option.names)
-            after = f" -x -a {quoted(' '.join(option.values))}" if option.values else " -r" if option.takes_value else ""
+            after = (
+                f" -x -a {quoted(' '.join(option.values))}" if option.values else " -r" if option.takes_value else ""
+            )
             lines.append(f"{begin} -n {when} {names}{after} -d {quoted(option.summary)}")
     return "\n".join(lines)

@@ -399,7 +399,7 @@ def _show_result(result: Result, screen: Screen) -> None:
     mark = screen.paint("ok  ", "good") if result.ok else screen.paint("FAIL", "bad")
     name = f"{printable(result.part):<22} {printable('' if result.name == result.part else result.name):<28}"
     if result.waits_for:
-        screen.line(f"{screen.paint('-   ', 'soft')}  {name} not asked: first {printable(', '.join(result.waits_for))}")
+        screen.line(f"{screen.paint('-   ', 'soft')}  {name} not asked: {printable(', '.join(result.waits_for))} first")
         return
     screen.line(f"{mark}  {name} {result.seconds:6.2f} s")
     if result.cause:
