@@ -1,4 +1,4 @@
-"""Everything wrong with the settings: the app's, the page's, Partner Center's, each destination's, and what nothing reads.
+"""What is wrong with the settings: the app's, the page's, Partner Center's, each destination's; and what nothing reads.
 
 `check`, health and the alert about settings tell what stands here, so they never disagree.
 """
@@ -114,7 +114,7 @@ def _unread(environ: Mapping[str, str], names: Iterable[str]) -> Iterable[Proble
         prefixes.add(f"{kind.upper()}_")
         try:
             declared = enabled.load(name).SETTINGS
-        except Exception:  # noqa: BLE001 - what is wrong with it is said by itself
+        except Exception:  # noqa: BLE001, S112 - what is wrong with it is said by itself
             continue
         known |= {setting.name for setting in declared}
         known |= {instance_name(setting.name, kind, instance) for setting in declared}

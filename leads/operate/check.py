@@ -295,7 +295,7 @@ def _partner_center(app: App, now: datetime) -> Iterator[Finding]:
             "list of offers",
             ok=False,
             cause=f"{catalog.unread} entries of the list could not be read.",
-            remedy="Compare Offers on the page, or `python -m leads offers`, with the offers in Partner Center.",
+            remedy="Compare the offers on the page, or `python -m leads offers`, with those in Partner Center.",
         )
     note = app.ledger.note(drift.NOTE).values
     if note.get("cause"):

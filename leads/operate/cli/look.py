@@ -137,7 +137,7 @@ def _person(lead: Mapping[str, Any], *, revealed: bool) -> str:
 
 
 def _places(lead: Mapping[str, Any], width: int, screen: Screen) -> str:
-    """Destinations and their states in so many columns: what is not delivered first, and what is as a number if need be."""
+    """Destinations and their states in so many columns: what is not delivered first, the others as a number."""
     states: dict[str, str] = dict(lead["deliveries"])
     well = [name for name, state in states.items() if state == "delivered"]
     parts = [(name, state) for name, state in states.items() if name not in well]
