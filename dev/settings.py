@@ -16,8 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dev import bicep
-from leads import enabled, problems
-from leads.operate.page import microsoft
+from leads import enabled, operators, problems
 from leads.reader import Setting
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +42,7 @@ def groups() -> dict[str, tuple[Setting, ...]]:
     """All settings by the heading under which the documentation has them; each once."""
     of_app = problems.of_app()
     shared = {setting.name for setting in of_app}
-    found = {"app": of_app, "operators": _without_instances(microsoft.SETTINGS)}
+    found = {"app": of_app, "operators": _without_instances(operators.SETTINGS)}
     found["partner_center"] = _without_instances(problems.of_partner_center())
     for name in enabled.names():
         own = (setting for setting in enabled.load(name).SETTINGS if setting.name not in shared)

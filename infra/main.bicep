@@ -216,6 +216,7 @@ module alerts 'modules/alerts.bicep' = if (!empty(alertEmail)) {
     watchSilence: watchSilence
     insightsId: monitoring.outputs.insightsId
     appId: app.outputs.appId
+    page: 'https://${app.outputs.hostName}/api/page/'
     httpsWay: alwaysReadyHttp > 0
   }
 }

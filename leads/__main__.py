@@ -20,7 +20,7 @@ from leads import __version__
 from leads.errors import Failure, Misconfigured
 from leads.intake.times import Order
 from leads.operate import operations
-from leads.operate.cli import importing, look, offers, order
+from leads.operate.cli import completion, importing, look, offers, order
 from leads.operate.cli.look import FINDING, WRONG_USE, Call
 from leads.operate.cli.screen import Screen
 from leads.operate.sample import STEPS
@@ -35,6 +35,8 @@ CERTIFICATES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 """Where `requests`, and OpenSSL for SMTP, look for the certificates that they trust."""
 
 _AGO = re.compile(r"(\d{1,4})\s*([mhdw])")
+_CUSTOMER = re.compile(r"[0-9a-f]{16}")
+"""The first half of a lead id names its customer."""
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -90,6 +92,19 @@ def past(text: str) -> datetime:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError("give 30m, 12h, 7d, 2w, or a date such as 2026-11-21") from None
+
+
+def _words(text: str) -> str:
+    """What a filter looks for. An empty one would find everything, as where a variable of the shell is not set."""
+    if text.strip():
+        return text
+    raise argparse.ArgumentTypeError("it is empty")
+
+
+def _customer(text: str) -> str:
+    if "@" in text or _CUSTOMER.fullmatch(text.strip()):
+        return text
+    raise argparse.ArgumentTypeError("give an e-mail address")
 
 
 def _limit(text: str) -> int:
@@ -204,6 +219,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--by", choices=("table", "https"), default="table", help="the way of the leads (default: table)")
     made.add_argument("--account", metavar="NAME", help="the storage account of the inbox (default: LEADS_INBOX)")
     made.add_argument("--yes", action="store_true", help="do not ask")
+    made = command("completion", completion.completion, "write what completes this command in a shell")
+    made.add_argument("shell", choices=completion.SHELLS)
+    made.set_defaults(parser=root)
     return root
 
 
@@ -211,9 +229,9 @@ def _add_filters(made: argparse.ArgumentParser) -> None:
     states = made.add_mutually_exclusive_group()
     for state in ("open", "dead", "delivered", "skipped"):
         states.add_argument(f"--{state}", action="store_const", const=state, dest="state")
-    made.add_argument("--offer", help="a part of the offer's title or id")
+    made.add_argument("--offer", type=_words, help="a part of the offer's title or id")
     made.add_argument("--since", type=past, help="arrived since: 12h, 7d, 2026-11-21")
-    made.add_argument("--customer", metavar="EMAIL")
+    made.add_argument("--customer", type=_customer, metavar="EMAIL", help="all leads of this address")
 
 
 def caller(options: argparse.Namespace, environ: Mapping[str, str]) -> Call:

@@ -55,7 +55,8 @@ class App:
 
         if self.settings.storage is not None and self.settings.inbox is None:
             raise Misconfigured(
-                "LEADS_INBOX names no storage account.", "Correct it; `python -m leads check` says how."
+                "LEADS_INBOX names no storage account.",
+                "Correct it. The check on the page says how, and so does `python -m leads check`.",
             )
         return AzureInbox(self._account(self.settings.inbox))
 
@@ -102,6 +103,13 @@ class App:
     def is_deployed(self) -> bool:
         """Whether this runs on Azure, and not on somebody's own machine."""
         return self.environ.get("WEBSITE_HOSTNAME", "").strip().partition(":")[0] not in LOCAL_NAMES
+
+    @property
+    def page(self) -> str:
+        """The address of the operators' page as people open it, ending with a slash; empty where it is not known."""
+        site = self.environ.get("WEBSITE_HOSTNAME", "").strip()
+        own = self.settings.url or (f"https://{site}" if self.is_deployed else "")
+        return f"{own}/api/page/" if own else ""
 
     @property
     def names_destinations(self) -> bool:

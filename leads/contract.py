@@ -164,6 +164,8 @@ class Finding:
     ok: bool
     cause: str = ""
     remedy: str = ""
+    waits_for: tuple[str, ...] = ()
+    """What has to be put right before this can be asked: where there is something, it was not asked, and is not ok."""
 
 
 class ReadsSettings(Protocol):

@@ -264,7 +264,8 @@ def enabled_place(app: App, name: str) -> Enabled:
     if name not in app.destinations:
         raise Misconfigured(
             f"{name} is not in LEADS_DESTINATIONS any more.",
-            "Add it there again, or end these deliveries with `python -m leads skip --destination NAME`.",
+            "Add it there again, or end these deliveries on the page (Skip), or by "
+            "`python -m leads skip --destination NAME`.",
         )
     try:
         found = enabled.read(name, app.environ)
@@ -272,7 +273,7 @@ def enabled_place(app: App, name: str) -> Enabled:
         raise Misconfigured(
             f"There is no destination named {name}.",
             f"Correct LEADS_DESTINATIONS (there are {', '.join(enabled.names())}), then bring these leads to "
-            "the right one with `python -m leads replay --destination NAME`.",
+            "the right one on the page (Replay), or by `python -m leads replay --destination NAME`.",
         ) from None
     except ImportError as error:
         raise unloadable(error) from None

@@ -624,7 +624,7 @@ def finish(
         if not job.id or clock() - began + wait > JOB_SECONDS:
             raise Transient(
                 "Partner Center did not say within ten minutes that the change is done.",
-                "Run `python -m leads offers` later: it shows what the draft holds.",
+                "Look at the offer in Partner Center later, or run `python -m leads offers`: the draft stands there.",
             )
         pause(wait)
         try:

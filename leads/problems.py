@@ -1,4 +1,4 @@
-"""Everything wrong with the settings: the app's, Partner Center's, each destination's, and names that nothing reads.
+"""What is wrong with the settings: the app's, the page's, Partner Center's, each destination's; and what nothing reads.
 
 `check`, health and the alert about settings all say what stands here, so they never disagree.
 """
@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from leads import enabled
+from leads import enabled, operators
 from leads.reader import Problem, Reader, Setting, instance_name
 from leads.settings import SETTINGS, Settings
 
@@ -44,6 +44,7 @@ def find(settings: Settings, environ: Mapping[str, str], destinations: Sequence[
     problems |= {str(problem): problem for problem in routed.problems}
     warnings |= {str(problem): problem for problem in routed.warnings}
     problems |= {str(problem): problem for problem in _of_partner_center(environ)}
+    problems |= {str(problem): problem for problem in operators.read(environ).problems}
     problems |= {str(problem): problem for problem in _unread(environ, [*destinations, *settings.alerts])}
     mild = (problem for text, problem in warnings.items() if text not in problems)
     return Problems(tuple(problems.values()), tuple(mild), frozenset(broken))
@@ -89,7 +90,7 @@ def _of_destination(name: str, environ: Mapping[str, str], setting: str) -> Prob
         place = enabled.read(name, environ)
     except KeyError:
         near = difflib.get_close_matches(enabled.split(name)[0], enabled.names(), 1)
-        meant = f"Did you mean {near[0]}? " if near else ""
+        meant = f"Did you mean `{near[0]}`? " if near else ""
         there = f"There are {', '.join(enabled.names())}."
         problem = Problem(setting, f"There is no destination {name!r}.", f"{meant}{there}")
         return Problems((problem,), (), frozenset({name}))
@@ -97,19 +98,25 @@ def _of_destination(name: str, environ: Mapping[str, str], setting: str) -> Prob
         cause = f"{name} needs the package {error.name or 'that is missing'}, which cannot be loaded."
         problem = Problem(setting, cause, "Deploy the app again as docs/deploy.md says.")
         return Problems((problem,), (), frozenset({name}))
+    except Exception as error:  # noqa: BLE001 - one destination's bug must not hide what is wrong with the others
+        cause = f"The settings of {name} could not be read ({type(error).__name__})."
+        problem = Problem(
+            setting, cause, "It is a bug: report it with the name of the error, or take it out until then."
+        )
+        return Problems((problem,), (), frozenset({name}))
     return Problems(place.problems, place.warnings, frozenset({name} if place.problems else ()))
 
 
 def _unread(environ: Mapping[str, str], names: Iterable[str]) -> Iterable[Problem]:
     """Names that begin with one of our prefixes and that nothing reads: mostly typing errors."""
-    known = {setting.name for setting in (*of_app(), *of_partner_center())}
-    prefixes = {"LEADS_", "PARTNER_CENTER_"}
+    known = {setting.name for setting in (*of_app(), *of_partner_center(), *operators.SETTINGS)}
+    prefixes = {"LEADS_", "PARTNER_CENTER_", f"{operators.PREFIX}_"}
     for name in names:
         kind, instance = enabled.split(name)
         prefixes.add(f"{kind.upper()}_")
         try:
             declared = enabled.load(name).SETTINGS
-        except (KeyError, ImportError):
+        except Exception:  # noqa: BLE001, S112 - what is wrong with it is said by itself
             continue
         known |= {setting.name for setting in declared}
         known |= {instance_name(setting.name, kind, instance) for setting in declared}
@@ -117,5 +124,5 @@ def _unread(environ: Mapping[str, str], names: Iterable[str]) -> Iterable[Proble
         if name in known | FOREIGN or not name.startswith(tuple(prefixes)) or not environ[name].strip():
             continue
         near = difflib.get_close_matches(name, known, 1)
-        remedy = f"Did you mean {near[0]}?" if near else "See docs/settings.md for what there is."
+        remedy = f"Did you mean `{near[0]}`?" if near else "See docs/settings.md for what there is."
         yield Problem(name, "Nothing reads this setting.", remedy)

@@ -117,7 +117,7 @@ def _unreadable(error: Exception) -> dict[str, str]:
     """Why health is unknown. The text of an error may quote a connection string."""
     return {
         "cause": f"The storage does not answer ({type(error).__name__}).",
-        "remedy": "Check AzureWebJobsStorage; `python -m leads check` says more.",
+        "remedy": "Correct AzureWebJobsStorage. Signing in to the page says why, and so does `python -m leads check`.",
         "setting": "AzureWebJobsStorage",
     }
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +31,7 @@ FLOORS = (
     ("mail", "marks"),
     ("messages",),
     ("contract",),
-    ("partner_center",),
+    ("partner_center", "operators"),
     ("oauth",),
     ("entra_errors",),
     ("transport",),
@@ -106,6 +109,16 @@ def test_only_the_store_knows_azure_storage() -> None:
     sdks = ("azure.data", "azure.storage", "azure.core")
     know = {str(path.relative_to(ROOT)) for path in MODULES.values() if any(o.startswith(sdks) for o in imported(path))}
     assert know <= AZURE_STORAGE | {"leads/oauth.py"}
+
+
+def test_what_draws_on_a_terminal_is_not_deployed() -> None:
+    """`rich` is of the operator's machine: one module knows it, when it draws, and no lock of the package has it."""
+    know = {module for module, path in MODULES.items() if any(o.split(".")[0] == "rich" for o in imported(path))}
+    assert know == {"leads.operate.cli.screen"}
+    for name in ("requirements.txt", "infra/requirements-package.txt"):
+        assert not re.search(r"(?m)^rich\b", (ROOT / name).read_text("utf-8")), name
+    code = "import sys, function_app; sys.exit(any('rich' in name or 'operate.cli' in name for name in sys.modules))"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def test_the_faces_of_packages_hold_a_docstring_and_nothing_else() -> None:

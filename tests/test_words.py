@@ -117,6 +117,18 @@ def test_no_sentence_sounds_translated(turn: str) -> None:
     assert found == [], REFUSED[turn]
 
 
+def test_every_remedy_says_what_to_do_on_the_page_before_it_names_a_command() -> None:
+    """Whoever has no terminal reads it too. What only the command itself shows may name commands."""
+    parts = re.split(r"(?m)^# ", written())
+    lines = [
+        line for part in parts if not part.startswith(("leads/operate/cli/", "python -m")) for line in part.splitlines()
+    ]
+    for line in lines:
+        before, command, _ = line.partition("python -m leads")
+        if command and before.strip():
+            assert re.search(r"page\b|Partner Center", before), line
+
+
 def test_no_sentence_says_a_setting_twice() -> None:
     for line in written().splitlines():
         names = NAME.findall(line)

@@ -26,6 +26,9 @@ param insightsId string
 @description('Resource id of the function app.')
 param appId string
 
+@description('The address of the operators\' page, with a slash at its end.')
+param page string
+
 @description('Whether leads come by HTTPS.')
 param httpsWay bool
 
@@ -46,28 +49,28 @@ var reports = [
     name: 'dead'
     severity: 1
     title: 'Leads: deliveries are dead'
-    text: 'A destination refused a lead for good, or never took it while the retry schedule lasted. See: python -m leads list --dead, then replay.'
+    text: 'A destination refused a lead for good, or never took it while the retry schedule lasted. Look at them and send them again: ${page}leads?state=dead (or python -m leads replay --dead).'
     query: '| where event == "alert" and tostring(e.kind) == "dead"'
   }
   {
     name: 'misconfigured'
     severity: 1
     title: 'Leads: a destination is misconfigured'
-    text: 'A setting, a secret or a permission has to be mended. Leads are kept and tried again. See: python -m leads check.'
+    text: 'A setting, a secret or a permission has to be corrected. Leads are kept and tried again. What is wrong: ${page}check (or python -m leads check).'
     query: '| where event == "alert" and tostring(e.kind) == "misconfigured"'
   }
   {
     name: 'quarantine'
     severity: 2
     title: 'Leads: something that could not be read is in quarantine'
-    text: 'Bytes arrived that are no lead. They are kept. See: python -m leads list --quarantined.'
+    text: 'Something arrived that could not be read as a lead. It is kept, except what is over 256 KiB, of which the alert names the size. Look at it: ${page}quarantine (or python -m leads list --quarantined).'
     query: '| where event == "alert" and tostring(e.kind) == "quarantine"'
   }
   {
     name: 'settings'
     severity: 2
     title: 'Leads: settings are wrong, an offer is not connected, or no lead comes'
-    text: 'With wrong settings the app runs on with defaults. Leads of an offer that goes elsewhere never reach it. See: python -m leads check, and python -m leads offers.'
+    text: 'With wrong settings the app runs on with defaults. Leads of an offer that goes elsewhere never reach it. What is wrong: ${page}check and ${page}offers (or python -m leads check, and python -m leads offers).'
     query: '| where event == "alert" and (tostring(e.kind) == "settings" or tostring(e.kind) == "offer" or tostring(e.kind) == "silence")'
   }
 ]
@@ -77,7 +80,7 @@ var watches = [
     name: 'oldest-open'
     severity: 2
     title: 'Leads: one has been open for more than an hour'
-    text: 'A lead has not reached all its destinations for more than an hour. It is tried again on the schedule. See: python -m leads list --open. A value of 86400 says that nobody knows: the sweep, which also finds what the other alerts tell, has not run, or has failed each time, for half an hour. See: python -m leads check.'
+    text: 'A lead has not reached all its destinations for more than an hour. It is tried again on the schedule. Look at them: ${page}leads?state=open (or python -m leads list --open). A value of 86400 says that nobody knows: the sweep, which also finds what the other alerts tell, has not run, or has failed each time, for half an hour. What is wrong: ${page}check (or python -m leads check).'
     query: '''
 | where event in ("sweep_ran", "sweep_failed")
 | summarize runs = countif(event == "sweep_ran"), failures = countif(event == "sweep_failed"), oldest = max(todouble(e.oldest_open_seconds))
@@ -91,7 +94,7 @@ var watches = [
     name: 'watch-silent'
     severity: 1
     title: 'Leads: the watch is silent'
-    text: 'A table has not been read: the app is down, cannot reach the inbox, or its logs have reached their daily cap. Leads stay in the table until it runs again. See: python -m leads check.'
+    text: 'A table has not been read: the app is down, cannot reach the inbox, or its logs have reached their daily cap. Leads stay in the table until it runs again. What is wrong: ${page}check (or python -m leads check).'
     query: '''
 | summarize runs = countif(event == "watch_ran"), told = countif(event == "alert" and tostring(e.kind) == "watch_silent")
 | project measure = iff(told > 0, 0.0, todouble(runs))

@@ -138,12 +138,16 @@ def check(settings: Settings, deadline: Deadline) -> Iterator[Finding]:
         yield Finding("recipients", ok=False, cause=trouble.cause, remedy=trouble.remedy)
 
 
-def send_digest(leads: Sequence[Lead], day: date, now: datetime, deadline: Deadline, settings: Settings) -> bool:
+def send_digest(
+    leads: Sequence[Lead], day: date, now: datetime, deadline: Deadline, settings: Settings, link: str = ""
+) -> bool:
     """Send the digest of the leads of `day`, and say whether there was anything to send.
+
+    `link` is the page of all leads; empty where its address is not known.
 
     Raises a `leads.errors.Failure` when nobody got it. The mails about single leads report a refused recipient.
     """
-    composed = digest.compose(leads, day, settings.digest_zone, settings.language)
+    composed = digest.compose(leads, day, settings.digest_zone, settings.language, link)
     if composed is None:
         return False
     mail_id = f"digest-{day.isoformat()}@{settings.sender.domain}"

@@ -410,19 +410,22 @@ def quarantined_words(notes: Sequence[Mapping[str, str]]) -> tuple[str, str]:
     if waiting:
         why = (waiting[-1].get("reason") or "").removeprefix(WAITS).strip()
         causes.append(f"Leads that could not be stored when they came: {len(waiting)}. {why}")
-        remedies.append("They are kept and come in by themselves once that works again; see `python -m leads check`.")
+        remedies.append(
+            "Leads that could not be stored are kept, and come in by themselves once that works again. The check on "
+            "the page, or `python -m leads check`, says what is wrong."
+        )
     if large:
         sizes = ", ".join(f"{size:,}" for size in large[-SIZES_TOLD:])
         causes.append(f"Bodies too large for a lead, over {BODY_LIMIT // 1024} KiB: {len(large)}, of {sizes} bytes.")
         remedies.append(
-            "They were refused and are not kept. Leads are far smaller: see who else has the address of the function "
-            "receive_lead, and give Partner Center a new key if need be."
+            "What was too large was refused and is not kept. Leads are far smaller: see who else has the address of "
+            "the function receive_lead, and give Partner Center a new key if need be."
         )
     if others:
         causes.append(f"Bodies or rows that could not be read as a lead: {others}.")
         remedies.append(
-            "They are kept. Look at them with `python -m leads list --quarantined`; what is a lead after all can be "
-            "replayed."
+            "What could not be read is kept: look at it on the page (Quarantine), or with "
+            "`python -m leads list --quarantined`. What is a lead after all can be replayed there."
         )
     return " ".join(causes), " ".join(remedies)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from leads.messages.message import Fact, Message, Tone
+from leads.messages.message import Button, Fact, Message, Tone
 from leads.messages.notification import Voice
 from leads.messages.plain import block, line
 
@@ -18,8 +18,8 @@ class Alert:
     """What the operators should know. No field holds personal data, a secret or a URL with its query."""
 
     kind: str
-    """`dead`, `misconfigured`, `quarantine`, `watch_silent`, `settings`, `offer` or `silence`; and well, for good news
-    about one of them."""
+    """`dead`, `misconfigured`, `quarantine`, `watch_silent`, `settings`, `offer`, `silence`, `flood`; or `well`: one of
+    these is over."""
     subject: str
     """The destination, table, setting or offer that is concerned, as people call it."""
     count: int
@@ -31,10 +31,15 @@ class Alert:
     """The command that helps once the remedy was applied."""
     destination: str = ""
     """The name of the destination that is concerned, where it is one, as settings and commands have it."""
+    link: str = ""
+    """The address of the operators' page where it is put right; empty where the app does not know its own address."""
 
 
 def compose(alert: Alert, voice: Voice) -> Message:
-    """The message about `alert`: what happened, since when, how much waits, the remedy and the command that helps."""
+    """The message about `alert`: what happened, since when, how much waits, the remedy, and the way to it.
+
+    That is a button to the page, or where its address is not known the command.
+    """
     say = voice.language.say
     kind = alert.kind if voice.language.has(f"alert.{alert.kind}.title") else "other"
     title = say(f"alert.{kind}.title", subject=line(alert.subject, 80))
@@ -53,8 +58,9 @@ def compose(alert: Alert, voice: Voice) -> Message:
             Fact(say("alert.since"), voice.language.moment(alert.since, voice.zone)),
             Fact(say(f"alert.{kind}.count"), str(alert.count)),
         ),
+        buttons=(Button(say("button.page"), alert.link),) if alert.link else (),
         command_title=say("alert.command"),
-        command=line(alert.command, links=True),
+        command="" if alert.link else line(alert.command, links=True),
         # The app keeps no lead that never reached it.
         notes=() if kind in ("offer", "silence") else (say("alert.safe"),),
         footer=say("alert.footer"),

@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from leads.lead import Lead, Stage
 from leads.messages import notification
 from leads.messages.languages import Language
-from leads.messages.message import Tone
+from leads.messages.message import Button, Tone
 from leads.messages.plain import line
 
 ROW_LIMIT = 80
@@ -52,6 +52,7 @@ class Digest:
     footer: str
     language: str
     groups: tuple[Group, ...]
+    buttons: tuple[Button, ...] = ()
 
 
 def bounds(day: date, zone: tzinfo) -> tuple[datetime, datetime]:
@@ -59,10 +60,11 @@ def bounds(day: date, zone: tzinfo) -> tuple[datetime, datetime]:
     return datetime.combine(day, time(), zone), datetime.combine(day + timedelta(days=1), time(), zone)
 
 
-def compose(leads: Iterable[Lead], day: date, zone: tzinfo, language: Language) -> Digest | None:
+def compose(leads: Iterable[Lead], day: date, zone: tzinfo, language: Language, link: str = "") -> Digest | None:
     """The digest of those of `leads` that arrived on `day` in `zone`; None on an empty day.
 
-    Test leads are left out: on the next morning nobody needs them.
+    `link` is the page of all leads; empty where its address is not known. Test leads are left out: on the
+    next morning nobody needs them.
     """
     begin, end = bounds(day, zone)
     found = sorted(
@@ -85,6 +87,7 @@ def compose(leads: Iterable[Lead], day: date, zone: tzinfo, language: Language) 
         footer=say("note.footer"),
         language=language.code,
         groups=tuple(_groups(found, listed, zone, language)),
+        buttons=(Button(say("button.page"), link),) if link else (),
     )
 
 

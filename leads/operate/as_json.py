@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from leads.lead import Attempt, Delivery, Lead
+from leads.messages import languages, notification
 from leads.operate.listing import Summary
 from leads.operate.quarantine import Entry
 from leads.operate.stories import Story
@@ -46,6 +47,7 @@ def summary(found: Summary, *, revealed: bool) -> dict[str, Any]:
         "created_at": lead.created_at.isoformat(),
         "via": lead.via.value,
         "stage": lead.stage.value,
+        "did": languages.load("en").say(f"deed.{notification.deed(lead)}.badge"),
         "source": _cell(lead.source),
         "action": _cell(lead.action),
         "offer": _cell(lead.offer),

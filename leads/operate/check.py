@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -17,7 +18,7 @@ from leads.contract import Finding
 from leads.errors import Failure
 from leads.intake import watch
 from leads.operate import health
-from leads.reader import Reader
+from leads.reader import Problem, Reader
 from leads.store.ledger import QUARANTINE, STATE
 from leads.store.protocol import Row
 from leads.sweep import drift
@@ -68,6 +69,13 @@ class Result:
     cause: str = ""
     remedy: str = ""
     seconds: float = 0.0
+    waits_for: tuple[str, ...] = ()
+    """What has to be put right before this can be asked: settings, or `part, name` of another look."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether this is a fault of its own: it was asked, and is not ok."""
+        return not self.ok and not self.waits_for
 
 
 def parts(app: App) -> tuple[str, ...]:
@@ -91,7 +99,8 @@ def look(app: App, part: str, now: datetime) -> Iterator[Result]:
         "partner center": _partner_center,
     }
     way = ways.get(part) or (lambda app, _: _destination(app, part))
-    found = way(app, now)
+    missing = _missing(app, part)
+    found = iter((Finding(part, ok=False, waits_for=(missing,)),)) if missing else way(app, now)
     while True:
         started = time.monotonic()
         try:
@@ -100,8 +109,36 @@ def look(app: App, part: str, now: datetime) -> Iterator[Result]:
             finding, found = _failed(part, error), iter(())
         if finding is None:
             return
+        if finding.waits_for:
+            yield _not_asked(part, finding.name, finding.waits_for)
+            continue
         result = Result(part, finding.name, finding.ok, finding.cause, finding.remedy)
         yield replace(result, seconds=round(time.monotonic() - started, 3))
+
+
+def _not_asked(part: str, name: str, waits_for: tuple[str, ...]) -> Result:
+    return Result(part, name, False, f"Not asked, since this comes first: {', '.join(waits_for)}.", waits_for=waits_for)
+
+
+def once(results: Iterable[Result]) -> Iterator[Result]:
+    """The same results as they come, each fault once: what fails for the same reason as another part waits for that."""
+    said: dict[tuple[str, str], Result] = {}
+    for result in results:
+        fault = (result.cause, result.remedy)
+        # Settings are wrong each by itself, however alike that sounds.
+        if result.failed and result.part != "settings":
+            first = said.setdefault(fault, result)
+            if first is not result:
+                yield _not_asked(result.part, result.name, (f"{first.part}, {first.name}",))
+                continue
+        yield result
+
+
+def first(results: Sequence[Result]) -> Result | None:
+    """The fault to begin with: the one for which most others wait, and of several the one that was found first."""
+    waiting = Counter(name for result in results for name in result.waits_for)
+    faults = [result for result in results if result.failed]
+    return max(faults, key=lambda fault: waiting[fault.name] + waiting[f"{fault.part}, {fault.name}"], default=None)
 
 
 def explained(error: Exception) -> tuple[str, str]:
@@ -152,6 +189,15 @@ def _settings(app: App, now: datetime) -> Iterator[Finding]:
         yield Finding(problem.setting, ok=True, cause=problem.cause, remedy=problem.remedy)
     if not found.problems:
         yield Finding("all settings", ok=True)
+
+
+def _missing(app: App, part: str) -> str:
+    """The setting without which this part cannot be asked; empty where it can."""
+    if part not in ("storage", "inbox", "runs"):
+        return ""
+    if app.settings.storage is None:
+        return "AzureWebJobsStorage"
+    return "LEADS_INBOX" if part == "inbox" and app.settings.inbox is None else ""
 
 
 def _market_reader(app: App) -> Reader:
@@ -242,10 +288,7 @@ def _partner_center(app: App, now: datetime) -> Iterator[Finding]:
     reader = _market_reader(app)
     made = partner_center.Settings.read(reader)
     if reader.problems:
-        names = ", ".join(dict.fromkeys(problem.setting for problem in reader.problems))
-        yield Finding(
-            "sign-in", ok=False, cause=f"Not asked, since these settings are wrong: {names}.", remedy="Correct them."
-        )
+        yield Finding("sign-in", ok=False, waits_for=_settings_of(reader.problems))
         return
     catalog = partner_center.PartnerCenter(made).catalog(Deadline.after(SECONDS))
     count = len(catalog.products)
@@ -255,11 +298,15 @@ def _partner_center(app: App, now: datetime) -> Iterator[Finding]:
             "list of offers",
             ok=False,
             cause=f"{catalog.unread} entries of the list could not be read.",
-            remedy="Compare `python -m leads offers` with the offers in Partner Center.",
+            remedy="Compare the offers on the page, or `python -m leads offers`, with those in Partner Center.",
         )
     note = app.ledger.note(drift.NOTE).values
     if note.get("cause"):
         yield Finding("last look", ok=False, cause=str(note["cause"]), remedy=str(note.get("remedy", "")))
+
+
+def _settings_of(problems: Iterable[Problem]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(problem.setting for problem in problems))
 
 
 def _destination(app: App, name: str) -> Iterator[Finding]:
@@ -267,18 +314,10 @@ def _destination(app: App, name: str) -> Iterator[Finding]:
     try:
         place = enabled.read(name, app.environ)
     except KeyError:
-        yield Finding(
-            name, ok=False, cause="There is no destination with this name.", remedy="Correct LEADS_DESTINATIONS."
-        )
+        yield Finding(name, ok=False, waits_for=("LEADS_DESTINATIONS",))
         return
     if place.problems:
-        names = ", ".join(dict.fromkeys(problem.setting for problem in place.problems))
-        yield Finding(
-            "settings",
-            ok=False,
-            cause=f"Not asked, since these settings are wrong: {names}.",
-            remedy="Correct them first.",
-        )
+        yield Finding("settings", ok=False, waits_for=_settings_of(place.problems))
         return
     look = getattr(place.module, "check", None)
     if look:

@@ -145,7 +145,8 @@ def apply(
     except Transient as failure:
         raise Transient(
             f"{failure.cause} Whether Partner Center took the change is not known.",
-            "Run `python -m leads offers`: it shows what the draft holds. Connecting again does no harm.",
+            "Look at the offer in Partner Center, or run `python -m leads offers`: both show what the draft holds. "
+            "Connecting again does no harm.",
         ) from None
     except Failure:
         mark(Mark.REFUSED)

@@ -21,6 +21,7 @@ from leads.sweep.cycle import Cycle, figures
 
 ROOT = Path(__file__).resolve().parents[2]
 """The folder of the app."""
+_OPEN = "Look at the open leads on the page, or at `python -m leads list --open`."
 SLOW = timedelta(hours=1)
 """How long a lead may be open before health says so."""
 
@@ -137,12 +138,10 @@ def _silent(
 def _stuck(whole: Cycle, oldest: datetime | None, now: datetime) -> Iterator[Reason]:
     if oldest and now - oldest > SLOW:
         leads = "The one open lead waits" if whole.open == 1 else f"{whole.open} leads are open, the oldest"
-        yield Reason(f"{leads} since {oldest:%Y-%m-%d %H:%M} UTC.", "See `python -m leads list --open`.", about="open")
+        yield Reason(f"{leads} since {oldest:%Y-%m-%d %H:%M} UTC.", _OPEN, about="open")
     if whole.misconfigured:
         named = enabled.titles(whole.misconfigured)
-        yield Reason(
-            f"These destinations need a person: {named}.", "See `python -m leads list --open`.", about="destinations"
-        )
+        yield Reason(f"These destinations need a person: {named}.", _OPEN, about="destinations")
 
 
 def _needs_a_person(dead: int, quarantined: int) -> Iterator[Reason]:
@@ -150,13 +149,13 @@ def _needs_a_person(dead: int, quarantined: int) -> Iterator[Reason]:
         what = "delivery" if dead == 1 else "deliveries"
         yield Reason(
             f"{dead} {what} of the last 14 days died.",
-            "See `python -m leads list --dead`, then `python -m leads replay --dead`.",
+            "Look at the dead leads on the page and replay them there, or use `python -m leads replay --dead`.",
             about="dead",
         )
     if quarantined:
         what = "One thing that arrived is" if quarantined == 1 else f"{quarantined} things that arrived are"
         yield Reason(
             f"{what} in quarantine, since no lead could be read in it.",
-            "See `python -m leads list --quarantined`; replay what is a lead.",
+            "Look at the quarantine on the page, or at `python -m leads list --quarantined`; replay what is a lead.",
             about="quarantine",
         )

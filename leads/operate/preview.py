@@ -22,7 +22,9 @@ def preview(app: App, lead_id: str, destination: str, now: datetime) -> str:
     place = delivery.enabled_place(app, destination)
     show = getattr(place.module, "preview", None)
     if show is None:
-        raise Misconfigured(f"{place.title} has no preview.", "Use `python -m leads show ID` instead.")
+        raise Misconfigured(
+            f"{place.title} has no preview.", "Look at the lead on the page instead, or at `python -m leads show ID`."
+        )
     try:
         step = delivery.step(app, history, destination, place.module.KIND, now)
         text: str = show(history.case.lead, step, place.settings)

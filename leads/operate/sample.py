@@ -43,7 +43,7 @@ def body(step: str, email: str, now: datetime) -> bytes:
             "leadSource": f"{source}-{action}|example.test-offer",
             "actionCode": action,
             "offerTitle": "Test offer",
-            "description": f"Sent by python -m leads send-test --step {step} ({secrets.token_hex(4)}).",
+            "description": f"Sent to try the app: {step} ({secrets.token_hex(4)}).",
         }
     ).encode()
 

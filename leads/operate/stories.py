@@ -18,7 +18,7 @@ LOOKED_BACK = timedelta(days=31)
 
 FATES: Mapping[str, str] = {
     "backfilled": "This row is older than the app, so it was noted and not delivered. "
-    "`python -m leads import --table` brings such rows in.",
+    "The page (Import), or `python -m leads import --table`, brings such rows in.",
     "gone": "This lead was purged after its retention, or forgotten at the customer's wish.",
 }
 """What became of an event that is not a lead, in words for operators."""

@@ -16,6 +16,18 @@ from leads.store.rows import time_read, time_text
 from leads.sweep.configuration import channels
 from leads.transport import SEND_SECONDS, Deadline
 
+PAGES: Mapping[str, str] = {
+    "dead": "leads?state=dead",
+    "misconfigured": "check",
+    "quarantine": "quarantine",
+    "watch_silent": "check",
+    "settings": "check",
+    "offer": "offers",
+    "silence": "check",
+    "flood": "leads",
+    "well": "",
+}
+"""Where on the operators' page each kind of alert is put right. No address says of whom it is."""
 REMINDER = timedelta(hours=24)
 """After this long an alert about trouble that lasts is sent again."""
 
@@ -79,6 +91,8 @@ def send(app: App, alert: Alert, broken: frozenset[str] = frozenset()) -> bool:
     takes this one. Where there is no channel at all, the log is all there is, and counts; `check` and health say so.
     A failing alert makes no further alert.
     """
+    if app.page:
+        alert = replace(alert, link=app.page + PAGES.get(alert.kind, ""))
     log.event(
         "alert",
         kind=alert.kind,

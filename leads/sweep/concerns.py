@@ -116,7 +116,7 @@ def tell_recovery(app: App, cycle: Cycle, troubled: dict[str, Troubled], now: da
             count=count,
             since=time_read(each.since) or now,
             cause=f"{enabled.title(name)} is well again: {leads} delivered since.",
-            remedy="Nothing is left to do, unless leads died there meanwhile: replay those.",
+            remedy="Nothing is left to do, unless leads died there meanwhile: replay those on the page.",
             command=f"python -m leads {_HELP[DEAD].format(name)}",
         )
         if send(app, alert):
@@ -225,7 +225,8 @@ def tell_watch(app: App, first: datetime, now: datetime) -> None:
             count=1,
             since=ran_at,
             cause=f"The table {table} was not read for more than {_span(allowed)}.",
-            remedy="See why watch_tables fails in the logs; check LEADS_INBOX. Leads wait in the table meanwhile.",
+            remedy="The check on the page says whether the inbox can be read. If it cannot, correct LEADS_INBOX; else "
+            "see why watch_tables fails in the logs. Leads wait in the table meanwhile.",
             command="python -m leads check",
         )
         if send(app, alert):

@@ -34,12 +34,13 @@ def run(
     last_sent: datetime | None,
     now: datetime,
     leads_between: Callable[[datetime, datetime], Iterable[Lead]],
+    link: str = "",
 ) -> bool:
     """Send yesterday's digest to the e-mail destination `name` if it asks for one that is due.
 
     Then true, and the caller notes `now` as sent, also for an empty day. `leads_between` gives the leads that arrived
-    from one moment until before another. Raises a `leads.errors.Failure` when the mail could not be sent; the next
-    sweep tries again.
+    from one moment until before another, and `link` is the page of all leads. Raises a `leads.errors.Failure` when the
+    mail could not be sent; the next sweep tries again.
     """
     place = enabled.read(name, environ)
     send, settings = getattr(place.module, "send_digest", None), place.settings
@@ -49,5 +50,5 @@ def run(
     if day is None:
         return False
     leads = leads_between(*bounds(day, settings.digest_zone))
-    send(tuple(leads), day, now, Deadline.after(SEND_SECONDS), settings)
+    send(tuple(leads), day, now, Deadline.after(SEND_SECONDS), settings, link)
     return True

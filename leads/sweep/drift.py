@@ -149,7 +149,7 @@ def _alert(offer: Offer, now: datetime) -> Alert:
     if offer.verdict in (Verdict.ELSEWHERE, Verdict.NOWHERE):
         where = f"go to {offer.place}" if offer.verdict == Verdict.ELSEWHERE else "go nowhere"
         cause = f"The leads of the live offer {offer.offer_id} {where}, not to this app."
-        remedy = "If they belong here, run `python -m leads connect` with its id, then publish the offer."
+        remedy = verdict.CONNECT
         since = offer.published_at or now
     else:
         cause = (

@@ -112,7 +112,8 @@ def _alert(app: App, name: str, number: int, now: datetime) -> None:
         count=number,
         since=now - delivery.FLOOD_WINDOW,
         cause=f"{number} leads for {title} came within an hour, so it gets one summary each quarter of an hour.",
-        remedy="Check whether they are real. CRMs and feeds get every lead all the same. LEADS_FLOOD sets the number.",
+        remedy="Look among the leads on the page whether they are real. CRMs and feeds get every lead all the same. "
+        "LEADS_FLOOD sets the number.",
         command="python -m leads list --since 1h",
     )
     if send(app, alert):

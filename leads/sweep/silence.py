@@ -221,8 +221,9 @@ def _alert(subject: str, found: Silence, now: datetime) -> Alert:
         count=found.days,
         since=datetime(found.since.year, found.since.month, found.since.day, tzinfo=now.tzinfo),
         cause=f"No lead has come for {found.days} whole days; {usual}.",
-        remedy="See whether the offers still send their leads here (`python -m leads offers`) and whether a key was "
-        "rotated: Validate in Partner Center sends a test lead, which has to arrive. If it is only quiet, do nothing.",
+        remedy="See whether the offers still send their leads here (the offers on the page, or "
+        "`python -m leads offers`) and whether a key was rotated: Validate in Partner Center sends a test lead, which "
+        "has to arrive. If it is only quiet, do nothing.",
         command="python -m leads check",
     )
 

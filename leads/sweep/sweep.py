@@ -446,7 +446,8 @@ def _send_digest(run: _Run) -> None:
         from leads.sweep import digest
 
         try:
-            done = digest.run(name, run.app.environ, time_read(sent.get(name)), run.now, run.app.ledger.leads_between)
+            between, link = run.app.ledger.leads_between, f"{run.app.page}leads" if run.app.page else ""
+            done = digest.run(name, run.app.environ, time_read(sent.get(name)), run.now, between, link)
         except Failure as failure:
             log.event("digest_failed", cause=failure.cause, remedy=failure.remedy)
             continue

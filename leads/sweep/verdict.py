@@ -75,6 +75,13 @@ def name(where: Where) -> str:
     return f"{way} (masked)" if where.way in (Way.TABLE, Way.BLOB) else way
 
 
+CONNECT = (
+    "If its leads belong here, set this app under Customer leads of the offer in Partner Center, or by "
+    "`python -m leads connect` with its id. Then publish the offer."
+)
+"""What to do about an offer whose leads go elsewhere, or nowhere."""
+
+
 def compare(where: Where | None, here: Here) -> tuple[Verdict, str]:
     """Whether a place is this app, and where it is not clear, why."""
     if where is None:
@@ -159,7 +166,7 @@ def _unread(reading: Reading) -> tuple[str, ...]:
 
 def _remedy(verdict: Verdict) -> str:
     if verdict in (Verdict.ELSEWHERE, Verdict.NOWHERE):
-        return "If its leads belong here, run `python -m leads connect` with its id, then publish the offer."
+        return CONNECT
     if verdict == Verdict.UNREAD:
         return "Look at Customer leads of the offer in Partner Center."
     return ""

@@ -15,12 +15,10 @@ from hypothesis import strategies as st
 from leads.destinations import email
 from leads.errors import Transient
 from leads.lead import Lead, Stage
-from leads.mail.settings import Settings
 from leads.messages import digest, languages, templating
 from leads.messages.digest import Digest, bounds, compose
 from leads.sweep import digest as daily
 from leads.sweep.digest import due
-from leads.transport import Deadline
 from tests.message_samples import HOSTILE, SAMPLES, hostile_lead, sample
 from tests.messages.test_notification import ALLOWED, Page, same
 
@@ -180,6 +178,14 @@ def test_every_stage_has_its_place() -> None:
     assert set(digest._ORDER) == set(Stage)
 
 
+def test_a_digest_leads_to_the_page_of_all_leads() -> None:
+    link = "https://contoso.azurewebsites.net/api/page/leads"
+    composed = digest.compose([sample("create")], sample("create").arrived_at.date(), UTC, languages.load("en"), link)
+    assert composed is not None
+    assert f"Open the page: {link}" in rendered(composed, "digest.txt")
+    assert f'href="{link}"' in rendered(composed, "digest.html")
+
+
 def test_golden_folders_are_those_of_the_languages() -> None:
     folders = {path.name for path in (Path(__file__).parent.parent / "golden").iterdir() if path.is_dir()}
     assert folders == set(languages.codes())
@@ -189,7 +195,7 @@ class Sent:
     def __init__(self) -> None:
         self.calls: list[tuple[list[Lead], date]] = []
 
-    def __call__(self, leads: Sequence[Lead], day: date, now: datetime, deadline: Deadline, settings: Settings) -> bool:
+    def __call__(self, leads: Sequence[Lead], day: date, *_: object) -> bool:
         self.calls.append((list(leads), day))
         return bool(leads)
 

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -20,21 +22,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leads.contract import Link, Step
+from leads.destinations.slack import blocks as _slack_blocks
 from leads.destinations.teams import card as _teams_card
 from leads.lead import Contact, Mark, Stage
 from leads.messages import alert, languages, templating
-from leads.messages.alert import Alert
 from leads.messages.message import Message, Tone
 from leads.messages.notification import EARLIER_LIMIT, MESSAGE_LIMIT, compose, deed, of_step
+from leads.operate.page import web
+from leads.sweep import alerts
+from leads.sweep.alerts import PAGES
 from leads.transport import Deadline
+from tests import alert_samples
 from tests.message_samples import HOSTILE, NOW, SAMPLES, VOICE, earlier, hostile_lead, sample
 
 GOLDEN = Path(__file__).parent.parent / "golden"
+SWEEP = Path(alerts.__file__).parent
 KINDS = sorted(SAMPLES)
-ALERTS = {
-    kind: Alert(kind, "dynamics", 3, NOW - timedelta(hours=5), "It refused.", "Mend it.", "python -m leads check")
-    for kind in ("dead", "misconfigured", "quarantine", "watch_silent", "settings", "offer", "silence", "well")
-}
+ALERTS = alert_samples.samples()
 
 
 def rendered(message: Message, template: str) -> str:
@@ -80,10 +84,55 @@ def test_golden_alerts(kind: str, code: str) -> None:
     same(f"{code}/alert_{kind}.txt", f"{message.subject}\n\n{rendered(message, 'message.txt')}\n")
 
 
+def test_golden_alert_as_html_and_as_a_card() -> None:
+    message = alert.compose(ALERTS["dead"], VOICE)
+    same("en/alert_dead.html", rendered(message, "message.html") + "\n")
+    same("en/alert_dead.json", json.dumps(json.loads(_teams_card.envelope(message, "cut")), indent=1) + "\n")
+
+
 def test_an_alert_of_a_kind_unknown_here_is_told_all_the_same() -> None:
     message = alert.compose(replace(ALERTS["dead"], kind="new", command=""), VOICE)
-    assert message.headline == "dynamics needs attention"
-    assert "Mend it." in rendered(message, "message.txt")
+    assert message.headline == "Dynamics 365 needs attention"
+    assert ALERTS["dead"].remedy in rendered(message, "message.txt")
+
+
+def test_every_kind_of_alert_has_words_and_a_page_of_its_own() -> None:
+    assert set(alert_samples.KINDS) == set(PAGES)
+    assert all(languages.load("en").has(f"alert.{kind}.title") for kind in PAGES)
+    made = {node.value for path in SWEEP.glob("*.py") for node in kinds_in(path)}
+    assert {"quarantine", "flood"} <= made <= set(PAGES)
+
+
+def kinds_in(path: Path) -> Iterator[ast.Constant]:
+    """The kinds that a module gives to its alerts."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Alert":
+            given = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "kind")]
+            yield from (one for one in given if isinstance(one, ast.Constant))
+
+
+@pytest.mark.parametrize("kind", ALERTS)
+def test_an_alert_leads_to_the_page_first_and_names_the_command_only_where_no_page_is_known(kind: str) -> None:
+    link = f"https://{alert_samples.HOST}/api/page/{PAGES[kind]}"
+    assert ALERTS[kind].link == link
+    message = alert.compose(ALERTS[kind], VOICE)
+    (button,) = message.buttons
+    assert button.url == link
+    lonely = alert.compose(replace(ALERTS[kind], link=""), VOICE)
+    assert lonely.buttons == ()
+    assert lonely.command == ALERTS[kind].command
+    slack = json.loads(_slack_blocks.body(message, "cut"))["blocks"]
+    card = json.loads(_teams_card.envelope(message, "cut"))["attachments"][0]["content"]
+    assert card["actions"] == [{"type": "Action.OpenUrl", "title": "Open the page", "url": link}]
+    assert {"type": "link", "url": link, "text": "Open the page"} in slack[2]["elements"][0]["elements"]
+    assert message.command == ""
+    for template in ("message.txt", "message.html"):
+        assert link in rendered(message, template)
+
+
+@pytest.mark.parametrize("address", PAGES.values())
+def test_signing_in_goes_on_to_where_the_link_pointed(address: str) -> None:
+    assert not address or web._BEYOND.fullmatch(address)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("third_step", "withheld")])

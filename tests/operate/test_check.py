@@ -223,6 +223,52 @@ def test_a_destination_with_wrong_settings_is_not_asked() -> None:
         (result,) = look(w.app, "crm")
     assert not result.ok
     assert result.cause.count("CRM_URL") == 1
+    assert result.waits_for == ("CRM_URL",)
+    assert not result.failed
+
+
+def test_a_fault_is_said_once_and_the_one_that_holds_up_most_comes_first() -> None:
+    refused = {"cause": "The storage account does not answer.", "remedy": "Check its name."}
+    found = [
+        Result("settings", "A_TO", ok=False, cause="It is not set.", remedy="Set it."),
+        Result("settings", "A_FROM", ok=False, cause="It is not set.", remedy="Set it."),
+        Result("storage", "tables", ok=False, **refused),
+        Result("storage", "blobs", ok=False, **refused),
+        Result("storage", "queue", ok=False, cause="Its role is missing.", remedy="Give it."),
+        Result("inbox", "table", ok=False, **refused),
+        Result("crm", "sign-in", ok=True),
+    ]
+    told = list(check.once(found))
+    assert [result.name for result in told if result.failed] == ["A_TO", "A_FROM", "tables", "queue"]
+    assert {result.name: result.waits_for for result in told if result.waits_for} == {
+        "blobs": ("storage, tables",),
+        "table": ("storage, tables",),
+    }
+    first = check.first(told)
+    assert first is not None
+    assert first.name == "tables"
+    assert check.first(told[-1:]) is None
+
+
+def test_the_settings_of_the_sign_in_are_looked_at_too() -> None:
+    environ = {"OPERATORS_TENANT_ID": "contoso", "OPERATORS_ALOW": "ada@contoso.com"}
+    with world(environ=environ) as w:
+        found = {result.name: result for result in failed(look(w.app, "settings"))}
+    assert "GUID" in found["OPERATORS_TENANT_ID"].cause
+    assert found["OPERATORS_ALOW"].remedy == "Did you mean `OPERATORS_ALLOW`?"
+
+
+def test_a_destination_that_breaks_while_it_reads_hides_nothing_of_the_others() -> None:
+    class Broken(FakeDestination):
+        @property
+        def Settings(self) -> Any:
+            raise ValueError("secret=abc")
+
+    with world(crm=Broken(), mail=FakeDestination(problems=(("MAIL_TO", "It is not set.", "Set it."),))) as w:
+        found = failed(look(w.app, "settings"))
+        assert {"MAIL_TO", "LEADS_DESTINATIONS"} <= {result.name for result in found}
+        assert any("crm could not be read (ValueError)" in result.cause for result in found)
+        assert not any("secret" in f"{result.cause}{result.remedy}" for result in found)
 
 
 def test_an_unknown_destination_is_no_crash() -> None:

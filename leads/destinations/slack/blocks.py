@@ -52,6 +52,9 @@ def _text(message: Message, size: tuple[int, int, int], cut_note: str) -> str:
     if message.command:
         advice += [_said("\n"), _said(message.command_title), _said("\n"), _said(message.command, code=True)]
     parts = [_section(*top), _section(*advice)]
+    links = [button for button in message.buttons if button.url.startswith(("http", "mailto:"))]
+    if links:
+        parts.append(_section(*_apart([_link(button.text, button.url) for button in links], " · ")))
     if quote:
         parts += [
             _section(_said(message.quote_title, bold=True)),
@@ -59,9 +62,6 @@ def _text(message: Message, size: tuple[int, int, int], cut_note: str) -> str:
         ]
     if message.facts:
         parts.append(_section(*_facts(message, value_limit)))
-    links = [button for button in message.buttons if button.url.startswith(("https://", "mailto:"))]
-    if links:
-        parts.append(_section(*_apart([_link(button.text, button.url) for button in links], " · ")))
     if message.lines:
         lines = "\n".join(message.lines)
         parts.append(_section(_said(message.lines_title, bold=True), _said("\n"), _said(lines)))

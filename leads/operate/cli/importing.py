@@ -47,7 +47,7 @@ def _import_file(call: Call, options: Namespace, screen: Screen) -> int:
         screen.line(f"Columns that are kept as extra fields: {', '.join(map(printable, unknown))}")
     results = [
         one
-        for chunk in _chunks(records)
+        for chunk in screen.progress(_chunks(records), f"times {importing.RECORDS_A_CALL} records looked at")
         for one in call("import", {"records": chunk, "force": options.force})["results"]
     ]
     _show_results(results, screen)
@@ -60,7 +60,7 @@ def _import_file(call: Call, options: Namespace, screen: Screen) -> int:
         screen.answer({"imported": 0, "results": results, "never_came": never})
         return code
     done: list[dict[str, Any]] = []
-    for chunk in screen.progress(_chunks(wanted), f"times {importing.RECORDS_A_CALL} records"):
+    for chunk in screen.progress(_chunks(wanted), f"times {importing.RECORDS_A_CALL} records brought in"):
         done += call("import", {"records": chunk, "force": options.force, "yes": True})["results"]
     return max(code, _told(done, screen))
 
@@ -111,7 +111,7 @@ def _told(done: list[dict[str, Any]], screen: Screen) -> int:
 
 
 def _import_table(call: Call, options: Namespace, screen: Screen) -> int:
-    counts = _walk(call, options.table, yes=False)
+    counts = _walk(call, options.table, screen, yes=False)
     for fate, count in sorted(counts.items()):
         screen.line(f"{count} {fate}: {_FATES.get(fate, '')}")
     wanted = counts["backfilled"] + counts["new"]
@@ -120,19 +120,21 @@ def _import_table(call: Call, options: Namespace, screen: Screen) -> int:
     if not wanted or not screen.confirmed(f"Bring {some(wanted, 'row')} in?", yes=options.yes):
         screen.answer({"imported": 0, "rows": dict(counts)})
         return FINE
-    done = _walk(call, options.table, yes=True)
+    done = _walk(call, options.table, screen, yes=True)
     screen.answer({"imported": done["taken"], "rows": dict(done)})
     screen.line(f"{some(done['taken'], 'row')} came in.")
     return FINDING if done["unreadable"] else FINE
 
 
-def _walk(call: Call, table: str, *, yes: bool) -> Counter[str]:
+def _walk(call: Call, table: str, screen: Screen, *, yes: bool) -> Counter[str]:
     """Go through the table in answers of bounded size, and count what becomes of its rows."""
     counts: Counter[str] = Counter()
     token, skip = "", 0
-    while True:
-        page = call("import-table", {"table": table, "token": token, "skip": skip, "yes": yes})
-        counts.update(page["rows"])
-        token, skip = page["token"], page["skip"]
-        if not token and not skip:
-            return counts
+    with screen.working(f"reading {printable(table)}") as tell:
+        while True:
+            page = call("import-table", {"table": table, "token": token, "skip": skip, "yes": yes})
+            counts.update(page["rows"])
+            token, skip = page["token"], page["skip"]
+            if not token and not skip:
+                return counts
+            tell(f"{counts.total():,} rows")

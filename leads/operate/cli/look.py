@@ -8,20 +8,31 @@ import json
 import os
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
 from leads.operate.cli import sheet
-from leads.operate.cli.screen import Screen, aligned, block, escaped, printable, some
+from leads.operate.cli.screen import Screen, aligned, block, columns, escaped, fitted, printable, some
 from leads.operate.stories import FATES
+
+if TYPE_CHECKING:
+    from leads.operate.check import Result
 
 Call = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 """Performs an operation of `leads.operate.operations`, here or at a deployed app."""
 
 FINE, FINDING, WRONG_USE = 0, 1, 2
 """Exit codes."""
+WIDE = 150
+"""Columns from which on a lead takes one line of a terminal."""
+NARROWEST = 80
+"""Columns that a list takes at least; in a window that has fewer its lines wrap."""
+_WHEN, _DID, _ID, _PLACES, _GAP = len("2026-11-21 12:00"), 14, 33, 40, "  "
+"""Columns of a list on a terminal, and what stands between them."""
 LOOKS = 20
 """Calls that one list makes, each of bounded size, before it says how far it looked."""
 
@@ -59,25 +70,86 @@ def list_leads(call: Call, options: Namespace, screen: Screen) -> int:
         screen.line("No lead." if filters(options) else "No lead has arrived yet. `send-test` sends one.")
         _tell_the_end(found, screen)
         return FINE
-    cells = aligned(
-        [
-            (moment(lead["arrived_at"]), lead["state"], lead["stage"], lead["id"], _who(lead), _offer(lead))
-            for lead in leads
-        ]
-    )
-    for lead, (arrived, state, stage, lead_id, who, offer) in zip(leads, cells, strict=True):
-        places = ", ".join(f"{name} {screen.state(value)}" for name, value in lead["deliveries"].items())
-        screen.line(
-            f"{arrived}  {screen.state(state.strip(), len(state))}  {stage}  {lead_id}  {who}  {offer}  {places}"
-        )
-        if lead["cause"]:
-            screen.line(f"    {screen.paint(printable(lead['cause']), 'bad')} {printable(lead['remedy'])}")
+    if screen.width:
+        _show_leads(leads, screen, revealed=options.reveal)
+    else:
+        _print_leads(leads, screen)
     if found["more"] and len(leads) >= options.limit:
         screen.line(f"These are the newest {len(leads)}; --limit shows more.")
     _tell_the_end(found, screen)
     if not options.reveal:
         screen.line(screen.paint("Names and addresses are masked; --reveal and `show ID` show them.", "soft"))
     return FINE
+
+
+def _print_leads(leads: Sequence[Mapping[str, Any]], screen: Screen) -> None:
+    """Leads for a file or another program: one line each, in a form that stays as it is."""
+    cells = aligned(
+        [
+            (moment(lead["arrived_at"]), lead["state"], lead["stage"], lead["id"], _who(lead), _offer(lead))
+            for lead in leads
+        ]
+    )
+    for lead, row in zip(leads, cells, strict=True):
+        places = ", ".join(f"{name} {state}" for name, state in lead["deliveries"].items())
+        screen.line(f"{'  '.join(row)}  {places}")
+        if lead["cause"]:
+            screen.line(f"    {printable(lead['cause'])} {printable(lead['remedy'])}")
+
+
+def _show_leads(leads: Sequence[Mapping[str, Any]], screen: Screen, *, revealed: bool) -> None:
+    """Leads for somebody at a terminal, below a header: two lines each, or one where that is wide enough."""
+    width = max(screen.width, NARROWEST)
+    is_wide = width >= WIDE
+    room = width - _WHEN - _DID - 3 * len(_GAP)
+    if is_wide:
+        room -= _ID + _PLACES + 2 * len(_GAP)
+    who = room * 3 // 5
+    offer = room - who
+    places = _PLACES if is_wide else width - _ID - 2 * len(_GAP)
+
+    def lines(when: str, did: str, person: str, title: str, where: str, lead_id: str) -> list[str]:
+        cells = [fitted(when, _WHEN), fitted(did, _DID), fitted(person, who), fitted(title, offer)]
+        if is_wide:
+            return [_GAP.join([*cells, where, lead_id])]
+        return [_GAP.join(cells).rstrip(), f"{_GAP}{where}{_GAP}{lead_id}"]
+
+    for each in lines("ARRIVED (UTC)", "WHAT", "WHO", "OFFER", fitted("DESTINATIONS", places), "ID"):
+        screen.line(screen.paint(each, "soft"))
+    for lead in leads:
+        told = map(printable, (_did(lead), _person(lead, revealed=revealed), _offer(lead)))
+        for each in lines(moment(lead["arrived_at"])[:_WHEN], *told, _places(lead, places, screen), lead["id"]):
+            screen.line(each)
+        if lead["cause"]:
+            for each in wrap(printable(f"{lead['cause']} {lead['remedy']}"), width - 4):
+                screen.line(f"    {screen.paint(each, 'bad' if lead['state'] == 'dead' else 'wait')}")
+
+
+def _did(lead: Mapping[str, Any]) -> str:
+    """What the customer did, in the words of the page; an older app names the stage."""
+    return str(lead.get("did") or lead["stage"])
+
+
+def _person(lead: Mapping[str, Any], *, revealed: bool) -> str:
+    if revealed:
+        return ", ".join(filter(None, (person(lead), lead["company"])))
+    return ", ".join(part for part in (lead["name"] or lead["email"], lead["company"]) if part) or "no contact data"
+
+
+def _places(lead: Mapping[str, Any], width: int, screen: Screen) -> str:
+    """Destinations and their states in so many columns: what is not delivered first, the others as a number."""
+    states: dict[str, str] = dict(lead["deliveries"])
+    well = [name for name, state in states.items() if state == "delivered"]
+    parts = [(name, state) for name, state in states.items() if name not in well]
+    named = [*parts, *((name, "delivered") for name in well)]
+    counted = [*parts, (f"{len(well)}", "delivered")] if well else parts
+    # In words where it fits, then with numbers: that of each state at last.
+    for each in (named, counted, [(str(n), state) for state, n in Counter(states.values()).items()]):
+        text = ", ".join(f"{name} {state}" for name, state in each)
+        if columns(text) <= width:
+            break
+    painted = ", ".join(f"{name} {screen.state(state)}" for name, state in each)
+    return painted + " " * (width - columns(text))
 
 
 def _list_as_csv(leads: Sequence[Mapping[str, Any]], cursor: str, screen: Screen) -> int:
@@ -288,23 +360,52 @@ def check(call: Call, options: Namespace, screen: Screen) -> int:
     """Ask every part a harmless question, and tell each answer as it comes."""
     if options.route:
         return _route(call, options, screen)
-    del options
+    from leads.operate import check as looks
+
     results = []
+    for result in looks.once(_asked(call, screen)):
+        results.append(result)
+        _show_result(result, screen)
+    failed, waiting = sum(result.failed for result in results), sum(bool(result.waits_for) for result in results)
+    begin = looks.first(results)
+    screen.answer(
+        {
+            "ok": begin is None,
+            "first": {"part": begin.part, "name": begin.name, "remedy": begin.remedy} if begin else None,
+            "results": [asdict(result) for result in results],
+        }
+    )
+    if begin is None:
+        screen.line("\nAll is well.")
+        return FINE
+    verb = "needs" if failed == 1 else "need"
+    screen.line(f"\n{failed} of {len(results)} {verb} a person{f', {waiting} not asked' if waiting else ''}.")
+    screen.line(f"Begin with {screen.paint(printable(begin.name), 'strong')}: {printable(begin.remedy)}")
+    return FINDING
+
+
+def _asked(call: Call, screen: Screen) -> Iterator[Result]:
+    """What each part answers, one part after the other."""
+    from leads.operate.check import Result
+
     for part in call("checks", {})["parts"]:
-        for result in call("check", {"part": part})["results"]:
-            results.append(result)
-            mark = screen.paint("ok  ", "good") if result["ok"] else screen.paint("FAIL", "bad")
-            screen.line(
-                f"{mark}  {printable(result['part']):<22} {printable(result['name']):<28} {result['seconds']:6.2f} s"
-            )
-            if result["cause"]:
-                screen.line(f"      {printable(result['cause'])}")
-            if result["remedy"]:
-                screen.line(f"      {screen.paint('→', 'good')} {printable(result['remedy'])}")
-    failed = sum(not result["ok"] for result in results)
-    screen.answer({"ok": not failed, "results": results})
-    screen.line(f"\n{'All is well.' if not failed else f'{failed} of {len(results)} need a person.'}")
-    return FINDING if failed else FINE
+        with screen.working(f"asking {printable(part)}"):
+            found = call("check", {"part": part})["results"]
+        for each in found:
+            yield Result(**{**each, "waits_for": tuple(each.get("waits_for", ()))})
+
+
+def _show_result(result: Result, screen: Screen) -> None:
+    mark = screen.paint("ok  ", "good") if result.ok else screen.paint("FAIL", "bad")
+    name = f"{printable(result.part):<22} {printable('' if result.name == result.part else result.name):<28}"
+    if result.waits_for:
+        screen.line(f"{screen.paint('-   ', 'soft')}  {name} not asked: {printable(', '.join(result.waits_for))} first")
+        return
+    screen.line(f"{mark}  {name} {result.seconds:6.2f} s")
+    if result.cause:
+        screen.line(f"      {printable(result.cause)}")
+    if result.remedy:
+        screen.line(f"      {screen.paint('→', 'good')} {printable(result.remedy)}")
 
 
 def search(call: Call, operation: str, who: str, screen: Screen) -> dict[str, Any]:
@@ -312,20 +413,21 @@ def search(call: Call, operation: str, who: str, screen: Screen) -> dict[str, An
     whole: dict[str, Any] = {"leads": [], "quarantine": [], "by_hand": [], "mentioned_in": [], "unsearched": []}
     searched: Counter[str] = Counter()
     cursor = ""
-    while True:
-        found = call(operation, {"who": who, "cursor": cursor})
-        for name, items in found.items():
-            if isinstance(items, list):
-                there = whole.setdefault(name, [])
-                for item in items:
-                    if item not in there:
-                        there.append(item)
-        whole["forgotten"] = whole.get("forgotten", 0) + found.get("forgotten", 0)
-        searched.update(found["searched"])
-        cursor = found["cursor"]
-        screen.status(f"  looked at {counted(searched)}" if cursor else "")
-        if not cursor:
-            return {**whole, "searched": dict(searched)}
+    with screen.working("looking") as tell:
+        while True:
+            found = call(operation, {"who": who, "cursor": cursor})
+            for name, items in found.items():
+                if isinstance(items, list):
+                    there = whole.setdefault(name, [])
+                    for item in items:
+                        if item not in there:
+                            there.append(item)
+            whole["forgotten"] = whole.get("forgotten", 0) + found.get("forgotten", 0)
+            searched.update(found["searched"])
+            cursor = found["cursor"]
+            if not cursor:
+                return {**whole, "searched": dict(searched)}
+            tell(f"looked at {counted(searched)}")
 
 
 def counted(searched: Mapping[str, int]) -> str:

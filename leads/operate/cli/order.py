@@ -116,7 +116,7 @@ def replay(call: Call, options: Namespace, screen: Screen) -> int:
         if not (options.state or options.since or options.destination):
             screen.trouble("What should be replayed?", "Give an ID, --dead, --since or --destination.")
             return WRONG_USE
-        found = _selected(call, options)
+        found = _selected(call, options, screen)
         orders = [{"id": each["id"], "destination": name} for each in found["leads"] for name in each["destinations"]]
         counts = Counter(order["destination"] for order in orders)
         told = ", ".join(f"{count} to {name}" for name, count in sorted(counts.items()))
@@ -174,7 +174,7 @@ def _reroute(call: Call, options: Namespace, screen: Screen) -> int:
 def skip(call: Call, options: Namespace, screen: Screen) -> int:
     """End the open deliveries to a destination, after showing how many there are."""
     arguments = {"destination": options.destination}
-    found, busy = _through_open(call, arguments)
+    found, busy = _through_open(call, arguments, screen)
     screen.line(f"{some(found + busy, 'delivery', 'deliveries')} to {options.destination} still open.")
     if not found:
         screen.answer({"skipped": 0, "busy": busy})
@@ -182,7 +182,7 @@ def skip(call: Call, options: Namespace, screen: Screen) -> int:
     if not screen.confirmed("End them? They are not sent.", yes=options.yes):
         screen.answer({"would_skip": found})
         return FINE
-    done, busy = _through_open(call, {**arguments, "yes": True})
+    done, busy = _through_open(call, {**arguments, "yes": True}, screen)
     screen.answer({"skipped": done, "busy": busy})
     screen.line(f"{some(done, 'delivery', 'deliveries')} ended.")
     if busy:
@@ -190,27 +190,31 @@ def skip(call: Call, options: Namespace, screen: Screen) -> int:
     return FINDING if busy else FINE
 
 
-def _through_open(call: Call, arguments: Mapping[str, Any]) -> tuple[int, int]:
+def _through_open(call: Call, arguments: Mapping[str, Any], screen: Screen) -> tuple[int, int]:
     """How many deliveries `skip` finds, and how many of them are busy, over all open leads."""
     count = busy = 0
     cursor = ""
-    while True:
-        answer = call("skip", {**arguments, "cursor": cursor})
-        count, busy, cursor = count + answer["count"], busy + answer["busy"], answer["cursor"]
-        if not cursor:
-            return count, busy
+    with screen.working("going through the open leads") as tell:
+        while True:
+            answer = call("skip", {**arguments, "cursor": cursor})
+            count, busy, cursor = count + answer["count"], busy + answer["busy"], answer["cursor"]
+            if not cursor:
+                return count, busy
+            tell(some(count, "delivery", "deliveries"))
 
 
-def _selected(call: Call, options: Namespace) -> dict[str, Any]:
+def _selected(call: Call, options: Namespace, screen: Screen) -> dict[str, Any]:
     """What a replay by filters is about, in answers of bounded size."""
     leads: list[dict[str, Any]] = []
     cursor = ""
-    while True:
-        found = call("select", {**filters(options), "destination": options.destination or "", "cursor": cursor})
-        leads += found["leads"]
-        cursor = found["cursor"]
-        if not cursor or len(leads) >= MOST:
-            return {"leads": leads, "more": bool(cursor)}
+    with screen.working("looking for leads") as tell:
+        while True:
+            found = call("select", {**filters(options), "destination": options.destination or "", "cursor": cursor})
+            leads += found["leads"]
+            cursor = found["cursor"]
+            if not cursor or len(leads) >= MOST:
+                return {"leads": leads, "more": bool(cursor)}
+            tell(some(len(leads), "lead"))
 
 
 def _replay_one(call: Call, order: Mapping[str, Any]) -> dict[str, Any]:
@@ -363,11 +367,12 @@ def _walk_quarantine(call: Call, given: Mapping[str, Any], screen: Screen) -> tu
     """
     reasons: Counter[str] = Counter()
     kept, size, cursor = 0, 0, ""
-    while True:
-        found = call("discard-quarantined", {**given, "cursor": cursor})
-        given = {**given, "before": found["before"]}
-        reasons.update(found["reasons"])
-        kept, size, cursor = kept + found["kept"], size + found["bytes"], found["cursor"]
-        screen.status(f"  {reasons.total():,} entries" if cursor else "")
-        if not cursor:
-            return reasons, kept, size, found["before"]
+    with screen.working("going through the quarantine") as tell:
+        while True:
+            found = call("discard-quarantined", {**given, "cursor": cursor})
+            given = {**given, "before": found["before"]}
+            reasons.update(found["reasons"])
+            kept, size, cursor = kept + found["kept"], size + found["bytes"], found["cursor"]
+            if not cursor:
+                return reasons, kept, size, found["before"]
+            tell(f"{reasons.total():,} entries")

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TextIO, TypeVar
+import time
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+LOG_SECONDS = 10.0
+"""Seconds between two lines in a log about how far work is."""
+clock = time.monotonic
 _T = TypeVar("_T")
 
 _COLORS = {"good": "32", "bad": "31", "wait": "33", "soft": "2", "strong": "1"}
@@ -32,6 +42,11 @@ class Screen:
         self._out = out or sys.stdout
         self._err = err or sys.stderr
         self._colored = self._out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal; 0 where there is none, and lines may be as long as they are."""
+        return shutil.get_terminal_size().columns if self._out.isatty() else 0
 
     def paint(self, text: str, mood: str) -> str:
         """The text in the color of a mood (`good`, `bad`, `wait`, `soft`, `strong`), where there are colors."""
@@ -67,25 +82,51 @@ class Screen:
         except EOFError:
             return False
 
-    def status(self, text: str) -> None:
-        """Show how far long work has come: one line that changes on a terminal, nothing elsewhere. Empty ends it."""
-        if self._err.isatty() and not self.as_json:
-            print(f"\r\033[K{text}", end="", file=self._err, flush=True)
+    @contextmanager
+    def working(self, what: str, total: int | None = None) -> Iterator[Callable[[str], None]]:
+        """Show that work goes on, with what the callable is given: a bar on a terminal, in a log a line now and then.
+
+        Where `total` is known each call is one step of it. A log gets nothing of what is done within seconds.
+        """
+        if self.as_json:
+            yield lambda _: None
+            return
+        bar = _bar(self._err) if self._err.isatty() else None
+        if bar is None:
+            yield self._in_log(what)
+            return
+        with bar:
+            task = bar.add_task(what, total=total)
+            yield lambda text: bar.update(task, description=text, advance=1)
+
+    def _in_log(self, what: str) -> Callable[[str], None]:
+        last = clock()
+
+        def tell(text: str) -> None:
+            nonlocal last
+            if clock() - last >= LOG_SECONDS:
+                last = clock()
+                print(printable(text or what), file=self._err, flush=True)
+
+        return tell
 
     def progress(self, items: Sequence[_T], what: str) -> Iterator[_T]:
-        """Go through the items with a bar on a terminal, and silently elsewhere."""
-        shown = self._err.isatty() and not self.as_json and len(items) > 1
-        for done, item in enumerate(items, 1):
-            yield item
-            if shown:
-                full = 30 * done // len(items)
-                end = "\n" if done == len(items) else ""
-                print(
-                    f"\r  {'█' * full}{'░' * (30 - full)} {done} of {len(items)} {what}",
-                    end=end,
-                    file=self._err,
-                    flush=True,
-                )
+        """Go through the items, and show how many are done."""
+        with self.working(what, len(items)) as tell:
+            for done, item in enumerate(items, 1):
+                yield item
+                tell(f"{done} of {len(items)} {what}")
+
+
+def _bar(out: TextIO) -> Progress | None:
+    """A bar for a terminal; None where its library is not installed, as beside the deployed app."""
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    except ImportError:
+        return None
+    text = TextColumn("{task.description}", markup=False)
+    return Progress(BarColumn(), text, TimeRemainingColumn(), console=Console(file=out), transient=True)
 
 
 def escaped(content: Mapping[str, Any]) -> str:
@@ -115,6 +156,20 @@ def block(text: str, indent: str) -> Iterator[str]:
     """Text from outside as lines that do nothing to a terminal."""
     for each in text.splitlines():
         yield f"{indent}{printable(each)}"
+
+
+def columns(text: str) -> int:
+    """Columns of a terminal that a text takes: letters of East Asia take two, and marks above others none."""
+    return sum(0 if unicodedata.combining(each) else 1 + (unicodedata.east_asian_width(each) in "WF") for each in text)
+
+
+def fitted(text: str, width: int) -> str:
+    """The text in exactly that many columns: padded, or cut with an ellipsis."""
+    if columns(text) > width:
+        while columns(text) > width - 1:
+            text = text[:-1]
+        text += "…"
+    return text + " " * (width - columns(text))
 
 
 def aligned(rows: Iterable[Sequence[str]]) -> list[list[str]]:

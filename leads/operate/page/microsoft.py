@@ -12,28 +12,17 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import azure.functions as func
 
-from leads import oauth
+from leads import oauth, operators
 from leads.app import App
 from leads.errors import Misconfigured
 from leads.operate.page import door, session
-from leads.reader import Problem, Reader, Setting
 from leads.transport import Deadline
 
-PREFIX = "OPERATORS"
-SETTINGS = (
-    *oauth.settings(PREFIX),
-    Setting(
-        "OPERATORS_ALLOW",
-        "Who may use the page by signing in with Microsoft: object ids or sign-in names. Empty: nobody",
-    ),
-    Setting("OPERATORS_KEY", "`off`: the page takes no key any more, only Microsoft's sign-in", "on"),
-)
 PATH, BACK = "microsoft", "microsoft/back"
 """Where signing in begins, and where Microsoft sends the browser back to; below the page."""
 COOKIE = "ops_sign_in"
@@ -53,48 +42,13 @@ class Refused(Exception):
         self.operator = operator
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Who may come in, and how."""
-
-    credentials: oauth.Credentials
-    allow: frozenset[str]
-    """Object ids and sign-in names in lower case."""
-    key_opens: bool
-    """Whether the key of `ops` opens the page, too."""
-    problems: tuple[Problem, ...]
-
-    @property
-    def is_on(self) -> bool:
-        """Whether the page offers it."""
-        return bool(self.credentials.client_id or self.problems)
-
-
-def read(environ: Mapping[str, str]) -> Settings:
-    """Read the settings. Whatever stands in OPERATORS_KEY but `on` switches the key off."""
-    reader = Reader(environ, SETTINGS)
-    allow = frozenset(each.casefold() for each in reader.items("OPERATORS_ALLOW"))
-    key_opens = reader.text("OPERATORS_KEY", "on").lower() == "on"
-    wanted = any(reader.is_set(setting.name) for setting in SETTINGS if setting.name != "OPERATORS_KEY")
-    credentials = oauth.read(reader, PREFIX) if wanted else oauth.Credentials()
-    if wanted and not reader.is_set("OPERATORS_CLIENT_ID"):
-        reader.problem("OPERATORS_CLIENT_ID", "It is not set.", "Paste it from the overview of the app registration.")
-    if wanted and not oauth.GUID.fullmatch(credentials.tenant_id):
-        reader.problem(
-            "OPERATORS_TENANT_ID",
-            "It has to be a GUID, since each sign-in is compared with it.",
-            "Paste the directory (tenant) id from the overview of the app registration.",
-        )
-    return Settings(credentials, allow, key_opens, tuple(dict.fromkeys(reader.problems)))
-
-
 def begin(app: App, request: func.HttpRequest, page: str, to: str, now: datetime) -> tuple[str, str]:
     """Where to send the browser, and the cookie that says what was begun.
 
     `page` is the path of the page, `to` the address of it to go on to. Raises a Failure, and `door.Busy`.
     """
     with door.alone():
-        client = _client(read(app.environ))
+        client = _client(operators.read(app.environ))
         flow = client.initiate_auth_code_flow([], redirect_uri=_back(app, request, page), prompt="select_account")
     kept = {name: flow[name] for name in ("state", "nonce", "code_verifier", "redirect_uri", "scope")}
     content = {"flow": kept, "to": to, "until": int((now + LIFETIME).timestamp())}
@@ -114,7 +68,7 @@ def finish(app: App, request: func.HttpRequest, now: datetime) -> tuple[str, str
     if "error" in answer or not answer.get("code"):
         error = answer.get("error", "")
         raise Refused(f"Microsoft did not let you in{f' ({error})' if _ERROR.fullmatch(error) else ''}.")
-    settings = read(app.environ)
+    settings = operators.read(app.environ)
     with door.alone():
         client = _client(settings)
         try:
@@ -125,7 +79,7 @@ def finish(app: App, request: func.HttpRequest, now: datetime) -> tuple[str, str
             raise Refused("Microsoft's answer does not fit this sign-in.") from None
 
 
-def _operator(claims: Mapping[str, Any], settings: Settings, now: datetime) -> str:
+def _operator(claims: Mapping[str, Any], settings: operators.Settings, now: datetime) -> str:
     """The name of whoever the ID token speaks of. Raises Refused where it is not for us, or not of one who may."""
     mine = settings.credentials
     tenant = mine.tenant_id.lower()
@@ -146,7 +100,7 @@ def _operator(claims: Mapping[str, Any], settings: Settings, now: datetime) -> s
     return name
 
 
-def _client(settings: Settings) -> Any:
+def _client(settings: operators.Settings) -> Any:
     if settings.problems:
         raise Misconfigured(
             " ".join(f"{problem.setting}: {problem.cause}" for problem in settings.problems),

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import azure.functions as func
 
-from leads import __version__, enabled, log
+from leads import __version__, enabled, log, operators
 from leads.app import App
 from leads.errors import Failure
 from leads.messages.templating import render
@@ -114,7 +114,7 @@ class Visit:
         query = urlsplit(self.request.url).query
         wanted = self.form.get("to", f"{self.path}?{query}" if query else self.path)
         to = wanted if _BEYOND.fullmatch(wanted) else ""
-        ways = microsoft.read(self.app.environ)
+        ways = operators.read(self.app.environ)
         title = "A key opens this page" if ways.key_opens else "Sign in to open this page"
         values = {"title": title, "trouble": trouble, "to": to, "key": ways.key_opens, "microsoft": ways.is_on}
         return self.show(View("closed", values, status))
@@ -191,7 +191,7 @@ def page(app: App, request: func.HttpRequest, now: datetime) -> func.HttpRespons
 def _sign_in(visit: Visit) -> func.HttpResponse:
     """Exchange the key in the form for a session, if the app's own route says that it is right."""
     key, request = visit.form.get("key", "").strip(), visit.request
-    if not microsoft.read(visit.app.environ).key_opens:
+    if not operators.read(visit.app.environ).key_opens:
         return visit.ask_for_key("The key does not open this page any more.")
     if not ops_session.is_from_here(request):
         return visit.ask_for_key("This did not come from the form on this page.")

@@ -13,7 +13,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +31,8 @@ from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept as intake
 from leads.lead import Stage, Via
 from leads.operate import api, audit, discard, listing, operations, quarantine, sample
-from leads.operate.cli import order
+from leads.operate.cli import look, order
+from leads.operate.cli import screen as screen_module
 from leads.operate.cli.remote import Remote
 from leads.operate.cli.screen import Screen, block, printable
 from leads.operate.page import session
@@ -663,7 +666,20 @@ def test_check_tells_each_finding_and_its_remedy(shell: Shell) -> None:
     code, answered = shell.json("check")
     assert code == 1
     assert answered["ok"] is False
-    assert all({"part", "name", "ok", "cause", "remedy", "seconds"} == set(result) for result in answered["results"])
+    keys = {"part", "name", "ok", "cause", "remedy", "seconds", "waits_for"}
+    assert all(keys == set(result) for result in answered["results"])
+    assert answered["first"] == {"part": "settings", "name": "CRM_URL", "remedy": "Set it."}
+
+
+def test_check_says_a_fault_once_and_what_to_begin_with(shell: Shell) -> None:
+    shell.w.live(minutes=6)
+    shell.w.app.settings = replace(shell.w.app.settings, destinations=("crm", "emial"))
+    code, out = shell.run("check")
+    assert code == 1
+    assert "Did you mean `email`?" in out
+    assert out.count("FAIL") == 1
+    assert re.search(r"-\s+emial\s+not asked: LEADS_DESTINATIONS first", out)
+    assert "1 of 11 needs a person, 1 not asked.\nBegin with LEADS_DESTINATIONS: Did you mean `email`?" in out
 
 
 @pytest.mark.parametrize(
@@ -678,6 +694,12 @@ def test_check_tells_each_finding_and_its_remedy(shell: Shell) -> None:
         ["send-test", "--step", "dance"],
         ["show"],
         ["replay"],
+        ["list", "--customer"],
+        ["list", "--customer", ""],
+        ["list", "--customer", "Ada"],
+        ["replay", "--dead", "--customer", " ", "--yes"],
+        ["replay", "--dead", "--offer", "", "--yes"],
+        ["completion", "tcsh"],
         ["import"],
         ["import", "no-such-file.csv"],
         ["import", "file.csv", "--table", "Name"],
@@ -936,10 +958,81 @@ def test_color_and_progress_are_for_terminals_only(monkeypatch: pytest.MonkeyPat
     assert Screen(out=plain).state("dead") == "dead"
     assert list(Screen(out=terminal, err=terminal).progress([1, 2, 3], "things")) == [1, 2, 3]
     assert "3 of 3 things" in terminal.getvalue()
+    assert "━" in terminal.getvalue()
     assert list(Screen(out=plain, err=plain).progress([1, 2, 3], "things")) == [1, 2, 3]
-    assert plain.getvalue() == ""
+    assert plain.getvalue() == "", "what takes seconds is nothing to a log"
     monkeypatch.setenv("NO_COLOR", "1")
     assert Screen(out=terminal).state("dead") == "dead"
+
+
+def test_long_work_writes_a_line_into_a_log_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = iter(range(0, 1000, 4))
+    monkeypatch.setattr(screen_module, "clock", lambda: next(at))
+    log, terminal = io.StringIO(), Terminal()
+    assert len(list(Screen(err=log).progress(range(10), "leads"))) == 10
+    lines = log.getvalue().splitlines()
+    assert 2 <= len(lines) <= 5
+    assert all(re.fullmatch(r"\d+ of 10 leads", line) for line in lines)
+    list(Screen(as_json=True, err=terminal).progress(range(10), "leads"))
+    assert terminal.getvalue() == ""
+
+
+def test_without_the_library_a_terminal_gets_the_lines_of_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = iter(range(0, 1000, 20))
+    monkeypatch.setattr(screen_module, "clock", lambda: next(at))
+    monkeypatch.setitem(sys.modules, "rich.progress", None)
+    terminal = Terminal()
+    assert list(Screen(err=terminal).progress([1, 2], "leads")) == [1, 2]
+    assert terminal.getvalue() == "1 of 2 leads\n2 of 2 leads\n"
+
+
+def at_terminal(w: World, monkeypatch: pytest.MonkeyPatch, columns: int, *arguments: str) -> list[str]:
+    """The lines of a list on a terminal of so many columns."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal = Terminal()
+    options = cli.parser().parse_args(["list", *arguments])
+    assert look.list_leads(partial(operations.perform, w.app, now=w.now), options, Screen(out=terminal)) == 0
+    return terminal.getvalue().splitlines()
+
+
+def test_a_list_takes_two_lines_a_lead_at_80_columns_and_one_on_a_wide_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with world(crm=FakeDestination(), mail=FakeDestination()) as w:
+        w.places["crm"].failures = [failing(Rejected)]
+        company = "株式会社コントソ・インターナショナル"
+        changed = post(leadSource="SPZA", actionCode="PLT", userDetails={"company": company, "email": "a@b.com"})
+        lead_id = intake.receive(w.app, changed, w.now).id
+        w.drain()
+        head, below, first, second, *_ = at_terminal(w, monkeypatch, 80)
+        assert head.split() == ["ARRIVED", "(UTC)", "WHAT", "WHO", "OFFER"]
+        assert below.split() == ["DESTINATIONS", "ID"]
+        assert first.startswith(f"{w.now:%Y-%m-%d %H:%M}  Contact me ")
+        assert "株式会社" in first
+        assert "…" in first
+        assert second.split() == ["crm", "dead,", "mail", "delivered", lead_id]
+        assert all(screen_module.columns(line) <= 80 for line in at_terminal(w, monkeypatch, 80)[:-1])
+        assert "a@b.com" in at_terminal(w, monkeypatch, 120, "--reveal")[2]
+        head, only, *_ = at_terminal(w, monkeypatch, 160)
+        assert head.split()[-2:] == ["DESTINATIONS", "ID"]
+        assert only.endswith(lead_id)
+        assert "Contact me" in only
+
+
+def test_many_destinations_fold_where_they_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = {f"place{number}": FakeDestination() for number in range(11)}
+    with world(**places) as w:
+        w.places["place3"].failures = [failing(Rejected)]
+        intake.receive(w.app, post(), w.now)
+        w.drain()
+        line = at_terminal(w, monkeypatch, 80)[3]
+        assert line.startswith("  place3 dead, 10 delivered ")
+
+
+@given(st.text(max_size=60), st.integers(1, 40))
+def test_a_cell_has_exactly_the_columns_that_it_has_to_have(text: str, width: int) -> None:
+    assert screen_module.columns(screen_module.fitted(printable(text), width)) == width
 
 
 @given(st.text())
