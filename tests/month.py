@@ -143,7 +143,7 @@ def crowd(destinations: int, *, broken: Collection[str] = (), leads: int = 2000,
 
     Those destinations that are `broken` are so while these come.
     """
-    places = {
+    places: Any = {
         name: FakeDestination(KIND=Kind.CRM if n % 2 == 0 else Kind.NOTIFICATION, TITLE=title)
         for n, (name, title) in enumerate(list(CROWD.items())[:destinations])
     }

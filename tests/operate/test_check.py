@@ -228,7 +228,7 @@ def test_a_destination_with_wrong_settings_is_not_asked() -> None:
 
 
 def test_a_fault_is_said_once_and_the_one_that_holds_up_most_comes_first() -> None:
-    refused = {"cause": "The storage account does not answer.", "remedy": "Check its name."}
+    refused: Any = {"cause": "The storage account does not answer.", "remedy": "Check its name."}
     found = [
         Result("settings", "A_TO", ok=False, cause="It is not set.", remedy="Set it."),
         Result("settings", "A_FROM", ok=False, cause="It is not set.", remedy="Set it."),

@@ -117,8 +117,9 @@ def _show_leads(leads: Sequence[Mapping[str, Any]], screen: Screen, *, revealed:
     for each in lines("ARRIVED (UTC)", "WHAT", "WHO", "OFFER", fitted("DESTINATIONS", places), "ID"):
         screen.line(screen.paint(each, "soft"))
     for lead in leads:
-        told = map(printable, (_did(lead), _person(lead, revealed=revealed), _offer(lead)))
-        for each in lines(moment(lead["arrived_at"])[:_WHEN], *told, _places(lead, places, screen), lead["id"]):
+        did, person, title = map(printable, (_did(lead), _person(lead, revealed=revealed), _offer(lead)))
+        when, where = moment(lead["arrived_at"])[:_WHEN], _places(lead, places, screen)
+        for each in lines(when, did, person, title, where, lead["id"]):
             screen.line(each)
         if lead["cause"]:
             for each in wrap(printable(f"{lead['cause']} {lead['remedy']}"), width - 4):

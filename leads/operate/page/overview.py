@@ -79,7 +79,7 @@ def values(app: App, now: datetime, ago: Ago, *, revealed: bool) -> dict[str, An
     dead = sum(each.dead for each in counts.days)
     troubles = _troubles(counts)
     # What is wrong at a destination stands there already, with its cause.
-    covered = ("destinations", "dead") if troubles else ()
+    covered: tuple[str, ...] = ("destinations", "dead") if troubles else ()
     covered += ("open",) if any(trouble.open for trouble in troubles) else ()
     reasons = [words.Reason.of(reason) for reason in state.reasons if reason.about not in covered]
     chart = ops_chart.draw(counts.days)

@@ -256,10 +256,9 @@ def _log(path: str, found: View | Done, session: Session) -> None:
     """Log what a button did: it revealed the page that it stands on, searched, or changed something."""
     _, _, subject = path.partition("/")
     if path == "find":
-        shown = found.values if isinstance(found, View) else {"leads": (), "revealed": False}
-        audit.done(
-            "reveal" if shown["revealed"] else "find", session.operator, count=len(shown["leads"]), way=session.way
-        )
+        shown = found.values if isinstance(found, View) else {}
+        what, count = "reveal" if shown.get("revealed") else "find", len(shown.get("leads", ()))
+        audit.done(what, session.operator, count=count, way=session.way)
     elif isinstance(found, Done):
         audit.done("replay", session.operator, subject.removesuffix("/replay"), way=session.way)
     else:

@@ -1021,7 +1021,7 @@ def test_a_list_takes_two_lines_a_lead_at_80_columns_and_one_on_a_wide_terminal(
 
 
 def test_many_destinations_fold_where_they_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    places = {f"place{number}": FakeDestination() for number in range(11)}
+    places: Any = {f"place{number}": FakeDestination() for number in range(11)}
     with world(**places) as w:
         w.places["place3"].failures = [failing(Rejected)]
         intake.receive(w.app, post(), w.now)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from leads import __main__ as cli
+from leads import __version__
 from leads.operate.cli import completion
 
 
@@ -72,4 +73,4 @@ def test_zsh_knows_the_word(files: dict[str, Path]) -> None:
 
 
 def test_the_word_runs_the_command_from_any_folder(files: dict[str, Path], tmp_path: Path) -> None:
-    assert run("bash", "-c", f"cd {tmp_path}; source {files['bash']}; leads --version").strip() == cli.__version__
+    assert run("bash", "-c", f"cd {tmp_path}; source {files['bash']}; leads --version").strip() == __version__

@@ -33,7 +33,7 @@ def take(made: World, name: str, offer: str = "Contoso Planner", email: str = ""
 
 def look(browser: Visitor, **fields: str) -> Answer:
     browser.open("leads")
-    return browser.press("Find", **fields)
+    return browser.press("Find", None, **fields)
 
 
 def post_to(browser: Visitor, **fields: str) -> Answer:
