@@ -55,16 +55,15 @@ def name(text: str) -> str:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:NAME_LIMIT]
 
 
-def performed(operation: str, arguments: Arguments, content: Content, operator: str) -> None:
+def performed(operation: str, arguments: Arguments, content: Content, operator: str, way: str = "key") -> None:
     """Log an operation, if it is one of `COUNTS`."""
     if operation not in COUNTS:
         return
     count = COUNTS[operation](arguments, content)
     began = "who" in arguments and not arguments.get("cursor")
     if count or began:
-        done(
-            operation, operator, str(arguments.get("id") or arguments.get("who") or arguments.get("name") or ""), count
-        )
+        lead = str(arguments.get("id") or arguments.get("who") or arguments.get("name") or "")
+        done(operation, operator, lead, count, way)
 
 
 def done(operation: str, operator: str, lead: str = "", count: int = 1, way: str = "key") -> None:

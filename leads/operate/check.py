@@ -88,17 +88,17 @@ def parts(app: App) -> tuple[str, ...]:
     return ("settings", "storage", "inbox", "runs", "function key", *market, *destinations)
 
 
-def look(app: App, part: str, now: datetime) -> Iterator[Result]:
-    """Look at one part, and give each finding as it comes. Raises nothing."""
+def look(app: App, part: str, now: datetime, seconds: float = SECONDS) -> Iterator[Result]:
+    """Look at one part, and give each finding as it comes. What is asked elsewhere has `seconds`. Raises nothing."""
     ways: dict[str, Callable[[App, datetime], Iterator[Finding]]] = {
         "settings": _settings,
         "storage": _storage,
         "inbox": _inbox,
         "runs": _runs,
-        "function key": _function_key,
-        "partner center": _partner_center,
+        "function key": lambda app, _: _function_key(app, seconds),
+        "partner center": lambda app, _: _partner_center(app, seconds),
     }
-    way = ways.get(part) or (lambda app, _: _destination(app, part))
+    way = ways.get(part) or (lambda app, _: _destination(app, part, seconds))
     missing = _missing(app, part)
     found = iter((Finding(part, ok=False, waits_for=(missing,)),)) if missing else way(app, now)
     while True:
@@ -256,14 +256,13 @@ def _runs(app: App, now: datetime) -> Iterator[Finding]:
         yield Finding("watch and sweep", ok=True, cause=ran)
 
 
-def _function_key(app: App, now: datetime) -> Iterator[Finding]:
+def _function_key(app: App, seconds: float) -> Iterator[Finding]:
     """Whether the deployed app asks for a key where leads come in."""
-    del now
     site = app.environ.get("WEBSITE_HOSTNAME", "").strip()
     if not app.is_deployed:
         yield Finding("asked for", ok=True, cause="Not looked at on one machine, where keys are off unless AUTH=1.")
         return
-    answer = transport.request("GET", f"https://{site}/api/leads", deadline=Deadline.after(SECONDS))
+    answer = transport.request("GET", f"https://{site}/api/leads", deadline=Deadline.after(seconds))
     if answer.status == 401:
         yield Finding("asked for", ok=True)
     elif answer.status == 200:
@@ -282,15 +281,14 @@ def _function_key(app: App, now: datetime) -> Iterator[Finding]:
         )
 
 
-def _partner_center(app: App, now: datetime) -> Iterator[Finding]:
+def _partner_center(app: App, seconds: float) -> Iterator[Finding]:
     """Whether Partner Center lets the app in, and how the last look of the sweep went."""
-    del now
     reader = _market_reader(app)
     made = partner_center.Settings.read(reader)
     if reader.problems:
         yield Finding("sign-in", ok=False, waits_for=_settings_of(reader.problems))
         return
-    catalog = partner_center.PartnerCenter(made).catalog(Deadline.after(SECONDS))
+    catalog = partner_center.PartnerCenter(made).catalog(Deadline.after(seconds))
     count = len(catalog.products)
     yield Finding("sign-in", ok=True, cause=f"It lists {count} offer{'' if count == 1 else 's'}.")
     if catalog.unread:
@@ -309,7 +307,7 @@ def _settings_of(problems: Iterable[Problem]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(problem.setting for problem in problems))
 
 
-def _destination(app: App, name: str) -> Iterator[Finding]:
+def _destination(app: App, name: str, seconds: float) -> Iterator[Finding]:
     """What a destination finds out about itself, if its settings are complete."""
     try:
         place = enabled.read(name, app.environ)
@@ -321,6 +319,6 @@ def _destination(app: App, name: str) -> Iterator[Finding]:
         return
     look = getattr(place.module, "check", None)
     if look:
-        yield from look(place.settings, Deadline.after(SECONDS))
+        yield from look(place.settings, Deadline.after(seconds))
     else:
         yield Finding("settings", ok=True, cause="Only a delivery shows whether it works; `send-test` makes one.")

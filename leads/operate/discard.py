@@ -13,8 +13,8 @@ from leads.operate import forget, quarantine
 from leads.store.ledger import QUARANTINE
 
 IDS_A_CALL = 100
-SECONDS = 20.0
-"""How long one call works."""
+SECONDS = 20
+"""How long one call works at most."""
 
 
 def discard(app: App, ids: Sequence[str], now: datetime) -> list[dict[str, Any]]:
@@ -33,7 +33,14 @@ def discard(app: App, ids: Sequence[str], now: datetime) -> list[dict[str, Any]]
 
 
 def quarantined(
-    app: App, *, since: datetime | None, before: datetime, reason: str, cursor: str, yes: bool
+    app: App,
+    *,
+    since: datetime | None,
+    before: datetime,
+    reason: str,
+    cursor: str,
+    yes: bool,
+    seconds: float = SECONDS,
 ) -> dict[str, Any]:
     """Count a stretch of the entries from `since` on and before `before`, and with `yes` delete them.
 
@@ -41,7 +48,7 @@ def quarantined(
     came as a row or a lead that this version could not read, so they are discarded by name only. `before`
     and `cursor` are for the next call; `cursor` is empty at the end.
     """
-    stop_at = time.monotonic() + SECONDS
+    stop_at = time.monotonic() + seconds
     reasons: Counter[str] = Counter()
     kept = size = 0
     following = ""

@@ -37,8 +37,8 @@ from leads.sweep import erasing
 
 EVERYTHING = "g"
 """Sorts behind every partition of the table `leads`, since those are hexadecimal."""
-SECONDS = 20.0
-"""How long one call searches."""
+SECONDS = 20
+"""How long one call searches at most."""
 ANSWER_LIMIT = 200_000
 """Bytes of records after which an answer ends; the last of them may be half a megabyte."""
 PASSES = 3
@@ -85,6 +85,7 @@ class _Search:
     who: str
     now: datetime
     order: str
+    seconds: float = SECONDS
     key: str = ""
     needles: frozenset[str] = frozenset()
     customer: str = ""
@@ -100,7 +101,7 @@ class _Search:
 
     def run(self) -> str:
         """Search as far as the time goes, and return the cursor of the next call; empty at the end."""
-        stop_at = time.monotonic() + SECONDS
+        stop_at = time.monotonic() + self.seconds
         began = self.place
         for number in range(began.stage, len(_STAGES)):
             if began.number > 1 and _STAGES[number] == "inbox":
@@ -279,7 +280,7 @@ class _Search:
 _STAGES = ("quarantine", "unfinished", "arrivals", "leads", "inbox")
 
 
-def belongings(app: App, who: str, now: datetime, cursor: str = "") -> dict[str, Any]:
+def belongings(app: App, who: str, now: datetime, cursor: str = "", seconds: float = SECONDS) -> dict[str, Any]:
     """A stretch of the search for what is kept of a customer, by e-mail address.
 
     `who` may also be a lead id, its second half, or the name of an entry of the quarantine: then it is that alone.
@@ -287,25 +288,25 @@ def belongings(app: App, who: str, now: datetime, cursor: str = "") -> dict[str,
     other customers in which the address stands. `searched` counts what was looked at, by kind, and `unsearched` names
     what could not be searched. `cursor` is for the next call; it is empty at the end. Raises NotACustomer.
     """
-    return _search(app, who, now, cursor, BELONGINGS)
+    return _search(app, who, now, cursor, BELONGINGS, seconds)
 
 
-def give(app: App, who: str, now: datetime, cursor: str = "") -> dict[str, Any]:
+def give(app: App, who: str, now: datetime, cursor: str = "", seconds: float = SECONDS) -> dict[str, Any]:
     """The same with `records`, which say what was found in words for the customer."""
-    return _search(app, who, now, cursor, EXPORT)
+    return _search(app, who, now, cursor, EXPORT, seconds)
 
 
-def forget(app: App, who: str, now: datetime, cursor: str = "") -> dict[str, Any]:
+def forget(app: App, who: str, now: datetime, cursor: str = "", seconds: float = SECONDS) -> dict[str, Any]:
     """The same, and erase what is found. It can be repeated."""
-    found = _search(app, who, now, cursor, FORGET)
+    found = _search(app, who, now, cursor, FORGET, seconds)
     if found["leads"] or found["quarantine"]:
         log.event("forgotten", leads=len(found["leads"]), quarantined=len(found["quarantine"]))
     return found
 
 
-def _search(app: App, who: str, now: datetime, cursor: str, order: str) -> dict[str, Any]:
+def _search(app: App, who: str, now: datetime, cursor: str, order: str, seconds: float) -> dict[str, Any]:
     who = who.strip()
-    search = _Search(app, who, now, order, place=_Place.read(cursor))
+    search = _Search(app, who, now, order, seconds, place=_Place.read(cursor))
     following = ""
     if quarantine.NAME.fullmatch(who):
         blob = app.store.get_blob(QUARANTINE, who)

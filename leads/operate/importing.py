@@ -68,6 +68,10 @@ class NotATable(Exception):
     """
 
 
+class AmbiguousDates(NotATable):
+    """Nothing in the file says whether its dates are written day first or month first."""
+
+
 def _fold(header: str) -> str:
     return "".join(letter for letter in unicodedata.normalize("NFKD", header.casefold()) if letter.isalnum())
 
@@ -117,7 +121,7 @@ def _settle_dates(records: Sequence[dict[str, Any]], order: Order | None) -> Non
     if len(settled) == 1:
         (order,) = settled
     elif ambiguous and order is None:
-        raise NotATable(
+        raise AmbiguousDates(
             "The dates of the file can be read day first or month first, and no day above 12 says which. "
             "Add --dates day-first or --dates month-first."
         )
@@ -287,7 +291,9 @@ def _is_same(lead: Lead, other: Lead, *, dated: bool) -> bool:
     return bool(mine & its) or not mine or not its
 
 
-def take_rows(app: App, table: str, now: datetime, *, token: str, skip: int, yes: bool) -> dict[str, Any]:
+def take_rows(
+    app: App, table: str, now: datetime, *, token: str, skip: int, yes: bool, rows_a_call: int = ROWS_A_CALL
+) -> dict[str, Any]:
     """Look at some rows of a watched table, and with `yes` bring in those that were noted as older than the app.
 
     Returns how many `rows` have which fate, and `token` and `skip` for the next call; both are empty at the end. Raises
@@ -299,11 +305,11 @@ def take_rows(app: App, table: str, now: datetime, *, token: str, skip: int, yes
     page = next(app.inbox.pages(table, "", token), None)
     if page is None:
         return {"rows": rows, "token": "", "skip": 0}
-    for row in page.rows[skip : skip + ROWS_A_CALL]:
+    for row in page.rows[skip : skip + rows_a_call]:
         fate = _row_fate(app, table, row, now, yes=yes)
         rows[fate] = rows.get(fate, 0) + 1
-    if skip + ROWS_A_CALL < len(page.rows):
-        return {"rows": rows, "token": token, "skip": skip + ROWS_A_CALL}
+    if skip + rows_a_call < len(page.rows):
+        return {"rows": rows, "token": token, "skip": skip + rows_a_call}
     return {"rows": rows, "token": page.token, "skip": 0}
 
 

@@ -28,8 +28,10 @@ class WrongUse(Exception):
     """The arguments are not those of the operation. The text says which one, and quotes no value."""
 
 
-def perform(app: App, name: str, arguments: Arguments, now: datetime, operator: str = "") -> dict[str, Any]:
-    """Perform an operation, and log what `operator` looked at or changed.
+def perform(
+    app: App, name: str, arguments: Arguments, now: datetime, operator: str = "", way: str = "key"
+) -> dict[str, Any]:
+    """Perform an operation, and log what `operator`, who came in by `way`, looked at or changed.
 
     Raises WrongUse, and a `leads.errors.Failure` where a person has to correct something.
     """
@@ -37,7 +39,7 @@ def perform(app: App, name: str, arguments: Arguments, now: datetime, operator: 
     if operation is None:
         raise WrongUse(f"There is no operation with that name. There are {', '.join(sorted(OPERATIONS))}.")
     content = operation(app, arguments, now)
-    audit.performed(name, arguments, content, operator)
+    audit.performed(name, arguments, content, operator, way)
     return content
 
 
@@ -155,7 +157,8 @@ def _select(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
 
     # A list takes `delivered` to mean the lead as a whole, and here it is about each delivery.
     asked = {**arguments, "state": State.DEAD.value if wanted == State.DEAD and not everything else ""}
-    found = _found(app, asked, now, SELECT_LIMIT, lambda states: bool(in_question(states)))
+    limit = number(arguments, "limit", SELECT_LIMIT, SELECT_LIMIT)
+    found = _found(app, asked, now, limit, lambda states: bool(in_question(states)))
     chosen = [
         {"id": each.lead.id, "destinations": in_question({d.destination: d.state.value for d in each.deliveries})}
         for each in reversed(found.leads)
@@ -207,10 +210,11 @@ def _reroute(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
 
 
 def _skip(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
-    from leads.operate.skip import skip
+    from leads.operate.skip import LINES_A_CALL, skip
 
     name, cursor = text(arguments, "destination", required=True), text(arguments, "cursor")
-    return asdict(skip(app, name, now, cursor=cursor, yes=flag(arguments, "yes")))
+    lines = number(arguments, "lines", LINES_A_CALL, LINES_A_CALL)
+    return asdict(skip(app, name, now, cursor=cursor, yes=flag(arguments, "yes"), lines=lines))
 
 
 def _preview(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
@@ -240,7 +244,8 @@ def _check(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
     part = text(arguments, "part", required=True)
     if part not in check.parts(app):
         raise WrongUse("part has to be one of those that the operation checks names.")
-    return {"results": [asdict(result) for result in check.look(app, part, now)]}
+    seconds = number(arguments, "seconds", int(check.SECONDS), int(check.SECONDS))
+    return {"results": [asdict(result) for result in check.look(app, part, now, seconds)]}
 
 
 def _send_test(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
@@ -258,8 +263,9 @@ def _customer(app: App, arguments: Arguments, now: datetime, order: str) -> dict
     from leads.operate import forget
 
     who, cursor = text(arguments, "who", required=True), text(arguments, "cursor")
+    seconds = number(arguments, "seconds", forget.SECONDS, forget.SECONDS)
     try:
-        found: dict[str, Any] = getattr(forget, order)(app, who, now, cursor)
+        found: dict[str, Any] = getattr(forget, order)(app, who, now, cursor, seconds)
     except forget.NotACustomer as error:
         raise WrongUse(str(error)) from None
     return found
@@ -301,6 +307,7 @@ def _discard_quarantined(app: App, arguments: Arguments, now: datetime) -> dict[
         reason=text(arguments, "reason"),
         cursor=text(arguments, "cursor"),
         yes=flag(arguments, "yes"),
+        seconds=number(arguments, "seconds", discard.SECONDS, discard.SECONDS),
     )
 
 
@@ -320,9 +327,10 @@ def _import_table(app: App, arguments: Arguments, now: datetime) -> dict[str, An
     from leads.operate import importing
 
     table, token = text(arguments, "table", required=True), text(arguments, "token")
-    skip = number(arguments, "skip", 0, 1000)
+    skip, rows = number(arguments, "skip", 0, 1000), number(arguments, "rows", importing.ROWS_A_CALL, 200)
+    yes = flag(arguments, "yes")
     try:
-        return importing.take_rows(app, table, now, token=token, skip=skip, yes=flag(arguments, "yes"))
+        return importing.take_rows(app, table, now, token=token, skip=skip, yes=yes, rows_a_call=max(1, rows))
     except importing.NotATable as error:
         raise WrongUse(str(error)) from None
 

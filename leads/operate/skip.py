@@ -13,7 +13,7 @@ from leads.lead import State
 from leads.store.protocol import Changed
 
 LINES_A_CALL = 500
-"""Open leads that one call looks at; the next goes on behind them."""
+"""Open leads that one call looks at, at most; the next goes on behind them."""
 REASON = "an operator ended it"
 
 
@@ -29,11 +29,13 @@ class Skipped:
     """Where the next call goes on; empty at the end."""
 
 
-def skip(app: App, destination: str, now: datetime, *, cursor: str = "", yes: bool = False) -> Skipped:
+def skip(
+    app: App, destination: str, now: datetime, *, cursor: str = "", yes: bool = False, lines: int = LINES_A_CALL
+) -> Skipped:
     """Count the open deliveries to a destination from `cursor` on, and with `yes` end them as skipped."""
     count = busy = 0
-    lines = list(islice(app.ledger.open_lines(cursor), LINES_A_CALL + 1))
-    for line in lines[:LINES_A_CALL]:
+    found = list(islice(app.ledger.open_lines(cursor), lines + 1))
+    for line in found[:lines]:
         delivery = app.ledger.delivery(line.lead_id, destination)
         if delivery is None or delivery.state != State.OPEN:
             continue
@@ -49,4 +51,4 @@ def skip(app: App, destination: str, now: datetime, *, cursor: str = "", yes: bo
                 continue
             log.event("skipped", lead=line.lead_id, destination=destination)
         count += 1
-    return Skipped(count, busy, lines[LINES_A_CALL].lead_id if len(lines) > LINES_A_CALL else "")
+    return Skipped(count, busy, found[lines].lead_id if len(found) > lines else "")

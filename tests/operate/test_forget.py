@@ -360,7 +360,7 @@ def test_a_search_in_the_smallest_steps_finds_the_same(order: str, monkeypatch: 
             return found, calls
 
     at_once, few = run()
-    monkeypatch.setattr(forget, "SECONDS", 0.0)
+    monkeypatch.setattr(forget, "SECONDS", 0)
     monkeypatch.setattr(forget, "ROWS_A_STEP", 1)
     stepwise, many = run()
     assert stepwise == at_once

@@ -518,7 +518,7 @@ def test_since_is_heeded(shell: Shell) -> None:
 def test_thousands_are_discarded_in_calls_of_bounded_length(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     junk(shell, *(f"junk {number}".encode() for number in range(30)))
     shell.w.forward(minutes=1)
-    monkeypatch.setattr(discard, "SECONDS", 0.0)
+    monkeypatch.setattr(discard, "SECONDS", 0)
     assert shell.json("discard", "--quarantined", "--yes")[1]["discarded"] == 30
     assert junk(shell) == []
 
