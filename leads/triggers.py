@@ -52,13 +52,14 @@ def recover_delivery(message: func.QueueMessage) -> None:
 
 def sweep_open_leads(timer: func.TimerRequest) -> None:
     """Look at the open leads. A run that comes late has the same work, so `timer` does not matter."""
-    from leads.operate import jobs
     from leads.sweep.sweep import sweep
 
     del timer
     try:
         sweep(app(), datetime.now(UTC))
     finally:
+        from leads.operate import jobs
+
         jobs.go_on_all(app(), datetime.now(UTC))
 
 

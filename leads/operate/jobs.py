@@ -140,11 +140,12 @@ def every(app: App) -> list[Job]:
     return sorted(jobs, key=lambda job: (job.made_at, job.id), reverse=True)
 
 
-def say_yes(app: App, job: Job, given: Mapping[str, Any], now: datetime) -> Job:
-    """Let a job that asks begin its work. Raises Changed where it does not ask any more."""
+def say_yes(app: App, job: Job, now: datetime, operator: str, way: str, **given: str) -> Job:
+    """Let a job that asks begin its work, in the name of who says yes. Raises Changed where it asks nothing now."""
     if job.phase != ASK or job.question:
         raise Changed
-    return _save(app, replace(job, phase=WORK, given={**job.given, **given}, cursor="", changed_at=now))
+    begun = replace(job, phase=WORK, operator=operator, way=way, given={**job.given, **given})
+    return _save(app, replace(begun, cursor="", changed_at=now))
 
 
 def say_dates(app: App, job: Job, order: str, now: datetime) -> Job:

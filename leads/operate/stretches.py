@@ -17,6 +17,7 @@ from typing import Any
 from leads import enabled, redact
 from leads.app import App
 from leads.intake.times import Order
+from leads.lead import State
 from leads.operate import quarantine, stories
 from leads.store.ledger import QUARANTINE
 
@@ -149,12 +150,15 @@ def _replay(stretch: Stretch) -> None:
             for lead_id, name in left:
                 stretch.count("deliveries")
                 stretch.count(f"to {name}")
-                stretch.show("lead", lead=lead_id, text=enabled.title(name))
+                stretch.show("lead", thing=lead_id, text=enabled.title(name))
             left = []
     else:
         lead_id, name = left.pop(0)
         order = {"id": lead_id, "destination": name, "hurry": hurry}
-        stretch.count("deliveries", stretch.perform("replay", order)["opened"])
+        delivery = stretch.app.ledger.delivery(lead_id, name)
+        # What a stretch that crashed has sent already is not sent once more.
+        if hurry or delivery is None or delivery.state == State.DEAD:
+            stretch.count("deliveries", stretch.perform("replay", order)["opened"])
         stretch.count("looked")
     _keep(stretch, after, left)
 
@@ -181,7 +185,7 @@ def _reroute(stretch: Stretch) -> None:
             words = [f"to {enabled.title(name)}" for name in told["new"]]
             words += [f"no longer to {enabled.title(name)}" for name in told["dropped"]]
             if not stretch.works:
-                stretch.show("lead", lead=lead_id, text=", ".join(words))
+                stretch.show("lead", thing=lead_id, text=", ".join(words))
     _keep(stretch, after, left)
 
 
@@ -212,7 +216,7 @@ def _reread(stretch: Stretch) -> None:
         stretch.count("looked")
         stretch.count("taken", int(bool(done["id"])))
         if done["id"]:
-            stretch.show("lead", lead=done["id"], text="could be read now")
+            stretch.show("lead", thing=done["id"], text="could be read now")
     _keep(stretch, after, left)
 
 
@@ -255,11 +259,13 @@ def _customer(stretch: Stretch) -> None:
     order = stretch.given["order"] if stretch.works else "belongings"
     given = {"who": stretch.given["who"], "cursor": stretch.cursor, "seconds": SECONDS}
     found = stretch.perform(order, given)
-    stretch.parts.append({name: value for name, value in found.items() if isinstance(value, list)})
+    part = {name: value for name, value in found.items() if isinstance(value, list)}
+    # The file for the customer names them, and the job's row no longer does by then.
+    stretch.parts.append(part | ({"who": [stretch.given["who"]]} if found.get("records") else {}))
     for lead_id in found["leads"]:
         stretch.count("leads")
         if not stretch.works:
-            stretch.show("lead", lead=lead_id, text="")
+            stretch.show("lead", thing=lead_id, text="")
     for name in found["quarantine"]:
         stretch.count("entries")
         if not stretch.works:
@@ -282,15 +288,16 @@ def _import(stretch: Stretch) -> None:
     at = int(stretch.cursor or 0)
     if not at and unknown:
         stretch.show("columns", text=", ".join(unknown))
-    given = {"records": records[at : at + RECORDS], "force": stretch.given.get("force") is True}
-    for result in stretch.perform("import", {**given, "yes": stretch.works})["results"]:
+    some = records[at : at + RECORDS]
+    given = {"records": some, "force": stretch.given.get("force") is True, "yes": stretch.works}
+    for result in stretch.perform("import", given)["results"]:
         stretch.count(result["fate"])
         if not stretch.works:
             who = " ".join(part for part in (result["name"], result["email"]) if part) or "no contact data"
             told = " · ".join(part for part in (who, result["offer"], result["day"]) if part)
             stretch.show("record", fate=result["fate"], text=told, lead=result["lead"])
     stretch.counts["records"] = len(records)
-    stretch.count("looked", len(given["records"]))
+    stretch.count("looked", len(some))
     stretch.cursor = str(at + RECORDS) if at + RECORDS < len(records) else ""
 
 

@@ -17,14 +17,14 @@ from leads.contract import Link
 from leads.intake import accept
 from leads.lead import Delivery, Lead, State
 from leads.messages import languages
-from leads.operate import listing, quarantine, replay, stories
+from leads.operate import listing, quarantine, stories
 from leads.operate.page import find, overview, words
 from leads.operate.page.words import ListedLead
 from leads.reader import Reader
 from leads.sweep import drift
 
-LISTED, REPLAYED = 50, 100
-"""Leads that a list shows, and that one press of a button replays."""
+LISTED = 50
+"""Leads that a list shows."""
 
 
 _SHOWN = (State.OPEN, State.DEAD, State.DELIVERED, State.SKIPPED)
@@ -53,6 +53,8 @@ class View:
     template: str
     values: Mapping[str, Any]
     status: int = 200
+    refresh: int = 0
+    """Seconds after which the browser asks for it again; never where it is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +95,6 @@ def answer(app: App, wish: Wish, now: datetime, clock: Clock) -> View | Done:
     parts = wish.path.split("/", 1)
     name, rest = parts[0], parts[1] if len(parts) > 1 else ""
     subject, _, order = rest.rpartition("/")
-    if wish.posted and wish.path == "replay":
-        return _replay_dead(app, wish, now)
-    if wish.posted and name == "leads" and order == "replay":
-        return _replay(app, subject, wish, now)
     if wish.posted and name == "quarantine" and order == "replay":
         return _replay_bytes(app, subject, now)
     if not wish.path:
@@ -191,6 +189,7 @@ def _lead(app: App, lead_id: str, wish: Wish, now: datetime, clock: Clock) -> Vi
             "via": words.VIA[story.lead.via],
             "deliveries": story.deliveries,
             "links": dict(_links(app, story.lead, story.deliveries)),
+            "elsewhere": [name for name in app.destinations if name not in {d.destination for d in story.deliveries}],
             "facts": words.facts(story.lead, clock.moment, revealed=shown, marks=app.marks(story.lead)),
             "message": words.message(story.lead) if shown else "",
             "message_length": len(story.lead.message),
@@ -265,27 +264,6 @@ def _bytes(app: App, name: str, wish: Wish, now: datetime) -> View:
             "text": words.bytes_text(story.raw) if wish.posted and story.raw else "",
         },
     )
-
-
-def _replay(app: App, lead_id: str, wish: Wish, now: datetime) -> Done:
-    """Replay one lead, to one destination where the form names it."""
-    story = stories.story(app, lead_id, now)
-    if story is None or story.lead is None:
-        raise NotFound("No lead of this id is known here.")
-    count = replay.replay(app, story.id, wish.form.get("destination") or None, now)
-    return Done(f"leads/{story.id}?done=replayed&n={count}")
-
-
-def _replay_dead(app: App, wish: Wish, now: datetime) -> Done:
-    """Replay what died at one destination, the newest first."""
-    destination = wish.form.get("destination", "")
-    count = 0
-    died = listing.listing(
-        app, now=now, state=State.DEAD, chosen=lambda states: states.get(destination) == State.DEAD, limit=REPLAYED
-    )
-    for summary in died.leads:
-        count += replay.replay(app, summary.lead.id, destination, now)
-    return Done(f"?done=replayed&n={count}")
 
 
 def _replay_bytes(app: App, name: str, now: datetime) -> Done:

@@ -32,6 +32,23 @@ from leads.operate.page.views import Clock, Done, NotFound, View, Wish
 TEMPLATES = Path(__file__).parent / "templates"
 FORM_LIMIT = 16 * 1024
 """Bytes of a form; those of the page have a few hundred."""
+ACTS = frozenset(
+    (
+        "check",
+        "customer",
+        "discard",
+        "import",
+        "jobs",
+        "preview",
+        "replay",
+        "routes",
+        "sessions",
+        "skip",
+        "test",
+        "waiting",
+    )
+)
+"""What stands first in the addresses that `leads.operate.page.acts` answers."""
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -51,7 +68,7 @@ _POLICY = (
 
 _TRICKS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """Characters that control or reorder what stands around them. No template has one, so what has came from outside."""
-_BEYOND = re.compile(r"(?!sign-|microsoft)[a-z0-9][A-Za-z0-9/.-]{0,200}(?:\?state=[a-z]{1,20})?")
+_BEYOND = re.compile(r"(?!sign-|microsoft)[a-z0-9][A-Za-z0-9/.-]{0,200}(?:\?(?:state|destination)=[a-z0-9:]{1,40})?")
 """Addresses of the page to which signing in goes on."""
 
 
@@ -96,6 +113,8 @@ class Visit:
             titled=enabled.title,
         )
         headers = _HEADERS | {"Content-Security-Policy": _POLICY.format(nonce=nonce)}
+        if view.refresh:
+            headers["Refresh"] = str(view.refresh)
         return func.HttpResponse(
             _TRICKS.sub("\ufffd", text), status_code=view.status, mimetype="text/html", headers=headers
         )
@@ -235,6 +254,19 @@ def _by_microsoft(visit: Visit) -> func.HttpResponse:
 
 def _let_in(visit: Visit, session: Session) -> func.HttpResponse:
     app, posted = visit.app, visit.request.method == "POST"
+    upload = None
+    if posted and visit.request.headers.get("content-type", "").startswith("multipart/form-data"):
+        from leads.operate.page.acts import UPLOAD_LIMIT
+
+        if len(visit.request.get_body()) > UPLOAD_LIMIT + FORM_LIMIT:
+            return visit.fail(
+                413,
+                "This is too large for the page",
+                f"It takes {UPLOAD_LIMIT // 2**20} MB at once, since it shares its memory with the leads that come in.",
+                "Split the file, each part with the first line of the whole.",
+            )
+        form, upload = _parts(visit.request)
+        visit = replace(visit, form=form)
     if posted and not session.sent(visit.request, visit.form.get("token", "")):
         return visit.fail(
             403,
@@ -246,9 +278,25 @@ def _let_in(visit: Visit, session: Session) -> func.HttpResponse:
         ops_session.end(app, session, visit.now)
         return visit.go("", visit.cookie(None))
     wish = Wish(visit.path, visit.request.params, visit.form, posted, f"{_origin(visit)}{visit.root}")
+    if wish.path.partition("/")[0] in ACTS:
+        return _act(visit, session, wish, upload)
     found = views.answer(app, wish, visit.now, visit.clock)
     if posted:
         _log(visit.path, found, session)
+    return visit.go(found.path) if isinstance(found, Done) else visit.show(found)
+
+
+def _act(visit: Visit, session: Session, wish: Wish, upload: bytes | None) -> func.HttpResponse:
+    """Answer where operators act. The operations log what is done, so nothing is logged here."""
+    from leads.operate.page import acts
+
+    found = acts.answer(acts.Act(visit.app, wish, session, visit.now, visit.clock, upload))
+    if isinstance(found, acts.File):
+        headers = _HEADERS | {
+            "Content-Disposition": f'attachment; filename="{found.name}"',
+            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+        }
+        return func.HttpResponse(found.data, mimetype=found.mime, headers=headers)
     return visit.go(found.path) if isinstance(found, Done) else visit.show(found)
 
 
@@ -286,3 +334,12 @@ def _form(request: func.HttpRequest) -> dict[str, str]:
         return {}
     fields = parse_qs(body.decode("utf-8", "replace"))
     return {name: values[-1] for name, values in fields.items()}
+
+
+def _parts(request: func.HttpRequest) -> tuple[dict[str, str], bytes | None]:
+    """The fields of a form that was sent in parts, and the one file in it; nothing where they cannot be read."""
+    try:
+        file = request.files.get("file")
+        return {str(name): str(value) for name, value in request.form.items()}, file.read() if file else None
+    except (ValueError, LookupError):
+        return {}, None

@@ -22,7 +22,7 @@ from leads.contract import Kind
 from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept
 from leads.offers import Offer
-from leads.operate.page import session, views, web
+from leads.operate.page import session, web
 from leads.operate.page.words import bytes_text
 from leads.store.ledger import QUARANTINE, Line
 from leads.sweep import drift
@@ -346,8 +346,10 @@ class TestForgery:
     def test_a_get_changes_nothing(self, busy: World) -> None:
         browser, before = visitor(busy), busy.store.tables
         lead_id = busy.ids()[0]
-        for path in ("replay", f"leads/{lead_id}/replay", "sign-out"):
+        for path in (f"leads/{lead_id}/replay", "sign-out"):
             assert browser.ask("GET", path).status == 404
+        for path in ("replay", "check", "skip", "sessions", "discard", "customer", "import", "test", "waiting", "jobs"):
+            assert browser.ask("GET", f"{path}?destination=chat&yes=1&do=yes").status == 200
         assert busy.store.tables == before
 
 
@@ -406,8 +408,8 @@ class TestOverview:
     def test_replaying_all_that_died_at_a_destination(self, busy: World) -> None:
         busy.places["chat"].always = None
         browser = visitor(busy)
-        came = browser.press("Replay 1 dead")
-        assert "1 delivery is on the way again." in came.read
+        assert "1 delivery would be sent again: 1 to Chat." in browser.press("Replay 1 dead").read
+        assert "1 delivery is on the way again." in browser.press("Replay 1 delivery").read
         busy.live(minutes=10)
         assert busy.states() == {"crm": "delivered", "chat": "delivered"}
         assert "Replay" not in browser.open().read
@@ -420,15 +422,13 @@ class TestOverview:
             assert made.states() == {"crm": "skipped"}
             assert skipped in visitor(made).open().read
 
-    def test_what_died_elsewhere_is_not_in_the_way(self, busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(views, "REPLAYED", 1)
+    def test_what_died_elsewhere_is_left_alone(self, busy: World) -> None:
         busy.places["chat"].always = None
         busy.places["crm"].always = failing(Rejected)
         take(busy, offerTitle="newer")
         browser = visitor(busy)
-        token = re.findall(r'name="token" value="([^"]*)"', browser.open().text)[0]
-        came = browser.ask("POST", "replay", urlencode({"token": token, "destination": "chat"}).encode())
-        assert came.headers["Location"].endswith("done=replayed&n=1")
+        came = browser.press("Replay 1 dead", destination="chat")
+        assert "1 delivery would be sent again: 1 to Chat." in came.read
 
     @pytest.mark.parametrize(
         "query", ["done=replayed", "done=replayed&n=<b>", "done=x&n=1", "done=replayed&n=99999999"]
@@ -473,6 +473,7 @@ class TestWhoLooked:
             browser.press("Show personal data")
         browser.open(f"leads/{lead_id}")
         browser.press("Replay to Chat")
+        browser.press("Replay")
         done = [each for each in events(caplog) if each["event"] == "operation_done"]
         assert [(each["operation"], each["lead"], each["count"], each["operator"]) for each in done] == [
             ("reveal", "", 1, "Grace"),
@@ -511,7 +512,7 @@ class TestStory:
         with world(crm=FakeDestination(always=failing(Transient))) as made:
             lead_id = take(made)
             read = visitor(made).open(f"leads/{lead_id}").read
-        assert "Fake open transient" in read
+        assert "Fake open Try now at Fake transient" in read
         assert "Next attempt 21 Nov, 12:" in read
         assert "Replay to" not in read
 
@@ -519,24 +520,27 @@ class TestStory:
         lead_id = busy.ids()[0]
         browser = visitor(busy)
         token = re.findall(r'name="token" value="([^"]*)"', browser.open().text)[0]
-        came = browser.ask("POST", f"leads/{lead_id[-16:]}/replay", urlencode({"token": token}).encode())
+        body = urlencode({"token": token, "id": lead_id[-16:], "yes": "1"}).encode()
+        came = browser.ask("POST", "replay", body)
         assert came.headers["Location"] == f"/api/page/leads/{lead_id}?done=replayed&n=1"
 
     def test_replaying_one(self, busy: World) -> None:
         browser = visitor(busy)
         browser.open(f"leads/{busy.ids()[0]}")
         busy.places["chat"].always = None
-        assert "1 delivery is on the way again." in browser.press("Replay to Chat").read
+        assert "sent again to Chat (dead)" in browser.press("Replay to Chat").read
+        assert "1 delivery is on the way again." in browser.press("Replay").read
         busy.live(minutes=10)
         assert busy.states()["chat"] == "delivered"
         assert len(busy.places["crm"].got) == 1
 
     def test_pressing_twice_does_it_once(self, busy: World) -> None:
         browser = visitor(busy)
-        page = browser.open(f"leads/{busy.ids()[0]}")
-        browser.press("Replay to Chat")
+        browser.open(f"leads/{busy.ids()[0]}")
+        page = browser.press("Replay to Chat")
+        browser.press("Replay")
         browser.last = page
-        assert "There was nothing to replay" in browser.press("Replay to Chat").read
+        assert "There was nothing to replay" in browser.press("Replay").read
 
     def test_what_a_destination_made_is_a_link_where_it_can_be_opened(self) -> None:
         toy = Toy(Kind.CRM)
@@ -557,7 +561,8 @@ class TestStory:
             assert f'<a href="https://toys.example/upper/toy-{lead_id[-16:]}"' in opened
             assert "Open in Toy, upper" in opened
             assert "Toy, upper delivered Replay to Toy, upper ok" in browser.open(f"leads/{lead_id}").read
-            assert "1 delivery is on the way again." in browser.press("Replay to Toy, upper").read
+            browser.press("Replay to Toy, upper")
+            assert "1 delivery is on the way again." in browser.press("Replay").read
             w.drain()
             assert [shelf for shelf, _ in toy.steps] == ["upper", "upper"]
 
