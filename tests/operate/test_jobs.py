@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -85,9 +86,9 @@ class TestGoingOn:
 
     def test_two_who_look_at_once_do_nothing_twice(self, dead: World) -> None:
         job = yes(dead, replay(dead))
-        first = jobs._save(dead.app, jobs.replace(job, busy_until=dead.now + jobs.BUSY))
+        first = jobs._save(dead.app, replace(job, busy_until=dead.now + jobs.BUSY))
         with pytest.raises(Changed):
-            jobs._save(dead.app, jobs.replace(job, busy_until=dead.now + jobs.BUSY))
+            jobs._save(dead.app, replace(job, busy_until=dead.now + jobs.BUSY))
         assert look(dead, job) == first, "who comes meanwhile sees how it stands"
         assert dead_ones(dead) == LEADS
 
@@ -255,7 +256,7 @@ def test_a_sweep_that_has_no_job_asks_once(dead: World) -> None:
         asked.append(f"{table}/{partition}")
         return rows(table, partition, *given)
 
-    dead.store.rows = noted  # type: ignore[method-assign]
+    dead.store.rows = noted  # type: ignore[method-assign,assignment]
     jobs.go_on_all(dead.app, dead.now)
     assert asked == ["state/job"]
 
@@ -265,7 +266,7 @@ def test_a_job_with_much_to_list_fits_into_a_row(dead: World) -> None:
     shown = tuple(
         {"sort": f"check {n}", "part": "x", "name": "n", "ok": True, "cause": "\u202e" * 300} for n in range(90)
     )
-    kept = jobs._save(dead.app, jobs.replace(job, shown=shown, busy_until=None))
+    kept = jobs._save(dead.app, replace(job, shown=shown, busy_until=None))
     read = jobs.read(dead.app, job.id, dead.now + timedelta(minutes=1))
     assert read
     assert read.shown == kept.shown

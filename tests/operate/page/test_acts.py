@@ -597,8 +597,8 @@ def test_no_request_costs_more_than_a_page_of_rows(kind: str, monkeypatch: pytes
         assert sum(":" in key for _, key in w.store.tables[LEADS]) == 120
         counts: Counter[str] = Counter()
         store = Counting(w.store, counts)
-        w.app.store = store  # type: ignore[assignment]
-        w.app.ledger.store = store  # type: ignore[assignment]
+        w.app.store = store
+        w.app.ledger.store = store
         browser = visitor(w)
         browser.open(kind)
         typed = {
@@ -608,7 +608,7 @@ def test_no_request_costs_more_than_a_page_of_rows(kind: str, monkeypatch: pytes
             "customer": {"who": "p1@else.example"},
         }
         labels = {"customer": "Find", "check": "Check everything"}
-        answered = browser.press(labels.get(kind, "Look"), **typed.get(kind, {}))
+        answered = browser.press(labels.get(kind, "Look"), None, **typed.get(kind, {}))
         most: Counter[str] = Counter()
         for _ in range(15):
             counts.clear()
