@@ -105,6 +105,7 @@ def month(*, well: bool = False) -> Iterator[World]:
                 dynamics.failures = [SLOW, BUSY, COLUMN]
             for _ in range(count):
                 take(made, number)
+                made.forward(seconds=0.6 + number * 37 % 11 / 4)
                 made.live(minutes=23)
                 dynamics.always = SECRET if not well and day == 29 else None
                 number += 1

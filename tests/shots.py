@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.browser import Browser, browser
-from tests.month import month
+from tests.month import crowd, month
 from tests.page import KEY, Site, serve
 from tests.world import world
 
@@ -40,6 +40,9 @@ def main(folder: Path) -> None:
             dead = max((row for row in rows if row.values.get("state") == "dead"), key=lambda row: str(row.values))
             path = f"leads/{dead.partition}-{dead.key.partition(':')[0]}"
             shoot(chrome, site, folder / "page-lead.png", path, click="[aria-labelledby='person'] .main")
+        with crowd(11, broken=("dynamics", "slack")) as made, serve(made) as site:
+            shoot(chrome, site, folder / "page-eleven.png")
+            shoot(chrome, site, folder / "page-find.png", "leads", typed="radium")
         with world() as made, serve(made) as site:
             made.live(minutes=5)
             shoot(chrome, site, folder / "page-empty.png")
@@ -53,14 +56,25 @@ def mail(chrome: Browser, golden: str, path: Path, *, width: int = 700, dark: bo
 
 
 def shoot(
-    chrome: Browser, site: Site, path: Path, page: str = "", *, width: int = 1200, dark: bool = False, click: str = ""
+    chrome: Browser,
+    site: Site,
+    path: Path,
+    page: str = "",
+    *,
+    width: int = 1200,
+    dark: bool = False,
+    click: str = "",
+    typed: str = "",
 ) -> None:
-    """Take one picture."""
+    """Take one picture, of what a click leads to or of what is found."""
     chrome.look(width, 844 if width > 600 else 1500, dark=dark, mobile=width < 600)
     chrome.get(f"{site.url}/api/ops/?code={KEY}")
     chrome.get(f"{site.url}/api/page/{page}")
     if click:
         chrome.follow(click)
+    if typed:
+        chrome.one("#who").send_keys(typed)
+        chrome.follow(".find button")
     chrome.shoot(path, full=width > 600)
 
 

@@ -13,8 +13,8 @@ GAP = 0.28
 """The part of a day's width that stays empty between bars."""
 LEAST = 2.0
 """Height below which no part of a bar goes: one dead lead among thousands has to be seen."""
-SPAN = 128
-"""Pixels of a picture of how long deliveries took."""
+SPAN, MARGIN = 128, 5
+"""Pixels of a picture of how long deliveries took, and how far from its edges nothing is marked."""
 SHORTEST, LONGEST = 0.1, 7 * 86400.0
 """Seconds at its two ends; between them it is logarithmic."""
 
@@ -113,7 +113,8 @@ def share(number: int, most: int) -> float:
 def place(seconds: float) -> float:
     """Where a time stands in a picture that is `SPAN` pixels wide."""
     first, last = math.log10(SHORTEST), math.log10(LONGEST)
-    return round(SPAN * (math.log10(min(max(seconds, SHORTEST), LONGEST)) - first) / (last - first), 1)
+    at = (math.log10(min(max(seconds, SHORTEST), LONGEST)) - first) / (last - first)
+    return round(MARGIN + (SPAN - 2 * MARGIN) * at, 1)
 
 
 TICKS: Mapping[str, float] = {

@@ -147,7 +147,7 @@ def _opened(counts: Counts) -> list[tuple[Day, int | None]]:
 def _opened_summary(counts: Counts) -> str:
     known = [(n, each.day) for each, n in _opened(counts) if n is not None]
     most, at = max(known, default=(0, counts.days[-1].day))
-    since = "" if len(known) == len(counts.days) else f" It is counted since {day(known[0][1])}."
+    since = "" if known[0][1] == counts.days[0].day else f" It is counted since {day(known[0][1])}."
     if not most:
         return f"No lead had to wait.{since}"
     return f"{words.some(most, 'lead')} at most, on {day(at)}.{since}"
