@@ -148,7 +148,7 @@ def crowd(destinations: int, *, broken: Collection[str] = (), leads: int = 2000,
         name: FakeDestination(KIND=Kind.CRM if n % 2 == 0 else Kind.NOTIFICATION, TITLE=title)
         for n, (name, title) in enumerate(list(CROWD.items())[:destinations])
     }
-    with world(now=NOON - timedelta(hours=2 * whole), **places) as made:
+    with world(now=NOON - timedelta(hours=2 * whole), environ=None, **places) as made:
         note = made.app.ledger.note(SWEEP)
         values = dict(note.values)
         for number in range(leads):
