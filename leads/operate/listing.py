@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from leads.app import App
 from leads.intake.contact import email_key
 from leads.lead import Attempt, Delivery, Lead, Outcome, State, Via
-from leads.store.ledger import CHANGED, COUNTED, DayLine, Line, worst
+from leads.store.ledger import CHANGED, COUNTED, HISTORY_LIMIT, DayLine, Line, worst
 from leads.store.rows import time_text
 
 SLICE = 5000
@@ -92,11 +92,13 @@ class _Wanted:
     chosen: Chosen | None
     until: datetime | None = None
     words: str = ""
+    customer: str = ""
+    """The first half of a lead id."""
 
     def may_be_met_by(self, line: DayLine) -> bool:
         """Whether a finished lead can be one, as far as its line shows, so that few leads are read in vain."""
         states = {name: state.value for name, state in line.states.items()}
-        if not self.is_in_time(line.arrived_at):
+        if not self.may_be(line):
             return False
         if self.state is not None and (self.state == State.OPEN or self.state not in states.values()):
             return False
@@ -117,12 +119,16 @@ class _Wanted:
             return summary.state == self.state or self.state in states.values()
         return self.state is None or summary.state == self.state
 
+    def may_be(self, line: Line | DayLine) -> bool:
+        """Whether a lead can be one by its id and arrival, which every line tells."""
+        return self.is_in_time(line.arrived_at) and line.lead_id.startswith(self.customer)
+
     def is_in_time(self, arrived_at: datetime) -> bool:
         """Whether a lead that arrived then can be one."""
         return (self.since is None or arrived_at >= self.since) and (self.until is None or arrived_at < self.until)
 
     def _is_offer(self, *names: str) -> bool:
-        return not self.offer or any(self.offer.casefold() in name.casefold() for name in names)
+        return not self.offer or any(_folded(self.offer) in _folded(name) for name in names)
 
     def _is_named(self, lead: Lead) -> bool:
         if not self.words:
@@ -133,10 +139,9 @@ class _Wanted:
 
 
 def _folded(text: str) -> str:
-    """Text without regard to case and accents: `Jose` finds `José`."""
-    return "".join(
-        letter for letter in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(letter)
-    )
+    """Text without regard to case, accents and what cannot be seen: `Jose` finds `José`."""
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(each for each in letters if not unicodedata.combining(each) and unicodedata.category(each)[0] != "C")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,21 +201,22 @@ def listing(
     """The newest leads by arrival, newest first, from `cursor` on, as far as one call looks.
 
     `state` is `open` or `dead` (any delivery is), `delivered` or `skipped` (the lead stands so as a whole). `offer` is
-    a part of the offer's title or id, without regard to case. `customer` is an e-mail address, or the first half of a
-    lead id. `words` have to stand in the name, the company or the address, each in any of them, without regard to case
-    and accents; since the journal holds none of these, every lead has to be read. `until` is when none arrived any
-    more. `chosen` decides by where the lead's deliveries stand. `reads` is how many leads the call may read beyond
-    those that it gives, `LEADS_PER_CALL` otherwise. Within a day of more than `SLICE` leads, and among
-    more than that many dead or open ones, the order is by slices. Raises ValueError for another state, and
-    WrongCursor.
+    a part of the offer's title or id. `customer` is an e-mail address, or the first half of a lead id. `words` have to
+    stand in the name, the company or the address, each in any of them; since the journal holds none of these, every
+    lead has to be read. Neither regards case and accents. `until` is when none arrived any more. `chosen` decides by
+    where the lead's deliveries stand. `reads` is how many leads the call may read beyond those that it gives,
+    `LEADS_PER_CALL` otherwise. Within a day of more than `SLICE` leads, and among more than that many dead or open
+    ones, the order is by slices. Raises ValueError for another state, and WrongCursor.
     """
     wanted = _Wanted(State(state) if state else None, offer, since, chosen, until, words)
     at = _At.read(cursor) if cursor else _At()
-    if at.partition and (at.partition == _OF_CUSTOMER) != bool(customer):
+    if at.partition == _OF_CUSTOMER and not customer:
         raise WrongCursor("This cursor is of another list.")
     if customer:
-        found = [summary for summary in _customers(app, customer) if wanted.is_met_by(summary)]
-        return _stretch(found, limit, at)
+        wanted = replace(wanted, customer=customer_key(app, customer))
+        known = _customers(app, wanted.customer) if at.partition in ("", _OF_CUSTOMER) else None
+        if known is not None:
+            return _stretch([summary for summary in known if wanted.is_met_by(summary)], limit, at)
     return _Walk(app, wanted, now, at, LEADS_PER_CALL if reads is None else reads).listed(limit)
 
 
@@ -238,9 +244,11 @@ def customer_key(app: App, customer: str) -> str:
     return app.identity.customer(key, "") if key else ""
 
 
-def _customers(app: App, customer: str) -> list[Summary]:
-    cases = app.ledger.customer(customer_key(app, customer))
-    found = [Summary(case.lead, case.deliveries) for case in cases]
+def _customers(app: App, key: str) -> list[Summary] | None:
+    """The leads of a customer, the newest first; None where they are too many to be read at once."""
+    found = [Summary(case.lead, case.deliveries) for case in app.ledger.customer(key)] if key else []
+    if sum(1 + len(summary.deliveries) for summary in found) >= HISTORY_LIMIT:
+        return None
     return sorted(found, key=lambda summary: (summary.lead.arrived_at, summary.lead.id), reverse=True)
 
 
@@ -359,9 +367,7 @@ class _Walk:
             if line.lead_id not in self.opened and self.wanted.may_be_met_by(line)
         ]
         candidates += [
-            _Candidate(line.lead_id, line.arrived_at, line)
-            for line in opened.values()
-            if self.wanted.is_in_time(line.arrived_at)
+            _Candidate(line.lead_id, line.arrived_at, line) for line in opened.values() if self.wanted.may_be(line)
         ]
         return sorted(candidates, key=lambda each: each.order, reverse=True), following
 

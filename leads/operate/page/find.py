@@ -39,8 +39,8 @@ class Search:
 
     @classmethod
     def read(cls, form: Mapping[str, str]) -> Search:
-        """Take it out of a form. What no form of ours sends is left out."""
-        typed = {name: " ".join(form.get(name, "").split())[:TEXT_LIMIT] for name in FIELDS}
+        """Take it out of a form. What cannot be seen is left out, since the page does not give it back as it came."""
+        typed = {name: _line(form.get(name, "")) for name in FIELDS}
         return cls(**typed | {"state": typed["state"] if typed["state"] in {*State} else ""})
 
     @property
@@ -64,6 +64,10 @@ class Search:
     def is_detailed(self) -> bool:
         """Whether more was asked for than the one field that always shows."""
         return bool(set(self.fields) - {"who"})
+
+
+def _line(text: str) -> str:
+    return " ".join("".join(letter for letter in text if letter.isprintable() or letter.isspace()).split())[:TEXT_LIMIT]
 
 
 def results(

@@ -188,6 +188,17 @@ class TestBeyond:
         assert "Everything that is kept was looked at" in (browser.last or found).read
         assert ids(browser.press("Begin with the newest again")) == ids(found)
 
+    def test_a_customer_of_more_leads_than_are_read_at_once(self, made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        for module in ("store.ledger", "operate.listing"):
+            monkeypatch.setattr(f"leads.{module}.HISTORY_LIMIT", 10)
+        monkeypatch.setattr("leads.operate.page.views.LISTED", 3)
+        wanted = []
+        for number in range(7):
+            wanted.append(take(made, "Ada", f"Offer {number}"))
+            take(made, "Emmy")
+        browser = visitor(made)
+        assert self.go_on(browser, look(browser, who="ada@fabrikam.example")) == wanted[::-1]
+
     def test_a_search_reads_a_bounded_number_of_leads(self, made: World) -> None:
         for number in range(find.READ + 130):
             accept.receive(made.app, post(userDetails={"firstName": f"Ada {number}"}), made.now)
@@ -229,6 +240,17 @@ def test_whatever_is_typed_is_answered(made: World, fields: dict[str, str]) -> N
     found = post_to(visitor(made), **plain)
     assert found.status in (200, 404)
     assert "<script" not in found.text
+
+
+def test_hostile_words_are_only_words(made: World) -> None:
+    hostile = '"><script>alert(1)</script>\u202e'
+    take(made, hostile, hostile, company=hostile)
+    browser = visitor(made)
+    for found in (look(browser, who=hostile, offer="<script>"), browser.press("Show personal data")):
+        assert len(ids(found)) == 1
+        body = found.text.split("</style>")[1]
+        assert "<script" not in body
+        assert "\u202e" not in body
 
 
 def test_a_get_is_the_list(made: World) -> None:
