@@ -259,6 +259,36 @@ def test_do_not_contact_changes_nothing_in_a_contact_that_was_there(crm: StandIn
     assert len(crm.account.notes_on(contact)) == 1
 
 
+def test_requests_are_as_many_as_the_page_says(crm: StandIn) -> None:
+    def cost(one: Lead) -> int:
+        crm.calls.clear()
+        send(crm, one)
+        return len(crm.calls)
+
+    person(crm, **mapping.contact(lead(), settings(crm), address=JOHN.email))
+    assert cost(lead("INS", event=2)) == 3
+    crm.account.contacts["7"].properties.pop("phone")
+    assert cost(lead("PLT", event=3)) == 4
+    other = replace(JOHN, email="other@contoso.com")
+    assert cost(lead("DNC", event=4, customer="f" * 16, contact=other)) == 3, "contact, opt-out, note"
+
+
+def test_an_opt_out_is_not_taken_back_when_the_customer_asks_for_more(crm: StandIn) -> None:
+    contact = send(crm, lead("DNC"))
+    send(crm, lead("PLT", event=2))
+    assert crm.account.contacts[contact].properties[FLAG] == "true"
+    assert crm.account.unsubscribed == {JOHN.email}
+
+
+def test_a_note_that_a_person_deleted_behind_a_lost_answer_is_written_again(crm: StandIn) -> None:
+    """Nothing tells it from one that was never written: the page says that this is not promised."""
+    one = lead()
+    contact = send(crm, one)
+    crm.account.notes.clear()
+    assert send(crm, one, f"{contact}/note", uncertain=True) == contact
+    assert len(crm.account.notes_on(contact)) == 1
+
+
 def test_nobody_is_unsubscribed_unless_it_is_asked_for(crm: StandIn) -> None:
     contact = send(crm, lead("DNC"), changes={"opt_out": "false", "do_not_contact": ""})
     assert FLAG not in crm.account.contacts[contact].properties

@@ -219,6 +219,15 @@ def test_the_activity_is_found_from_a_paging_token_also_behind_empty_pages(crm: 
         assert (page.query["leadIds"], page.query["activityTypeIds"]) == (number, str(standin.ACTIVITY))
 
 
+def test_an_activity_that_marketo_does_not_show_is_written_again(crm: StandIn) -> None:
+    """Shown only later, or deleted since: the page says that this is not promised."""
+    one = lead()
+    number = send(crm, one)
+    crm.account.activities.clear()
+    assert send(crm, one, f"{number}/activity", uncertain=True) == number
+    assert crm.account.steps(int(number)) == [one.id]
+
+
 def test_an_old_lead_is_looked_for_from_its_own_time_on(crm: StandIn) -> None:
     old = lead(created_at=NOW - timedelta(days=400))
     number = send(crm, old)
@@ -481,6 +490,16 @@ def test_a_form_is_submitted_in_one_call(crm: StandIn) -> None:
 def test_a_form_sets_no_flag_since_it_overwrites(crm: StandIn) -> None:
     send(crm, lead("DNC"), changes=FORM)
     assert not {"unsubscribed", "doNotCall"} & crm.calls[1].json()["input"][0]["leadFormFields"].keys()
+
+
+def test_a_form_is_submitted_again_after_a_lost_answer(crm: StandIn) -> None:
+    """Nothing can be looked for there: the page says that a campaign may run twice."""
+    crm.fail(path=r"submitForm\.json", do_the_work_first=True, close=True)
+    lost = failure(crm, lead(), changes=FORM)
+    assert lost.unanswered
+    send(crm, lead(), lost.remote_id, changes=FORM, uncertain=True)
+    assert crm.account.submitted == 2
+    assert len(crm.account.people) == 1
 
 
 def test_a_form_that_marketo_took_is_submitted_again_by_a_replay_only(crm: StandIn) -> None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dev.standins.salesforce import CLIENT_ID, SECRET, USERNAME, StandIn
+from leads.contract import Step
 from leads.destinations import salesforce
 from leads.destinations.salesforce import api, mapping, web
 from leads.errors import Misconfigured, Rejected, Transient
@@ -393,6 +394,41 @@ def test_a_replay_of_a_lead_that_moved_tells_where_it_is_now(org: StandIn) -> No
     assert {call.method for call in org.api_calls} == {"GET"}
 
 
+def test_requests_are_as_many_as_the_page_says(org: StandIn) -> None:
+    first, second, fourth, fifth = (lead("INS", event=number) for number in range(1, 5))
+    third = lead("PLT", event=5)
+
+    def cost(one: Lead, at: Step) -> int:
+        org.calls.clear()
+        salesforce.send(one, at, settings(org))
+        return sum(call.status != 401 for call in org.api_calls)
+
+    assert cost(first, step()) == 3 + 1, "once an hour it asks which fields there are"
+    id_ = next(iter(org.leads))
+    assert cost(second, step((first, id_))) == 2
+    assert cost(third, step((first, id_))) == 3, "the rating is raised"
+    assert cost(fifth, step((first, id_), uncertain=True)) == 3, "it looks for its task"
+    org.org.convert(id_)
+    assert cost(fourth, step((first, id_))) == 3
+
+
+def test_a_rating_is_raised_without_any_memory_only_where_it_is_empty(org: StandIn) -> None:
+    id_ = salesforce.send(lead("INS"), step(), settings(org))
+    salesforce.send(lead("PLT", event=2), step(), settings(org))
+    assert org.leads[id_]["Rating"] == "Cold"
+    org.org.edit("Lead", id_, Rating=None)
+    salesforce.send(lead("PLT", event=3), step(), settings(org))
+    assert org.leads[id_]["Rating"] == "Hot"
+
+
+def test_a_phone_number_and_a_web_address_that_are_too_long_are_left_out(org: StandIn) -> None:
+    site = f"https://example.com/{'x' * 300}"
+    one = lead(contact=replace(JOHN, phone="1" * 60), extra={"website": site})
+    salesforce.send(one, step(), settings(org))
+    assert not {"Phone", "Website"} & only(org).keys()
+    assert "1" * 60 in next(iter(org.tasks.values()))["Description"]
+
+
 # Uncertain attempts
 
 
@@ -576,6 +612,27 @@ def test_web_to_lead_with_a_wrong_organization_id_is_misconfigured(org: StandIn)
     with pytest.raises(Misconfigured, match="Web-to-Lead") as caught:
         salesforce.send(lead(), step(), settings(org, mode="web", oid="00D000000000000"))
     assert "SALESFORCE_OID" in caught.value.remedy
+
+
+def test_a_lead_that_was_deleted_for_good_behind_a_lost_answer_is_made_again(org: StandIn) -> None:
+    """Nothing tells it from one that never was: the page says that this is not promised."""
+    one = lead()
+    org.fail(200, path="sobjects/Lead", close=True, do_the_work_first=True)
+    with pytest.raises(Transient):
+        salesforce.send(one, step(), settings(org))
+    (lost,) = org.leads
+    org.org.delete(lost)
+    org.org.purge(lost)
+    salesforce.send(one, step(uncertain=True), settings(org))
+    assert len(org.leads) == 1
+
+
+def test_web_to_lead_may_bring_a_lead_twice_where_an_answer_was_lost(org: StandIn) -> None:
+    web_form = settings(org, mode="web")
+    org.calls.clear()
+    for again in (step(), step(uncertain=True)):
+        salesforce.send(lead(), again, web_form)
+    assert [call.method for call in org.calls] == ["POST", "POST"]
 
 
 def test_web_to_lead_is_never_a_fallback(org: StandIn) -> None:

@@ -12,8 +12,11 @@ from leads import problems, settings
 from leads.contract import Kind
 from leads.intake import accept
 from leads.operate import operations
+from leads.operate.cli import look
+from leads.operate.cli.screen import Screen
 from leads.store.ledger import LEADS
 from leads.store.protocol import Row
+from tests.page import visitor
 from tests.world import PERSON, FakeDestination, World, post, row, world
 
 ROUTES = "+ > pager; country=DE,AT,CH > crm,mail:emea; offer=contoso* stage=active > mail:us; mark=own > none; > crm"
@@ -113,6 +116,19 @@ def test_decided_once_also_when_the_routes_change_on_the_way() -> None:
         change_routes(w, "> crm")
         w.live(minutes=10)
         assert w.states() == {"mail:us": "delivered"}
+
+
+def test_every_screen_says_by_which_route(capsys: pytest.CaptureFixture[str]) -> None:
+    with routed() as w:
+        receipt = accept.receive(w.app, post(userDetails=person(country="Germany")), w.now)
+        w.drain()
+        change_routes(w, "> crm")
+        decided = "2: country=DE,AT,CH > crm,mail:emea"
+        assert f"Chosen by route {decided}" in visitor(w).open(f"leads/{receipt.id}").read
+        story = operations.perform(w.app, "show", {"id": receipt.id}, w.now)
+        assert story["lead"]["route"] == decided
+        look._show_lead(story["lead"], Screen(as_json=False))
+        assert f"route        {decided}" in capsys.readouterr().out
 
 
 def test_check_route_explains_a_lead_of_either_way_in() -> None:

@@ -288,6 +288,7 @@ def _show_lead(lead: Mapping[str, Any], screen: Screen) -> None:
         **{f"campaign {name}": value for name, value in lead["campaign"].items()},
         **{f"extra {name}": json.dumps(value, ensure_ascii=False) for name, value in lead["extra"].items()},
         "flags": ", ".join(flags),
+        "route": lead["route"],
     }
     for name, value in facts.items():
         if value:
