@@ -1,4 +1,4 @@
-"""The dependency audit, `make audit`: what can be told offline, and what the advisory databases know.
+"""The dependency audit, `make audit`: what can be known offline, and what the advisory databases know.
 
 That every Python package is pinned by hash is not asked here: pip installs nothing else (`--require-hashes`). Offline:
 the npm lock file holds a hash and no address for each package, the license of each package is listed, and so is what
@@ -94,14 +94,14 @@ def audit_npm(package: Mapping[str, Any], lock: Mapping[str, Any], report: Repor
 
 def _note_licenses(what: str, licenses: Mapping[str, str], report: Report) -> None:
     by_license: dict[str, list[str]] = {}
-    for name, told in licenses.items():
-        by_license.setdefault(told or "not declared", []).append(name)
+    for name, licence in licenses.items():
+        by_license.setdefault(licence or "not declared", []).append(name)
     report.notes.append(f"Licenses, {what}:")
-    for told, names in sorted(by_license.items(), key=lambda item: (-len(item[1]), item[0])):
+    for licence, names in sorted(by_license.items(), key=lambda item: (-len(item[1]), item[0])):
         shown = ", ".join(names) if len(names) <= 40 else f"{', '.join(names[:3])} and {len(names) - 3} more"
-        report.notes.append(f"  {told}: {shown}")
-        if _COPYLEFT.search(told) and not re.search("LGPL|Lesser", told):
-            report.findings.append(f"{', '.join(names)}: the license {told} would bind this project's users.")
+        report.notes.append(f"  {licence}: {shown}")
+        if _COPYLEFT.search(licence) and not re.search("LGPL|Lesser", licence):
+            report.findings.append(f"{', '.join(names)}: the license {licence} would bind this project's users.")
 
 
 def read_pip_audit(output: str, report: Report) -> None:
@@ -114,8 +114,8 @@ def read_pip_audit(output: str, report: Report) -> None:
     skipped = [each["name"] for each in dependencies if "skip_reason" in each]
     for each in dependencies:
         for advisory in each.get("vulns", ()):
-            mended = ", ".join(advisory["fix_versions"]) or "no version yet"
-            report.findings.append(f"{each['name']} {each['version']}: {advisory['id']}, mended in {mended}.")
+            fixed = ", ".join(advisory["fix_versions"]) or "no version yet"
+            report.findings.append(f"{each['name']} {each['version']}: {advisory['id']}, fixed in {fixed}.")
     report.notes.append(f"PyPI's advisories: {len(dependencies) - len(skipped)} packages audited.")
     if skipped:
         some = f"{', '.join(skipped[:3])}{', …' if len(skipped) > 3 else ''}"

@@ -91,13 +91,13 @@ def span(seconds: int) -> str:
 def retry() -> Drawing:
     """The attempts of a delivery that fails each time, on two scales: the first three hours, and all of it."""
     at = list(accumulate(Settings().retry_schedule))
-    told = ", ".join("at once" if second == 0 else f"after {span(second)}" for second in at)
+    listed = ", ".join("at once" if second == 0 else f"after {span(second)}" for second in at)
     drawing = Drawing(
         960,
         380,
         f"The {at[-1] // 3600} hours of a retry",
-        f"A delivery that fails is tried {len(at)} times: {told}. After the last it is dead, and the operators are "
-        "told. Each wait is up to a fifth shorter or longer. From Friday at six to Monday at eight it is 62 hours.",
+        f"A delivery that fails is tried {len(at)} times: {listed}. After the last it is dead, and the operators get "
+        "an alert. Each wait is up to a fifth shorter or longer. From Friday at six to Monday at eight it is 62 hours.",
     )
     early = [second for second in at if second <= 3 * 3600]
     whole = at[-1] * 1.02
@@ -126,7 +126,7 @@ def retry() -> Drawing:
             drawing.text(max(x, 66), top + (66 if low else -12), when, look="s")
     width = 880 * 62 * 3600 / whole
     drawing.box(40, 310, width, 28, ["a weekend: Friday 18:00 to Monday 08:00, 62 hours"], "good")
-    drawing.box(56 + width, 310, 864 - width, 28, ["dead, and told"], "end")
+    drawing.box(56 + width, 310, 864 - width, 28, ["dead, and alerted"], "end")
     note = "Each wait varies by a fifth, and is longer where the destination asks for it."
     drawing.text(40, 362, note, look="s", anchor="start")
     return drawing
@@ -148,14 +148,14 @@ def states() -> Drawing:
     for y, name, what, why in (
         (100, State.DELIVERED, "the destination took it", "ok"),
         (208, State.SKIPPED, "not meant for there", "for a reason, or by an operator"),
-        (316, State.DEAD, "given up, and told", "rejected, or the last try failed"),
+        (316, State.DEAD, "given up, and alerted", "rejected, or the last try failed"),
     ):
         drawing.box(736, y, 200, 64, [name, what], "end" if name is State.DEAD else "good")
         drawing.way(f"M480 {y + 32}H732")
         drawing.text(606, y + 24, why, look="s")
     drawing.way("M340 100C320 34 450 34 430 96")
     drawing.text(385, 40, "transient, throttled: again, later", look="s")
-    drawing.text(385, 23, "misconfigured: told at once, and again, later", look="s")
+    drawing.text(385, 23, "misconfigured: alerted at once, and tried again later", look="s")
     drawing.way("M836 380V414H385V384", dashed=True)
     drawing.text(610, 406, "replay: the whole schedule anew (also of delivered, skipped)", look="s")
     return drawing
@@ -227,13 +227,13 @@ def ways() -> Drawing:
     rows = [(head, [", ".join(titles[n : n + 2]) for n in range(0, len(titles), 2)]) for head, titles in kinds]
     heights = [44 + 17 * len(lines) for _, lines in rows]
     height = max(40 + sum(heights) + 16 * (len(rows) - 1), 300)
-    told = "; ".join(f"{head}: {', '.join(titles)}" for head, titles in kinds)
+    listed = "; ".join(f"{head}: {', '.join(titles)}" for head, titles in kinds)
     drawing = Drawing(
         960,
         height,
         "Ways in and ways out",
         "In: rows of an Azure Table within a minute, calls to an HTTPS endpoint within seconds, CSV files by hand. "
-        f"The app keeps each lead first, then understands it, counts it once and delivers it. Out: {told}.",
+        f"The app keeps each lead first, then understands it, counts it once and delivers it. Out: {listed}.",
     )
     middle = height / 2
     for offset, lines, dashed in (

@@ -56,7 +56,9 @@ def settings(environ: Mapping[str, str], root: Path = ROOT) -> dict[str, str]:
             values = json.loads(path.read_text(encoding="utf-8"))["Values"]
             merged |= {str(key): str(value) for key, value in values.items()}
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise HostError(f"{name} is no JSON object with an object 'Values'. Mend it, or delete it.") from None
+            raise HostError(
+                f"{name} has to be a JSON object with an object 'Values'. Correct it, or delete it."
+            ) from None
     return merged | dict(environ)
 
 

@@ -32,9 +32,9 @@ def license_of(about: metadata.PackageMetadata) -> str:
     classified = [
         value.rpartition(" :: ")[2] for value in fields.get_all("Classifier") or () if value.startswith("License ::")
     ]
-    told = str(fields.get("License-Expression") or fields.get("License") or "").strip()
+    named = str(fields.get("License-Expression") or fields.get("License") or "").strip()
     # Some put the whole text of the license there.
-    return told if told and len(told) < 60 and "\n" not in told else " or ".join(classified)
+    return named if named and len(named) < 60 and "\n" not in named else " or ".join(classified)
 
 
 def findings(text: str) -> list[str]:
@@ -60,7 +60,7 @@ def written(text: str) -> str:
     """The page with its tables made anew."""
     for heading, used in _used().items():
         # A package of another Python or platform is not installed here: what is known of it stays.
-        rows = {name: told for name, told in _listed(text, heading).items() if name in used} | _declared(used)
+        rows = {name: row for name, row in _listed(text, heading).items() if name in used} | _declared(used)
         table = "".join(f"| {name} | {licence} |\n" for name, licence in sorted(rows.items()))
         before, head, rest = text.partition(f"\n## {heading}\n\n| package | licence |\n|---|---|\n")
         text = before + head + table + re.sub(r"\A(?:\|.*\n)*", "", rest)

@@ -24,7 +24,7 @@ class Stop(Exception):
 
 
 class App:
-    """The local host as a child, and what it has told of leads so far."""
+    """The local host as a child, and what it has printed about leads so far."""
 
     def __init__(self, screen: Screen, environ: Mapping[str, str], hold: int) -> None:
         self._news: queue.Queue[Event] = queue.Queue()

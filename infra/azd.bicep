@@ -66,7 +66,7 @@ output functionApp string = leads.outputs.functionApp
 @description('The URL for Partner Center, without its key: deploy.sh prints the whole one.')
 output leadUrl string = leads.outputs.leadUrl
 
-@description('The storage account whose connection string goes to Partner Center.')
+@description('The storage account that Microsoft writes to; its connection string goes to Partner Center.')
 output inboxAccount string = leads.outputs.inboxAccount
 
 @description('Resource id of that storage account.')

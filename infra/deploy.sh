@@ -76,7 +76,7 @@ except (ValueError, KeyError, TypeError):
     sys.exit(1)
 print(found)' "$@"; }
 
-# NAME: that key out of a list of keys, empty where the list has none of that name. What is no list is no answer, and
+# NAME: that key out of a list of keys, empty where the list does not have it. Anything but a list is not an answer, and
 # neither is an empty one: the host gives each function a key by itself.
 key_named() { python3 -c 'import json, sys
 try:
@@ -368,7 +368,7 @@ $application_user
      .venv/bin/python -m leads check --url ${lead_url%/api/leads}
 TEXT
 if [ "$alerted" != True ]; then
-  printf '\nNobody is told when leads are in trouble: set alertEmail in %s and run this again.\n' "$parameters"
+  printf '\nNobody gets an alert when leads are in trouble: set alertEmail in %s and run this again.\n' "$parameters"
 elif [ "$exists" != true ]; then
   printf '\nAzure Monitor may mail once that the watch is silent and that a lead is open too long, since its rules were\nthere before the code. It mails again when they see the app.\n'
 fi

@@ -302,7 +302,7 @@ output functionApp string = app.outputs.appName
 @description('The URL for Partner Center, without its key: deploy.sh prints the whole one.')
 output leadUrl string = 'https://${app.outputs.hostName}/api/leads'
 
-@description('The storage account whose connection string goes to Partner Center.')
+@description('The storage account that Microsoft writes to; its connection string goes to Partner Center.')
 output inboxAccount string = inbox.outputs.accountName
 
 @description('Resource id of that storage account.')

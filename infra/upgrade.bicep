@@ -4,7 +4,7 @@ targetScope = 'resourceGroup'
 
 import { isPackage } from 'modules/package.bicep'
 
-@description('The function app. The default is the app of a deployment whose name was left as it was.')
+@description('The function app. The default is the app of a deployment that kept the default name.')
 param functionApp string = 'leads-${uniqueString(resourceGroup().id, 'leads')}'
 
 @description('The address of released-package.zip of the version that shall run, as the page of its release links to it.')

@@ -116,7 +116,7 @@ def read(reader: Reader, prefix: str) -> Credentials:
     ):
         reader.problem(
             f"{prefix}_CLIENT_SECRET",
-            f"{prefix}_CLIENT_ID names an app registration, but no setting holds its secret or certificate.",
+            f"{prefix}_CLIENT_ID names an app registration, but there is no credential for it.",
             f"Set {prefix}_CLIENT_SECRET, {prefix}_CERTIFICATE or {prefix}_FEDERATED. Or remove {prefix}_CLIENT_ID to "
             f"use the managed identity ({prefix}_MANAGED_IDENTITY_CLIENT_ID names a user-assigned one).",
         )

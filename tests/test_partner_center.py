@@ -90,7 +90,7 @@ def test_secrets_are_declared_as_such() -> None:
 @pytest.mark.parametrize(
     ("environ", "told"),
     [
-        ({"CLIENT_ID": GUID}, ["CLIENT_SECRET: PARTNER_CENTER_CLIENT_ID names an app registration, but no setting"]),
+        ({"CLIENT_ID": GUID}, ["CLIENT_SECRET: PARTNER_CENTER_CLIENT_ID names an app registration, but there"]),
         ({"CLIENT_SECRET": "x"}, ["TENANT_ID: It is not set.", "CLIENT_ID: It is not set."]),
         ({"CLIENT_ID": "mine", "TENANT_ID": "t.example", "CLIENT_SECRET": "x"}, ["CLIENT_ID: It has to be a GUID."]),
         ({"CLIENT_ID": GUID, "TENANT_ID": GUID, "CERTIFICATE": "x"}, ["CERTIFICATE: It has to hold both"]),

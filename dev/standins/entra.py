@@ -241,8 +241,10 @@ class Entra:
             # Entra shows this itself, and sends nobody to an address that is not registered.
             return Answer(400, "AADSTS50011: The redirect URI specified in the request does not match.")
         if self.person is None:
-            told = {"error": "access_denied", "error_description": "AADSTS65004: User declined to consent."}
-            return Answer(302, headers={"Location": f"{back}?{urlencode(told | {'state': query.get('state', '')})}"})
+            returned = {"error": "access_denied", "error_description": "AADSTS65004: User declined to consent."}
+            return Answer(
+                302, headers={"Location": f"{back}?{urlencode(returned | {'state': query.get('state', '')})}"}
+            )
         code = secrets.token_urlsafe(40)
         self.codes[code] = Code(
             self.person,
@@ -252,8 +254,8 @@ class Entra:
             query.get("nonce", ""),
             self.clock() + 600,
         )
-        told = {"code": code, "state": query.get("state", ""), "session_state": str(uuid.uuid4())}
-        return Answer(302, headers={"Location": f"{back}?{urlencode(told)}"})
+        returned = {"code": code, "state": query.get("state", ""), "session_state": str(uuid.uuid4())}
+        return Answer(302, headers={"Location": f"{back}?{urlencode(returned)}"})
 
     def _redeem(self, form: Mapping[str, str]) -> Answer:
         """An ID token for a code, once."""

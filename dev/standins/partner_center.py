@@ -76,7 +76,7 @@ class Refused(Exception):
 
 
 class Ingestion:
-    """The account: offers, jobs, and what it is told to do next."""
+    """The account: offers, jobs, and what it has to do next."""
 
     def __init__(self, url: str, entra: Entra, version: str = "2022-07-01") -> None:
         self.url = url

@@ -39,7 +39,7 @@ param insightsConnectionString string
 @description('Settings of the app by name. An empty one is left out.')
 param settings { *: string }
 
-@description('Names of the settings whose values are in the vault.')
+@description('Names of the settings that have their values in the vault.')
 param secretSettings string[]
 
 @description('Most instances that may run at once.')

@@ -75,7 +75,7 @@ def test_the_address_of_any_page_will_do(pasted: str) -> None:
         ({"DYNAMICS_TENANT_ID": ""}, "DYNAMICS_TENANT_ID", "not set"),
         ({"DYNAMICS_CLIENT_ID": "my app"}, "DYNAMICS_CLIENT_ID", "GUID"),
         ({"DYNAMICS_CLIENT_ID": ""}, "DYNAMICS_CLIENT_ID", "not set"),
-        ({"DYNAMICS_CLIENT_SECRET": ""}, "DYNAMICS_CLIENT_SECRET", "no setting holds its secret"),
+        ({"DYNAMICS_CLIENT_SECRET": ""}, "DYNAMICS_CLIENT_SECRET", "there is no credential for it"),
         ({"DYNAMICS_CERTIFICATE": PEM}, "DYNAMICS_CLIENT_SECRET", "Keep one"),
         ({"DYNAMICS_FEDERATED": "true"}, "DYNAMICS_CLIENT_SECRET", "Keep one"),
         ({"DYNAMICS_FEDERATED": "maybe"}, "DYNAMICS_FEDERATED", "one of false, true"),

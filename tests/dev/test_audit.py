@@ -64,8 +64,8 @@ def test_a_vulnerability_is_a_finding() -> None:
         report,
     )
     assert report.findings == [
-        "bad 1: PYSEC-1, mended in 2.",
-        "worse 1: PYSEC-2, mended in no version yet.",
+        "bad 1: PYSEC-1, fixed in 2.",
+        "worse 1: PYSEC-2, fixed in no version yet.",
         "bad (npm, high): It can be stopped by one header.",
     ]
     assert report.code == 1

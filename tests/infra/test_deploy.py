@@ -150,7 +150,7 @@ def test_a_first_run_does_every_step_in_order_and_ends_with_the_url(machine: Mac
     assert "console      delivered" in done.stdout
     assert standin.LEAD_ID in done.stdout
     assert str(standin.OUTPUTS["identityClientId"]) in done.stdout
-    assert "Nobody is told when leads are in trouble" in done.stdout
+    assert "Nobody gets an alert when leads are in trouble" in done.stdout
 
 
 def test_every_step_works_on_the_same_group(machine: Machine) -> None:

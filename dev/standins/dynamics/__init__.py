@@ -1,6 +1,6 @@
 """A stand-in for Microsoft Entra and one Dynamics 365 organization, over TLS on this machine.
 
-`make run` shows leads arriving in it, and the tests talk to it. Beyond answering as documented, it can be told to fail:
+`make run` shows leads arriving in it, and the tests talk to it. Beyond answering as documented, it can be made to fail:
 see `StandIn.fail`, and the attributes of `StandIn.dataverse` and `StandIn.entra`.
 """
 

@@ -1,7 +1,7 @@
 """A stand-in for one Salesforce org: its token endpoint, its REST API and its Web-to-Lead, over TLS on this machine.
 
 Errors of the token endpoint follow Salesforce Help, "OAuth 2.0 authorization errors", and public threads. Beyond
-answering as documented it can be told to fail (`StandIn.fail`), and people can be played (`StandIn.org`).
+answering as documented it can be made to fail (`StandIn.fail`), and people can be played (`StandIn.org`).
 """
 
 from __future__ import annotations
@@ -143,9 +143,9 @@ class StandIn:
         return Answer(404, "<!DOCTYPE html><title>URL No Longer Exists</title>")
 
     def _token(self, form: Mapping[str, str]) -> Answer:
-        told = self._by_assertion(form) if form.get("grant_type") == _JWT else self._by_secret(form)
-        if told:
-            return Answer(400, {"error": told[0], "error_description": told[1]})
+        problem = self._by_assertion(form) if form.get("grant_type") == _JWT else self._by_secret(form)
+        if problem:
+            return Answer(400, {"error": problem[0], "error_description": problem[1]})
         token = f"00D5g!{secrets.token_hex(16)}"
         self.tokens.add(token)
         return Answer(200, {"access_token": token, "instance_url": self.url, "token_type": "Bearer", "scope": "api"})

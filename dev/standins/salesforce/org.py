@@ -28,8 +28,8 @@ _TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'")
 
 def refused(status: int, code: str, message: str, *fields: str) -> Answer:
     """An error as Salesforce tells it."""
-    told: dict[str, Any] = {"message": message, "errorCode": code}
-    return Answer(status, [told | ({"fields": list(fields)} if fields else {})])
+    problem: dict[str, Any] = {"message": message, "errorCode": code}
+    return Answer(status, [problem | ({"fields": list(fields)} if fields else {})])
 
 
 class _Refused(Exception):
@@ -165,8 +165,8 @@ class Org:
         self._check(kind, values)
         missing = [name for name, one in self.objects[kind].items() if one.required and not values.get(name)]
         if missing:
-            told = f"Required fields are missing: [{', '.join(missing)}]"
-            raise _Refused(400, "REQUIRED_FIELD_MISSING", told, *missing)
+            problem = f"Required fields are missing: [{', '.join(missing)}]"
+            raise _Refused(400, "REQUIRED_FIELD_MISSING", problem, *missing)
         for name, one in self.objects[kind].items():
             if one.unique and values.get(name):
                 self._check_unique(kind, name, values[name])
@@ -198,38 +198,38 @@ class Org:
             self._check_value(name, fields[name], value)
         answer = self.refuses(kind, values)
         if answer:
-            told = answer.body[0]
-            raise _Refused(answer.status, told["errorCode"], told["message"], *told.get("fields", ()))
+            problem = answer.body[0]
+            raise _Refused(answer.status, problem["errorCode"], problem["message"], *problem.get("fields", ()))
 
     def _check_value(self, name: str, about: Field, value: Any) -> None:
         if not about.writable:
-            told = f"Unable to create/update fields: {name}. Please check the security settings of this field."
-            raise _Refused(400, "INVALID_FIELD_FOR_INSERT_UPDATE", told, name)
+            problem = f"Unable to create/update fields: {name}. Please check the security settings of this field."
+            raise _Refused(400, "INVALID_FIELD_FOR_INSERT_UPDATE", problem, name)
         wanted = {"boolean": bool, "int": int}.get(about.type, str)
         if value is not None and not isinstance(value, wanted):
-            told = f"Cannot deserialize instance of {about.type} from VALUE_STRING value {value}"
-            raise _Refused(400, "JSON_PARSER_ERROR", told)
+            problem = f"Cannot deserialize instance of {about.type} from VALUE_STRING value {value}"
+            raise _Refused(400, "JSON_PARSER_ERROR", problem)
         if isinstance(value, str) and re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]", value):
             raise _Refused(400, "JSON_PARSER_ERROR", "Illegal unquoted character")
         if isinstance(value, str) and len(value.encode("utf-16-le")) // 2 > about.length > 0:
-            told = f"{name}: data value too large: {value} (max length={about.length})"
-            raise _Refused(400, "STRING_TOO_LONG", told, name)
+            problem = f"{name}: data value too large: {value} (max length={about.length})"
+            raise _Refused(400, "STRING_TOO_LONG", problem, name)
         if about.type == "email" and value and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", str(value)):
             raise _Refused(400, "INVALID_EMAIL_ADDRESS", f"{name}: invalid email address: {value}", name)
         if about.restricted and value not in about.restricted:
             if name == "CountryCode":
-                told = "There's a problem with this country, even though it may appear correct."
-                raise _Refused(400, "FIELD_INTEGRITY_EXCEPTION", told, "Country")
-            told = f"{name}: bad value for restricted picklist field: {value}"
-            raise _Refused(400, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", told, name)
+                problem = "There's a problem with this country, even though it may appear correct."
+                raise _Refused(400, "FIELD_INTEGRITY_EXCEPTION", problem, "Country")
+            problem = f"{name}: bad value for restricted picklist field: {value}"
+            raise _Refused(400, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", problem, name)
 
     def _check_unique(self, kind: str, name: str, value: str) -> None:
         for id_, row in self.tables[kind].items():
             # Unique without "case sensitive", as the set-up makes it.
             same = str(row.get(name) or "").lower() == value.lower()
             if same and (self.bin_blocks or not row["IsDeleted"]):
-                told = f"duplicate value found: {name} duplicates value on record with id: {id_[:15]}"
-                raise _Refused(400, "DUPLICATE_VALUE", told)
+                problem = f"duplicate value found: {name} duplicates value on record with id: {id_[:15]}"
+                raise _Refused(400, "DUPLICATE_VALUE", problem)
 
     def _check_who(self, who: str) -> None:
         row = self.tables["Lead"].get(who) or self.tables["Contact"].get(who)
