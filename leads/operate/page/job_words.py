@@ -57,7 +57,12 @@ class Told:
     button: str = ""
     """What the button says that lets it work."""
     warning: str = ""
-    """What cannot be undone."""
+    """What has to be known before."""
+
+    @property
+    def grave(self) -> bool:
+        """Whether it cannot be undone."""
+        return "undone" in self.warning
 
 
 def some(number: int, one: str, many: str = "") -> str:
@@ -283,7 +288,7 @@ _DONE: Mapping[str, _Words] = {
 
 
 def _asked(job: Job) -> tuple[str, str]:
-    """What the button says that lets a job work, and what cannot be undone."""
+    """What the button says that lets a job work, and what has to be known before."""
     found = job.found
     number = found.get("deliveries", 0)
     deliveries = some(number, "delivery", "deliveries")
