@@ -99,17 +99,9 @@ def _check(stretch: Stretch) -> None:
     at = int(stretch.cursor or 0)
     part = parts[at] if at < len(parts) else ""
     stretch.counts["parts"] = len(parts)
-    broken = {each["part"] for each in stretch.shown if not each["ok"]}
-    if part == "runs" and "storage" in broken:
-        results = [{"name": "watch and sweep", "ok": True, "cause": "Not asked, since the storage comes first."}]
-    else:
-        results = stretch.perform("check", {"part": part, "seconds": ASKS})["results"] if part else []
-    for result in results:
-        said = {"remedy": "", "seconds": 0.0} | result | {"part": part}
+    for result in stretch.perform("check", {"part": part, "seconds": ASKS})["results"] if part else ():
         # Every finding has to be seen, so each part is a sort of its own.
-        stretch.show(f"check {part}", **said)
-        stretch.count("asked")
-        stretch.count("wrong", int(not result["ok"]))
+        stretch.show(f"check {part}", **{**result, "waits_for": list(result["waits_for"])})
     stretch.count("looked")
     stretch.cursor = str(at + 1) if at + 1 < len(parts) else ""
 

@@ -16,7 +16,7 @@ from leads.app import App
 from leads.errors import Failure
 from leads.intake.contact import email_key
 from leads.lead import State
-from leads.operate import jobs, operations, quarantine, stories
+from leads.operate import check, jobs, operations, quarantine, stories
 from leads.operate.jobs import Job
 from leads.operate.page import job_words, words
 from leads.operate.page.session import Session
@@ -611,21 +611,20 @@ def _job(act: Act, job: Job, notice: Notice | None = None) -> View:
 
 def _sorts(job: Job) -> dict[str, list[Mapping[str, Any]]]:
     """What a job lists, by sort, all of it plain."""
-    names = ("by hand", "unsearched", "mentioned", "columns", "record", "lead", "entry", "thing", "check")
+    names = ("by hand", "unsearched", "mentioned", "columns", "record", "lead", "entry", "thing")
     sorts: dict[str, list[Mapping[str, Any]]] = {name: [] for name in names}
     for each in job.shown:
         plain = {name: line(value, 300) if isinstance(value, str) else value for name, value in each.items()}
-        sort = str(plain["sort"])
-        sorts["check" if sort.startswith("check ") else sort].append(plain)
+        sorts.setdefault(str(plain["sort"]), []).append(plain)
     return sorts
 
 
-def _checked(job: Job) -> list[tuple[str, list[Mapping[str, Any]]]]:
+def _checked(job: Job) -> list[tuple[str, list[check.Result]]]:
     """What a check found, by part, in the order in which they were asked."""
-    parts: dict[str, list[Mapping[str, Any]]] = {}
-    for each in _sorts(job)["check"]:
-        parts.setdefault(str(each["part"]), []).append(each)
-    return [(name if name in _PARTS else enabled.title(name), found) for name, found in parts.items()]
+    parts: dict[str, list[check.Result]] = {}
+    for each in job_words.looked(job) if job.kind == "check" else ():
+        parts.setdefault(each.part, []).append(each)
+    return [(name.capitalize() if name in _PARTS else enabled.title(name), found) for name, found in parts.items()]
 
 
 def _hub(act: Act, notice: Notice | None = None) -> View:

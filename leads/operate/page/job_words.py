@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from leads import enabled
+from leads.operate import check
+from leads.operate.check import Result
 from leads.operate.jobs import ASK, DONE, DROPPED, FAILED, NEW, Job
 from leads.operate.stretches import LOOK, WORK
 
@@ -55,7 +57,12 @@ class Told:
     button: str = ""
     """What the button says that lets it work."""
     warning: str = ""
-    """What cannot be undone."""
+    """What has to be known before."""
+
+    @property
+    def grave(self) -> bool:
+        """Whether it cannot be undone."""
+        return "undone" in self.warning
 
 
 def some(number: int, one: str, many: str = "") -> str:
@@ -114,11 +121,28 @@ def _place(job: Job) -> str:
     return enabled.title(str(job.given.get("destination") or ""))
 
 
+def looked(job: Job) -> list[Result]:
+    """What a check found, each fault once."""
+    names = ("part", "name", "ok", "cause", "remedy")
+    results = (
+        Result(*(each[name] for name in names), waits_for=tuple(each["waits_for"]))
+        for each in job.shown
+        if str(each["sort"]).startswith("check ")
+    )
+    return list(check.once(results))
+
+
 def _checked(job: Job) -> list[str]:
-    wrong, asked = job.done.get("wrong", 0), job.done.get("asked", 0)
-    if job.phase != DONE:
-        return [f"{some(asked, 'answer')} so far, {wrong} of them need a person."] if asked else ["It begins now."]
-    return [f"{wrong} of {some(asked, 'answer')} need a person." if wrong else "All is well."]
+    results = looked(job)
+    wrong, waiting = sum(each.failed for each in results), sum(bool(each.waits_for) for each in results)
+    if not results:
+        return ["It begins now."]
+    begin = check.first(results)
+    if begin is None:
+        return ["All is well." if job.phase == DONE else "All is well so far."]
+    verb = "needs" if wrong == 1 else "need"
+    said = [f"{wrong} of {some(len(results), 'answer')} {verb} a person{f', {waiting} not asked' if waiting else ''}."]
+    return [*said, f"Begin with {begin.name}: {begin.remedy}"] if job.phase == DONE and begin.remedy else said
 
 
 def _open(job: Job, counts: Counts) -> list[str]:
@@ -264,7 +288,7 @@ _DONE: Mapping[str, _Words] = {
 
 
 def _asked(job: Job) -> tuple[str, str]:
-    """What the button says that lets a job work, and what cannot be undone."""
+    """What the button says that lets a job work, and what has to be known before."""
     found = job.found
     number = found.get("deliveries", 0)
     deliveries = some(number, "delivery", "deliveries")

@@ -114,18 +114,21 @@ class TestCheck:
         read = watch(browser).read
         assert read.index("Settings CHAT_URL") < read.index("Storage tables") < read.index("Chat settings")
         assert "CHAT_URL needs a person It is not set. Paste it." in read
-        assert "Not asked, since these are wrong: CHAT_URL" in read
-        assert "answers need a person." in read
+        assert "Chat settings Not asked, since this comes first: CHAT_URL." in read
+        assert "Begin with CHAT_URL: Paste it." in read
 
     def test_what_hangs_on_the_storage_is_not_asked_again(self, quiet: World, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*_: Any) -> None:
             raise OSError
 
+        monkeypatch.setattr(quiet.store, "put_blob", broken)
         monkeypatch.setattr(quiet.bell, "ring", broken)
         browser = visitor(quiet)
         browser.open("check")
         browser.press("Check everything")
-        assert "Runs watch and sweep Not asked, since the storage comes first." in watch(browser).read
+        read = watch(browser).read
+        assert "blobs needs a person It failed" in read
+        assert "queue Not asked, since this comes first: storage, blobs." in read
 
 
 class TestTestLead:
