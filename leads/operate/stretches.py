@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
 from itertools import islice
@@ -95,21 +95,23 @@ class Stretch:
 
 def _check(stretch: Stretch) -> None:
     """One part."""
+    from leads.operate import check
+
     parts = stretch.perform("checks", {})["parts"]
     at = int(stretch.cursor or 0)
     part = parts[at] if at < len(parts) else ""
     stretch.counts["parts"] = len(parts)
-    broken = {each["part"] for each in stretch.shown if not each["ok"]}
-    if part == "runs" and "storage" in broken:
-        results = [{"name": "watch and sweep", "ok": True, "cause": "Not asked, since the storage comes first."}]
+    earlier = [check.Result.read(each) for each in stretch.shown]
+    if part == "runs" and any(each.part == "storage" and each.failed for each in earlier):
+        results = [check.not_asked(part, "watch and sweep", ("storage",))]
     else:
-        results = stretch.perform("check", {"part": part, "seconds": ASKS})["results"] if part else []
-    for result in results:
-        said = {"remedy": "", "seconds": 0.0} | result | {"part": part}
+        found = stretch.perform("check", {"part": part, "seconds": ASKS})["results"] if part else []
+        results = [check.Result.read(each) for each in found]
+    for result in list(check.once([*earlier, *results]))[len(earlier) :]:
         # Every finding has to be seen, so each part is a sort of its own.
-        stretch.show(f"check {part}", **said)
-        stretch.count("asked")
-        stretch.count("wrong", int(not result["ok"]))
+        stretch.show(f"check {part}", **asdict(result))
+        stretch.count("asked", int(not result.waits_for))
+        stretch.count("wrong", int(result.failed))
     stretch.count("looked")
     stretch.cursor = str(at + 1) if at + 1 < len(parts) else ""
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leads import enabled, redact
 from leads.app import App
@@ -25,6 +25,9 @@ from leads.operate.page.words import Notice, line
 from leads.store.ledger import SWEEP, Case
 from leads.store.protocol import Changed
 from leads.sweep.cycle import figures
+
+if TYPE_CHECKING:
+    from leads.operate.check import Result
 
 UPLOAD_LIMIT = 4 * 1024 * 1024
 """Bytes of an uploaded file: it is read whole, on a thread and in memory that intake shares."""
@@ -600,6 +603,7 @@ def _job(act: Act, job: Job, notice: Notice | None = None) -> View:
         "still": still,
         "sorts": _sorts(job),
         "checked": _checked(job),
+        "first": _first(job),
         "who": redact.mask_email(who) if "@" in who else line(who),
         "kept_until": job.changed_at + jobs.KEPT,
         "downloads": job.kind == "customer" and job.phase == jobs.DONE and bool(job.parts),
@@ -618,6 +622,13 @@ def _sorts(job: Job) -> dict[str, list[Mapping[str, Any]]]:
         sort = str(plain["sort"])
         sorts["check" if sort.startswith("check ") else sort].append(plain)
     return sorts
+
+
+def _first(job: Job) -> Result | None:
+    """The fault that a finished check says to begin with."""
+    from leads.operate import check
+
+    return check.first([check.Result.read(each) for each in _sorts(job)["check"]]) if job.phase == jobs.DONE else None
 
 
 def _checked(job: Job) -> list[tuple[str, list[Mapping[str, Any]]]]:

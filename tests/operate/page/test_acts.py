@@ -14,6 +14,7 @@ from leads.intake import accept
 from leads.operate import forget, jobs, stretches
 from leads.operate.page import acts, session, web
 from leads.store.ledger import LEADS
+from leads.sweep.alerts import PAGES
 from tests.month import month
 from tests.page import Answer, Visitor, visitor
 from tests.world import FakeDestination, Pager, World, failing, post, row, world
@@ -102,6 +103,13 @@ class TestTasks:
         assert (came.status, "1 tasks are under way" in came.read) == (409, True)
 
 
+@pytest.mark.parametrize("address", sorted(set(PAGES.values())))
+def test_the_link_of_every_alert_opens_a_page(quiet: World, address: str) -> None:
+    answered = visitor(quiet).open(address)
+    assert answered.status == 200
+    assert "There is no such page" not in answered.read
+
+
 class TestCheck:
     def test_part_by_part(self, quiet: World) -> None:
         quiet.places["chat"].problems = (("CHAT_URL", "It is not set.", "Paste it."),)
@@ -114,7 +122,8 @@ class TestCheck:
         read = watch(browser).read
         assert read.index("Settings CHAT_URL") < read.index("Storage tables") < read.index("Chat settings")
         assert "CHAT_URL needs a person It is not set. Paste it." in read
-        assert "Not asked, since these are wrong: CHAT_URL" in read
+        assert "Not asked, since this comes first: CHAT_URL." in read
+        assert "Begin with CHAT_URL : Paste it." in read
         assert "answers need a person." in read
 
     def test_what_hangs_on_the_storage_is_not_asked_again(self, quiet: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +134,7 @@ class TestCheck:
         browser = visitor(quiet)
         browser.open("check")
         browser.press("Check everything")
-        assert "Runs watch and sweep Not asked, since the storage comes first." in watch(browser).read
+        assert "Runs watch and sweep Not asked, since this comes first: storage." in watch(browser).read
 
 
 class TestTestLead:
