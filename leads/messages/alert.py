@@ -18,8 +18,8 @@ class Alert:
     """What the operators should know. No field holds personal data, a secret or a URL with its query."""
 
     kind: str
-    """`dead`, `misconfigured`, `quarantine`, `watch_silent`, `settings`, `offer`, `silence`, `flood`; or `well`: one of
-    these is over."""
+    """`dead`, `misconfigured`, `quarantine`, `watch_silent`, `settings`, `offer` or `silence`; flood; or well, when one
+    of these is over."""
     subject: str
     """The destination, table, setting or offer that is concerned, as people call it."""
     count: int

@@ -8,9 +8,10 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from leads import enabled, partner_center, transport
 from leads.app import App
@@ -77,6 +78,12 @@ class Result:
         """Whether this is a fault of its own: it was asked, and is not ok."""
         return not self.ok and not self.waits_for
 
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Result:
+        """A result out of JSON, whatever else stands there. That of an older app waits for nothing."""
+        part, name, ok, cause, remedy = (values[each] for each in ("part", "name", "ok", "cause", "remedy"))
+        return cls(part, name, ok, cause, remedy, values.get("seconds", 0.0), tuple(values.get("waits_for", ())))
+
 
 def parts(app: App) -> tuple[str, ...]:
     """What there is to look at, in order."""
@@ -110,13 +117,14 @@ def look(app: App, part: str, now: datetime, seconds: float = SECONDS) -> Iterat
         if finding is None:
             return
         if finding.waits_for:
-            yield _not_asked(part, finding.name, finding.waits_for)
+            yield not_asked(part, finding.name, finding.waits_for)
             continue
         result = Result(part, finding.name, finding.ok, finding.cause, finding.remedy)
         yield replace(result, seconds=round(time.monotonic() - started, 3))
 
 
-def _not_asked(part: str, name: str, waits_for: tuple[str, ...]) -> Result:
+def not_asked(part: str, name: str, waits_for: tuple[str, ...]) -> Result:
+    """What stands in place of an answer where something else has to be put right first."""
     return Result(part, name, False, f"Not asked, since this comes first: {', '.join(waits_for)}.", waits_for=waits_for)
 
 
@@ -129,7 +137,7 @@ def once(results: Iterable[Result]) -> Iterator[Result]:
         if result.failed and result.part != "settings":
             first = said.setdefault(fault, result)
             if first is not result:
-                yield _not_asked(result.part, result.name, (f"{first.part}, {first.name}",))
+                yield not_asked(result.part, result.name, (f"{first.part}, {first.name}",))
                 continue
         yield result
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from selenium.webdriver.support.wait import WebDriverWait
 
 from dev.standins.dynamics import StandIn
 from leads import oauth
 from leads.destinations.dynamics import columns
 from leads.intake import accept
 from leads.operate import jobs
-from tests.browser import Browser, browser
+from tests.browser import PATIENCE, Browser, browser
 from tests.integration.test_page import LOOKS, pytestmark, sign_in, violations
 from tests.month import month
 from tests.page import Site, serve
@@ -236,7 +237,7 @@ def test_a_gdpr_request_to_its_end(chrome: Browser, tmp_path: Path) -> None:
         until(chrome, "Download to read")
         next(each for each in chrome.all("button") if each.text.startswith("Download to read")).click()
         file = tmp_path / "customer.html"
-        _wait(file.exists)
+        _wait(chrome, file.exists)
         assert "Quentzler" in file.read_text("utf-8")
         _find(chrome, site)
         chrome.one("#again-forget").send_keys("somebody@else.example")
@@ -259,10 +260,8 @@ def _find(chrome: Browser, site: Site) -> None:
     until(chrome, "Found 1 lead, and 0 entries in quarantine.")
 
 
-def _wait(ready: Callable[[], bool]) -> None:
-    from selenium.webdriver.support.wait import WebDriverWait
-
-    WebDriverWait(None, 10, 0.05).until(lambda _: ready())
+def _wait(chrome: Browser, ready: Callable[[], bool]) -> None:
+    WebDriverWait(chrome, PATIENCE, 0.05).until(lambda _: ready())
 
 
 def test_a_file_is_imported(chrome: Browser, tmp_path: Path) -> None:

@@ -36,6 +36,26 @@ def findings(w: World, part: str) -> list[check.Result]:
     return list(check.look(w.app, part, w.now))
 
 
+@pytest.mark.parametrize(
+    ("environ", "link"),
+    [
+        (DEPLOYED, "https://contoso.azurewebsites.net/api/page/leads?state=dead"),
+        (DEPLOYED | {"LEADS_URL": "https://leads.contoso.com"}, "https://leads.contoso.com/api/page/leads?state=dead"),
+        ({"WEBSITE_HOSTNAME": "localhost:7071"}, ""),
+        ({}, ""),
+    ],
+)
+def test_an_alert_links_to_the_app_by_the_address_that_people_open(environ: dict[str, str], link: str) -> None:
+    mail = Pager()
+    with world(crm=FakeDestination(always=failing(Rejected)), mail=mail, environ=environ) as w:
+        accept.receive(w.app, post(), w.now)
+        w.drain()
+        w.sweep()
+    (alert,) = [each for each in mail.alerts if each.kind == "dead"]
+    assert alert.link == link
+    assert "someone" not in alert.link
+
+
 class TestToldMeansTaken:
     def test_a_dead_lead_waits_for_the_only_channel_though_that_is_in_trouble_itself(self) -> None:
         """One mail was refused and e-mail is all there is: today the lead is closed as told although no one was."""

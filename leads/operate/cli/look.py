@@ -394,7 +394,7 @@ def _asked(call: Call, screen: Screen) -> Iterator[Result]:
         with screen.working(f"asking {printable(part)}"):
             found = call("check", {"part": part})["results"]
         for each in found:
-            yield Result(**{**each, "waits_for": tuple(each.get("waits_for", ()))})
+            yield Result.read(each)
 
 
 def _show_result(result: Result, screen: Screen) -> None:

@@ -123,12 +123,7 @@ def _place(job: Job) -> str:
 
 def looked(job: Job) -> list[Result]:
     """What a check found, each fault once."""
-    names = ("part", "name", "ok", "cause", "remedy")
-    results = (
-        Result(*(each[name] for name in names), waits_for=tuple(each["waits_for"]))
-        for each in job.shown
-        if str(each["sort"]).startswith("check ")
-    )
+    results = (check.Result.read(each) for each in job.shown if str(each["sort"]).startswith("check "))
     return list(check.once(results))
 
 
