@@ -1,4 +1,4 @@
-"""When to try again: a pure function of the tries so far, the schedule (`leads.settings`) and what the destination asks."""
+"""When to try again: a pure function of the tries so far, the schedule (`leads.settings`) and the destination's wish."""
 
 from __future__ import annotations
 
