@@ -1,4 +1,4 @@
-"""When to try again: a pure function of the tries so far, the schedule (`leads.settings`) and the destination's wish."""
+"""When to try again: a pure function of the tries so far, the schedule (`leads.settings`) and what is asked for."""
 
 from __future__ import annotations
 
