@@ -1,4 +1,4 @@
-"""Bytes that were no lead: what is there, and reading it again."""
+"""The quarantine, which holds bytes that are not a lead: what is there, and reading it again."""
 
 from __future__ import annotations
 

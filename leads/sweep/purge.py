@@ -1,4 +1,4 @@
-"""The end of leads, and of bytes that were none, after their retention."""
+"""Erase leads and entries of the quarantine after their retention."""
 
 from __future__ import annotations
 
