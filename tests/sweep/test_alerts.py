@@ -218,7 +218,7 @@ def test_a_destination_that_is_well_again_is_told_with_what_it_got_since() -> No
         crm.always = None
         w.live(hours=8)
         assert told(mail)[1:] == [("well", "crm", 5)]
-        assert mail.alerts[-1].cause == "Dynamics 365 is well again: 5 leads were delivered since."
+        assert mail.alerts[-1].cause == "Dynamics 365 works again: 5 leads were delivered since."
         w.live(hours=30)
         assert len(mail.alerts) == 2, "once"
         crm.always = failing(Misconfigured)

@@ -544,7 +544,7 @@ def test_leads_and_entries_are_discarded_by_name(shell: Shell) -> None:
     code, out = shell.run("discard", name, lead_id, "0" * 16, "--yes")
     assert code == 1
     assert "2 of 3 are gone." in out
-    assert "Nothing is known by the id 0000000000000000." in shell.err
+    assert "There is nothing with the id 0000000000000000." in shell.err
     assert (shell.w.ids(), junk(shell)) == ([], [])
 
 
