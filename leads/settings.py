@@ -56,16 +56,15 @@ def account_settings(name: str, meaning: str) -> tuple[Setting, ...]:
     )
 
 
+INBOX_TABLES = Setting(
+    "LEADS_INBOX_TABLES", "The tables to watch, separated by commas. The name is Microsoft's", "MarketplaceLeads"
+)
 SETTINGS = (
     *account_settings("AzureWebJobsStorage", "The app's own storage: its connection string"),
     *account_settings(
         "LEADS_INBOX", "The storage with the table that Microsoft writes to. Empty: the app's own storage"
     ),
-    Setting(
-        "LEADS_INBOX_TABLES",
-        "The tables to watch, separated by commas. The name is Microsoft's",
-        "MarketplaceLeads",
-    ),
+    INBOX_TABLES,
     Setting(
         "LEADS_BACKFILL_DAYS",
         "The first run makes no leads of rows older than this, so that a new deployment does not report the past "
