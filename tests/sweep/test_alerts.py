@@ -135,6 +135,18 @@ class TestWhoHears:
             (problem,) = configuration(w.app).problems
         assert (problem.setting, problem.cause) == ("LEADS_ALERTS", "crm cannot send alerts.")
 
+    @pytest.mark.parametrize("alerts", ["mial:ops", "crm", "ops", "mial, crm, ops"])
+    def test_where_none_of_those_on_call_can_hear_the_notifications_do(self, alerts: str) -> None:
+        crm = FakeDestination(always=failing(Rejected))
+        ops = Pager(problems=(("OPS_TO", "It is not set.", "Set it."),), refuse=failing(Misconfigured))
+        environ = {"LEADS_DESTINATIONS": "crm,mail", "LEADS_ALERTS": alerts}
+        with world(crm=crm, mail=Pager(), ops=ops, environ=environ) as w:
+            accept.receive(w.app, post(), w.now)
+            w.live(hours=2)
+            assert ("dead", "crm", 1) in told(w.places["mail"])
+            assert ("settings", "app") in [each[:2] for each in told(w.places["mail"])]
+            assert open_lines(w) == 0
+
 
 class TestDestinationsAreGone:
     """LEADS_DESTINATIONS is lost: today leads go to the console, health says ok and nobody is told."""
