@@ -347,8 +347,8 @@ def _discard_quarantined(call: Call, options: Namespace, screen: Screen) -> int:
     screen.line(f"{some(reasons.total(), 'entry', 'entries')}, {size:,} bytes.")
     if kept:
         screen.line(
-            f"{some(kept, 'entry stays', 'entries stay')}: a row or a lead that this version could not read, or one that waits. "
-            "`replay --quarantined` reads them again; by name they can be discarded."
+            f"{some(kept, 'entry stays', 'entries stay')}: a row or a lead that this version could not read, or one "
+            "that waits. `replay --quarantined` reads them again; by name they can be discarded."
         )
     if not reasons or not screen.confirmed("Discard them? This cannot be undone.", yes=options.yes):
         screen.answer({"would_discard": dict(reasons), "kept": kept})
