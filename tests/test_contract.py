@@ -151,12 +151,14 @@ class TestInstances:
             assert len(toy.shelves["ground"]) == 1
 
     def test_slips_of_the_pen_are_told_with_the_nearest_name(self) -> None:
-        environ = {"LEADS_DESTINATION": "x", "LEADS_LANGAUGE": "it", "TOY_UPPER_SHLEF": "x", "HTTPS_PROXY": "http://p"}
+        environ = {"LEADS_DESTINATION": "x", "LEADS_LANGAUGE": "it", "TOY_UPPER_SHLEF": "x"}
+        environ |= {"HTTPS_PROXY": "http://p", "https_proxy": "http://p", "leads_alerts": "x"}
         with toy_world(Kind.CRM, "toy:upper", TOY_UPPER_SHELF="upper", **environ) as (w, _):
             found = problems.find(w.app.settings, w.app.environ, w.app.destinations)
         assert {problem.setting: problem.remedy for problem in found.problems} == {
             "LEADS_DESTINATION": "Did you mean LEADS_DESTINATIONS?",
             "LEADS_LANGAUGE": "Did you mean LEADS_LANGUAGE?",
+            "leads_alerts": "Did you mean `LEADS_ALERTS`?",
             "TOY_UPPER_SHLEF": "Did you mean TOY_UPPER_SHELF?",
         }
 

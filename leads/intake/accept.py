@@ -363,7 +363,7 @@ def take_quarantined(app: App, blob: Blob, now: datetime) -> Receipt:
     via = Via(note.get("via") or Via.HTTPS)
     at = times.moment(note.get("at") or "") or now
     # A listing of blobs gives what is empty as None.
-    event = note.get("event") or event_of_post(app, blob.data, payload.read(blob.data), at)
+    event = note.get("event") or _event_of_post(app, blob.data, payload.read(blob.data), at)[0]
     seen = app.ledger.seen(event)
     raw = seen.raw if seen and seen.raw else raw_name(event, at)
     app.ledger.keep_raw(raw, blob.data, via, at)

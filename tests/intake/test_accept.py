@@ -306,6 +306,17 @@ class TestTheIdKeyIsLost:
         assert set(w.states().values()) == {"delivered"}
         assert w.store.containers["quarantine"] == {}
 
+    def test_what_was_sent_again_behind_midnight_is_one_lead(self, w: World, lost: Row) -> None:
+        w.forward(hours=11, minutes=59)
+        for _ in range(2):
+            with pytest.raises(Misconfigured):
+                accept.receive(w.app, post(offerTitle="b"), w.now)
+            w.forward(minutes=5)
+        w.store.insert("state", replace(lost, etag=""))
+        w.restart()
+        assert accept.take_waiting(w.app, w.now, is_late=lambda: False) == 2
+        assert len(w.ids()) == 2, "the one before the key was lost, and this one"
+
     def test_what_waits_is_taken_in_as_far_as_the_time_goes_and_one_keeps_no_other_waiting(
         self, w: World, lost: Row, monkeypatch: pytest.MonkeyPatch
     ) -> None:
