@@ -452,6 +452,9 @@ def _send_digest(run: _Run) -> None:
         except Failure as failure:
             log.event("digest_failed", cause=failure.cause, remedy=failure.remedy)
             continue
+        except Exception as error:  # noqa: BLE001 - what one cannot send must not make another be sent again
+            log.event("sweep_failed", part=f"digest of {name}", error=type(error).__name__)
+            continue
         if done:
             sent[name] = time_text(run.now)
     run.values["digests_sent"] = json.dumps(sent)
