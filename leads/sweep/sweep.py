@@ -441,6 +441,7 @@ def _purge(run: _Run) -> None:
 def _send_digest(run: _Run) -> None:
     """Send yesterday's digests that are due; one that fails is tried again by the next sweep."""
     sent = json.loads(str(run.values.get("digests_sent", "{}")))
+    failed: Exception | None = None
     for name in run.app.destinations:
         if enabled.split(name)[0] != "email":
             continue
@@ -452,6 +453,11 @@ def _send_digest(run: _Run) -> None:
         except Failure as failure:
             log.event("digest_failed", cause=failure.cause, remedy=failure.remedy)
             continue
+        except Exception as error:  # noqa: BLE001 - raised below: it must not make the others be sent again
+            failed = error
+            continue
         if done:
             sent[name] = time_text(run.now)
     run.values["digests_sent"] = json.dumps(sent)
+    if failed is not None:
+        raise failed

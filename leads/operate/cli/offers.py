@@ -228,7 +228,8 @@ def _show_rest(there: Market, seen: Sequence[Seen], covered: Sequence[str], scre
         screen.line(f"\n{printable(there.unknown_because)}")
     if covered:
         screen.line(
-            f"\nNot checked, because the list has none: {', '.join(covered)}. If you have such offers, check them by hand."
+            f"\nNot checked, because the list has none: {', '.join(covered)}. "
+            "If you have such offers, check them by hand."
         )
     found = sum(one.judged.verdict in verdict.FINDINGS for one in seen)
     screen.line(f"\n{some(len(seen), 'offer')}, {found} need a person." if found else f"\n{some(len(seen), 'offer')}.")
