@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
 from pathlib import PurePath
 from threading import Lock
 
@@ -46,6 +45,14 @@ UNLOADABLE_SECONDS = 1800.0
 EARLY = timedelta(seconds=60)
 """A message that comes this much before its time rings again for the rest; an earlier one is left to its own bell."""
 
+_locks: dict[str, Lock] = {}
+"""What keeps this process to one attempt at a time, by destination."""
+_counting = Lock()
+_sends: dict[str, deque[datetime]] = {}
+"""When this process sent to each destination within the last hour; read and changed under `_counting`."""
+_noted: dict[str, tuple[datetime, bool]] = {}
+"""When this process last looked whether a destination is flooded, and what it found."""
+
 
 class _Held(Exception):
     """The destination is flooded, so nothing is sent to it now."""
@@ -70,18 +77,13 @@ def deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
         app.ring(lead_id, destination, BUSY_SECONDS * (0.5 + random.random()))  # noqa: S311 - spreads, hides nothing
 
 
-@cache
-def _locks() -> dict[str, Lock]:
-    return {}
-
-
 def _lock(destination: str) -> Lock | None:
     """What keeps this process to one attempt at a time there, where the kind of destination asks for it."""
     try:
         kind = enabled.load(destination).KIND
     except (KeyError, ImportError):
         return None
-    return _locks().setdefault(destination, Lock()) if RULES[kind].one_at_a_time else None
+    return _locks.setdefault(destination, Lock()) if RULES[kind].one_at_a_time else None
 
 
 def _deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
@@ -174,40 +176,42 @@ def is_claimed(delivery: Delivery, now: datetime) -> bool:
     return delivery.claimed_until is not None and now < delivery.claimed_until <= now + CLAIM + SKEW
 
 
-@cache
-def _sends() -> dict[str, deque[datetime]]:
-    """When this process sent to each destination within the last hour."""
-    return {}
-
-
-@cache
-def _noted() -> dict[str, tuple[datetime, bool]]:
-    """When this process last looked whether a destination is flooded, and what it found."""
-    return {}
-
-
 def is_flooded(app: App, name: str, now: datetime) -> bool:
     """Whether a destination's leads are summed up just now: too many went there, or the sweep noted it.
 
-    The note that the sweep writes comes every few minutes, so each process counts its own sends as well, and writes the
-    note itself. The first lead of an hour costs no look.
+    Where it is not, the lead is counted as sent. The note that the sweep writes comes every few minutes, so each
+    process counts its own sends as well, and writes the note itself. The first lead of an hour costs no look.
     """
     if not app.settings.flood:
         return False
-    sends = _sends().setdefault(name, deque())
+    with _counting:
+        is_first = not _within_the_hour(name, now)
+    if not is_first and _is_noted(app, name, now):
+        return True
+    with _counting:
+        sends = _within_the_hour(name, now)
+        if len(sends) < app.settings.flood:
+            sends.append(now)
+            return False
+    if app.ledger.note_flood(name, now):
+        log.event("flood_noted", destination=name)
+    _noted[name] = (now, True)
+    return True
+
+
+def _within_the_hour(name: str, now: datetime) -> deque[datetime]:
+    """When this process sent there; whoever calls holds `_counting`."""
+    sends = _sends.setdefault(name, deque())
     while sends and not timedelta(0) <= now - sends[0] < FLOOD_WINDOW:
         sends.popleft()
-    if len(sends) >= app.settings.flood:
-        if app.ledger.note_flood(name, now):
-            log.event("flood_noted", destination=name)
-        _noted()[name] = (now, True)
-        return True
-    if not sends:
-        return False
-    looked_at, found = _noted().get(name, (now - FLOOD_LOOK, False))
+    return sends
+
+
+def _is_noted(app: App, name: str, now: datetime) -> bool:
+    looked_at, found = _noted.get(name, (now - FLOOD_LOOK, False))
     if not timedelta(0) <= now - looked_at < FLOOD_LOOK:
         found = app.ledger.is_flooded(name)
-        _noted()[name] = (now, found)
+        _noted[name] = (now, found)
     return found
 
 
@@ -234,29 +238,33 @@ def _send(app: App, lead: Lead, delivery: Delivery, history: History, now: datet
         raise Skip(reason)
     if RULES[kind].flood != Flood.DELIVERED and is_flooded(app, delivery.destination, now):
         raise _Held(kind)
-    if time.monotonic() - began > CLAIM.total_seconds() - SEND_SECONDS:
-        # Behind everything that is read: another process may take the claim for given up before this one has sent.
-        raise RuntimeError("Reading took longer than a claim allows.")
-    about = replace(step(app, history, delivery.destination, kind, now), uncertain=delivery.uncertain)
-    # Read again: somebody may have recorded something since the history was read.
-    about = replace(about, remote_id=delivery.remote_id, replayed=delivery.replayed)
-    try:
-        remote_id = place.module.send(lead, about, place.settings)
-    except Failure as failure:
-        if failure.unanswered or failure.remote_id:
-            _count_send(delivery.destination, now)
-        failure.cause, failure.remedy = place.worded(failure.cause), place.worded(failure.remedy)
-        raise
-    except ImportError as error:
-        # Destinations import what they send with when they send. The lead has to wait until the app is whole again.
-        raise unloadable(error) from None
-    _count_send(delivery.destination, now)
-    return remote_id
+    with _given_back(delivery.destination, now):
+        if time.monotonic() - began > CLAIM.total_seconds() - SEND_SECONDS:
+            # Behind everything that is read: another process may take the claim for given up before this one has sent.
+            raise RuntimeError("Reading took longer than a claim allows.")
+        about = replace(step(app, history, delivery.destination, kind, now), uncertain=delivery.uncertain)
+        # Read again: somebody may have recorded something since the history was read.
+        about = replace(about, remote_id=delivery.remote_id, replayed=delivery.replayed)
+        try:
+            return place.module.send(lead, about, place.settings)
+        except Failure as failure:
+            failure.cause, failure.remedy = place.worded(failure.cause), place.worded(failure.remedy)
+            raise
+        except ImportError as error:
+            # Destinations import what they send with when they send. The lead has to wait until the app is whole again.
+            raise unloadable(error) from None
 
 
-def _count_send(name: str, now: datetime) -> None:
+@contextlib.contextmanager
+def _given_back(name: str, now: datetime) -> Iterator[None]:
     """Count what may have reached somebody. What was refused did not: an outage is no flood."""
-    _sends().setdefault(name, deque()).append(now)
+    try:
+        yield
+    except Exception as error:
+        if not (isinstance(error, Failure) and (error.unanswered or error.remote_id)):
+            with _counting, contextlib.suppress(ValueError):
+                _sends.setdefault(name, deque()).remove(now)
+        raise
 
 
 def enabled_place(app: App, name: str) -> Enabled:

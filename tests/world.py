@@ -178,8 +178,8 @@ class World:
 
 def forget_sends() -> None:
     """A process that has just begun has sent nothing yet."""
-    delivery._sends.cache_clear()
-    delivery._noted.cache_clear()
+    delivery._sends.clear()
+    delivery._noted.clear()
 
 
 def _app(

@@ -15,6 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from leads.settings import DESTINATION, Account
+from leads.store.connections import transport
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
@@ -50,8 +51,7 @@ class QueueDoorbell:
             # host.json says messageEncoding base64; a plain message would go straight to the poison queue.
             "message_encode_policy": TextBase64EncodePolicy(),
             "message_decode_policy": TextBase64DecodePolicy(),
-            "connection_timeout": 5,
-            "read_timeout": 10,
+            "transport": transport(5, 10),
             "retry_total": 1,
             # Left to itself the library waits a quarter of a minute, and so does the caller who waits for 202.
             "initial_backoff": 1,

@@ -11,7 +11,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from leads.settings import Account
-from leads.store import doorbell
+from leads.store import connections, doorbell
 from leads.store.azure import AzureStore
 from leads.store.azure_inbox import AzureInbox
 from leads.store.doorbell import QueueDoorbell
@@ -303,6 +303,7 @@ def test_rings_go_over_one_kept_connection(azurite: str, monkeypatch: pytest.Mon
         connect(connection)
 
     monkeypatch.setattr(HTTPConnection, "connect", noted)
+    connections._session.cache_clear()
     bell = QueueDoorbell(Account("devstoreaccount1", azurite))
     for number in range(10):
         bell.ring(f"{'a' * 16}-{number:016x}", "console", 3600.0)
