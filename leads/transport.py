@@ -134,12 +134,14 @@ def trusting() -> type[requests.adapters.HTTPAdapter]:
     Left to itself the library reads them anew for each connection, which takes longer than the handshake.
     """
     import requests
+    from certifi import where
 
     class Trusting(requests.adapters.HTTPAdapter):
         def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
             host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
             if host["scheme"] == "https":
-                pool = {"ssl_context": trust(verify if isinstance(verify, str) else requests.certs.where())}
+                certificates = verify if isinstance(verify, str) else where()
+                pool = {"cert_reqs": "CERT_REQUIRED", "ssl_context": trust(certificates)}
             return host, pool
 
         def cert_verify(self, *_: Any) -> None:

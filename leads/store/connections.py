@@ -1,5 +1,6 @@
 """How the clients of Azure's SDKs reach storage: by one session, so that a process reads its trusted certificates once
-and each host's connections are there for every client and every thread."""
+and each host's connections are there for every client and every thread.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +24,7 @@ def transport(connect: float, read: float) -> Any:
     from azure.core.pipeline.transport import RequestsTransport
 
     with _making:
-        return RequestsTransport(
-            session=_session(), session_owner=False, connection_timeout=connect, read_timeout=read
-        )
+        return RequestsTransport(session=_session(), session_owner=False, connection_timeout=connect, read_timeout=read)
 
 
 @cache

@@ -15,7 +15,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from leads.settings import DESTINATION, Account
-from leads.store.connections import transport
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
@@ -46,6 +45,8 @@ class QueueDoorbell:
     @cached_property
     def _queue(self) -> QueueClient:
         from azure.storage.queue import QueueClient, TextBase64DecodePolicy, TextBase64EncodePolicy
+
+        from leads.store.connections import transport
 
         options: dict[str, Any] = {
             # host.json says messageEncoding base64; a plain message would go straight to the poison queue.

@@ -145,7 +145,7 @@ def test_a_message_that_the_host_gives_up_is_recorded_and_delivered_at_last(
     with with_place(storage, place) as app:
         app.settings = settings.read({**app.environ, "LEADS_RETRY_SCHEDULE": "0,1"})
         del app.doorbell  # the real one: the queue
-        monkeypatch.setattr(triggers, "app", lambda: app)
+        monkeypatch.setattr("leads.app.app", lambda: app)
         import function_app
 
         host = hosts.Host(function_app.app, host_json, tmp_path, port=0)
