@@ -1,4 +1,4 @@
-"""A start imports what the function needs and nothing else: each call may meet a cold process on a quarter of a core."""
+"""A start imports what its function needs and nothing else: any call may meet a cold process on a quarter core."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from azure.storage.queue import QueueClient
 from dev import host as hosts
 from dev.azurite import Azurite
 from dev.standins.dynamics import StandIn
-from leads import delivery, enabled, settings, triggers
+from leads import delivery, enabled, settings
 from leads.app import App
 from leads.contract import Kind, Step
 from leads.intake import accept, watch
