@@ -35,7 +35,7 @@ class Counts:
     runs: float = 0
     """Runs of a function."""
     seconds: float = 0
-    """Seconds in which an instance works, as they are billed: a whole one at least, those of calls that overlap once."""
+    """Seconds in which an instance works, as they are billed: a whole one at least, overlapping calls once."""
     records: float = 0
     """Records of the logs: a request for each run, and the app's events."""
     tables: float = 0

@@ -13,8 +13,8 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from threading import Lock
 
@@ -32,8 +32,8 @@ from leads.transport import SEND_SECONDS, Deadline
 CLAIM = timedelta(seconds=90)
 SKEW = timedelta(minutes=20)
 """How far the clocks of two instances may be apart."""
-BUSY_SECONDS = 10.0
-"""About how long a delivery stays away from a CRM that is busy with another: 5 to 15 seconds."""
+BUSY_SECONDS, LONGEST_LINE = 5.0, 600.0
+"""How long at least a delivery stays away from a CRM that is busy with another, and how long at most."""
 FLOOD_WINDOW, FLOOD_LOOK = timedelta(hours=1), timedelta(minutes=1)
 """What is counted, and how often a process looks whether the sweep noted a flood."""
 FLOOD = "flood"
@@ -45,9 +45,35 @@ UNLOADABLE_SECONDS = 1800.0
 EARLY = timedelta(seconds=60)
 """A message that comes this much before its time rings again for the rest; an earlier one is left to its own bell."""
 
-_locks: dict[str, Lock] = {}
-"""What keeps this process to one attempt at a time, by destination."""
 _counting = Lock()
+
+
+@dataclass(slots=True)
+class _Line:
+    """Who waits for a CRM that this process serves one lead at a time. Nobody waits here: each is told when to come."""
+
+    serving: Lock = field(default_factory=Lock)
+    pace: float = 0.25
+    """Seconds that an attempt took there lately."""
+    end: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    """When the last of those comes that were told a time."""
+
+    def turn(self, now: datetime) -> float:
+        """In how many seconds a delivery that found the CRM busy may come.
+
+        Each comes half an attempt after the one before it: a line as long as that is hardly ever idle, and costs few
+        turns, whereas a crowd that comes every ten seconds grows with its square.
+        """
+        with _counting:
+            at = max(self.end + timedelta(seconds=self.pace / 2), now + timedelta(seconds=BUSY_SECONDS))
+            wait = (at - now).total_seconds()
+            if wait > LONGEST_LINE:
+                return LONGEST_LINE * (0.5 + random.random() / 2)  # noqa: S311 - spreads, hides nothing
+            self.end = at
+            return wait
+
+
+_lines: dict[str, _Line] = {}
 _sends: dict[str, deque[datetime]] = {}
 """When this process sent to each destination within the last hour; read and changed under `_counting`."""
 _noted: dict[str, tuple[datetime, bool]] = {}
@@ -64,26 +90,28 @@ class _Held(Exception):
 
 def deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
     """Make the attempt of a delivery that is due, if one is due."""
-    lock = _lock(destination)
-    if lock is None:
+    line = _line(destination)
+    if line is None:
         _deliver(app, lead_id, destination, now)
-    elif lock.acquire(blocking=False):
+    elif line.serving.acquire(blocking=False):
+        began = time.monotonic()
         try:
             _deliver(app, lead_id, destination, now)
         finally:
-            lock.release()
+            line.pace += (time.monotonic() - began - line.pace) / 8
+            line.serving.release()
     else:
         # Waiting here would hold a thread of the process, and claiming would let the claim run out.
-        app.ring(lead_id, destination, BUSY_SECONDS * (0.5 + random.random()))  # noqa: S311 - spreads, hides nothing
+        app.ring(lead_id, destination, line.turn(now))
 
 
-def _lock(destination: str) -> Lock | None:
+def _line(destination: str) -> _Line | None:
     """What keeps this process to one attempt at a time there, where the kind of destination asks for it."""
     try:
         kind = enabled.load(destination).KIND
     except (KeyError, ImportError):
         return None
-    return _locks.setdefault(destination, Lock()) if RULES[kind].one_at_a_time else None
+    return _lines.setdefault(destination, _Line()) if RULES[kind].one_at_a_time else None
 
 
 def _deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:

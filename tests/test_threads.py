@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import json
+import math
 import os
 import subprocess
 import sys
@@ -10,8 +12,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from threading import Event, Lock
 from typing import Any
 from uuid import uuid4
@@ -88,6 +91,28 @@ def test_each_is_made_once_and_a_slow_crm_holds_nobody_up() -> None:
         assert {row.values["state"] for row in w.store.tables["leads"].values() if ":" in row.key} == {"delivered"}
 
 
+def test_a_crowd_at_a_crm_comes_one_after_the_other() -> None:
+    """A thousand leads for a CRM that takes a quarter of a second: turns, and no crowd that grows with its square."""
+    with world(crm=FakeDestination()) as w:
+        line = delivery._line("crm")
+        assert line
+        turns, waiting = 0, [(w.now + timedelta(milliseconds=10 * number), number) for number in range(1000)]
+        free, chance = w.now, Random(20)
+        while waiting:
+            now, number = heapq.heappop(waiting)
+            if now >= free:
+                free = now + timedelta(seconds=line.pace)
+                continue
+            turns += 1
+            wait = line.turn(now)
+            assert delivery.BUSY_SECONDS <= wait <= delivery.LONGEST_LINE
+            # A queue knows whole seconds, and is polled a little later.
+            later = math.ceil(wait) + chance.random() / 2
+            heapq.heappush(waiting, (now + timedelta(seconds=later), number))
+        assert turns <= 5 * 1000
+        assert (free - w.now).total_seconds() <= 2 * 250, "the CRM works at least half of the time"
+
+
 def test_one_delivery_that_many_threads_are_rung_for_is_made_once() -> None:
     feed = Watched(Kind.FEED)
     with world(feed=feed) as w, ThreadPoolExecutor(AT_ONCE) as pool:
@@ -110,7 +135,7 @@ def test_a_flood_is_counted_by_all_threads_together() -> None:
 FRESH = """
 import json, sys, threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 import function_app
 from leads import delivery
 from leads.app import app

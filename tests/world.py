@@ -177,7 +177,8 @@ class World:
 
 
 def forget_sends() -> None:
-    """A process that has just begun has sent nothing yet."""
+    """A process that has just begun has sent nothing yet, and nobody waits for it."""
+    delivery._lines.clear()
     delivery._sends.clear()
     delivery._noted.clear()
 
