@@ -93,8 +93,8 @@ class Azurite:
     """A running Azurite. It ends when `stop` is called or this process dies, however that happens.
 
     `location` is the folder of its data, None keeps everything in memory; `ports` are those of blobs, queues and
-    tables, 0 for a free one; `hold` are file descriptors that it keeps open until it has ended. With `certificate`, a PEM
-    with key and chain for localhost, it listens with TLS and takes tokens of Entra.
+    tables, 0 for a free one; `hold` are file descriptors that it keeps open until it has ended. With `certificate`, a
+    PEM with key and chain for localhost, it listens with TLS and takes tokens of Entra.
     Raises Unavailable if it does not start within a minute.
     """
 

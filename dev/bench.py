@@ -29,7 +29,7 @@ from dev.azurite import Azurite
 from dev.bench_child import BODY
 from dev.certificate import server_files
 from dev.standins import dynamics, https
-from dev.standins.server import Answer, Server
+from dev.standins.server import Answer, Request, Server
 from leads import delivery, settings
 from leads.app import App
 from leads.intake import accept, watch
@@ -102,23 +102,32 @@ def _slow(pid: int, over: threading.Event) -> None:
 
 
 @contextmanager
+def slow(certificate: Path) -> Iterator[Server]:
+    """A server that takes everything, and its time."""
+
+    def answer(_: Request) -> Answer:
+        time.sleep(CRM_SECONDS)
+        return Answer(204)
+
+    server = Server(answer, certificate)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@contextmanager
 def deployed() -> Iterator[dict[str, str]]:
     """The settings of an app with a managed identity, all over TLS: storage, Entra, and a CRM that takes its time."""
     import certifi
 
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        crm = stack.enter_context(dynamics.StandIn(folder))
-        identity = crm.add_identity()
-        respond = crm._server._answer
-
-        def slowly(request: Any) -> Answer:
-            if request.path.startswith("/api/data"):
-                time.sleep(CRM_SECONDS)
-            return respond(request)
-
-        crm._server._answer = slowly
+        entra = stack.enter_context(dynamics.StandIn(folder))
+        identity = entra.add_identity()
         ca, server = server_files(folder)
+        crm = stack.enter_context(slow(server))
         # As long as the list that everybody has, since reading it is a part of a start.
         bundle = folder / "trusted.pem"
         bundle.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + ca.read_bytes())
@@ -128,12 +137,12 @@ def deployed() -> Iterator[dict[str, str]]:
             for service, port in zip(("blob", "queue", "table"), azurite.ports, strict=True)
         }
         yield {
-            **crm.identity_environ(),
+            **entra.identity_environ(),
             **uris,
             "AzureWebJobsStorage__credential": "managedidentity",
             "AzureWebJobsStorage__clientId": identity.client_id,
             "BENCH_IDENTITY": identity.client_id,
-            "DYNAMICS_URL": crm.url,
+            "BENCH_CRM": f"https://localhost:{crm.port}",
             "LEADS_DESTINATIONS": "console,dynamics",
             "REQUESTS_CA_BUNDLE": str(bundle),
             "SSL_CERT_FILE": str(bundle),
@@ -258,14 +267,7 @@ def long_ones(figures: Figures) -> None:
     """Deliveries to a receiver that takes its time, and memory after many leads, in processes of their own."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-
-        def slowly(_: Any) -> Answer:
-            time.sleep(CRM_SECONDS)
-            return Answer(204)
-
-        server = Server(slowly, server_files(folder)[1])
-        server.start()
-        stack.callback(server.close)
+        server = stack.enter_context(slow(server_files(folder)[1]))
         azurite = stack.enter_context(Azurite())
         environ = {
             "AzureWebJobsStorage": azurite.connection_string,

@@ -1,4 +1,4 @@
-"""What `dev.bench` measures in a new process: `python -m dev.bench_child WHAT …`. Each says its figures as one JSON line.
+"""What `dev.bench` measures in a new process: `python -m dev.bench_child WHAT …`. Each says its figures as a JSON line.
 
 The worker of Azure is not in it: a start here is that of Python, the imports, and the function's first call.
 """
@@ -66,7 +66,7 @@ def _naive(req: Any) -> Any:
     import requests
 
     session, lead = requests.Session(), req.get_json()
-    url = os.environ["DYNAMICS_URL"]
+    url = os.environ["BENCH_CRM"]
     token = session.get(
         os.environ["IDENTITY_ENDPOINT"],
         params={"resource": url, "api-version": "2019-08-01", "client_id": os.environ["BENCH_IDENTITY"]},

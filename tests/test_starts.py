@@ -69,7 +69,18 @@ def test_what_all_functions_pay_for_is_little() -> None:
 @pytest.mark.parametrize(
     ("work", "without"),
     [
-        (RECEIVE, {"leads.delivery", "leads.sweep", "leads.destinations", "msal", "requests", "leads.intake.watch"}),
+        (
+            RECEIVE,
+            {
+                "email_validator",
+                "leads.delivery",
+                "leads.sweep",
+                "leads.destinations",
+                "msal",
+                "requests",
+                "leads.intake.watch",
+            },
+        ),
         (WATCH, {"leads.delivery", "leads.sweep", "leads.destinations", "msal", "requests", "phonenumbers"}),
         (SWEEP, {"msal", "requests", "leads.intake.watch", "phonenumbers"}),
         (DELIVER.format("dynamics"), {"leads.sweep", "leads.intake.watch", "leads.destinations.https"}),
