@@ -72,7 +72,7 @@ class Counting:
 
 
 def child(environ: Mapping[str, str], *what: str, quarter: bool = False) -> tuple[float, dict[str, Any]]:
-    """Seconds from the start of a new process to the line that it says, and that line, with its CPU in `cpu_seconds`."""
+    """Seconds from the start of a new process to the line that it says, and that line, with `cpu_seconds` of it all."""
     began = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "dev.bench_child", *what],
@@ -201,7 +201,7 @@ def operations(figures: Figures) -> None:
 
     def count(name: str, work: Callable[[], Any]) -> None:
         calls.clear()
-        app.store, app.doorbell = Counting(store, calls), Counting(bell, calls)  # type: ignore[assignment]
+        app.store, app.doorbell = Counting(store, calls), Counting(bell, calls)
         app.__dict__.pop("ledger", None)
         work()
         figures[f"{name}_calls"], figures[f"{name}_rows"] = calls["calls"], calls["rows"]
@@ -224,7 +224,7 @@ def watching(figures: Figures) -> None:
         {"PartitionKey": "11:2F3:2F2020", "RowKey": str(number), "Timestamp": "2020-11-03T00:00:00.0000000Z"}
         for number in range(rows)
     ]
-    app.store = Counting(store, calls)  # type: ignore[assignment]
+    app.store = Counting(store, calls)
     minute, before = 0, -rows
     while calls["calls"] - before > rows / 100:
         before = calls["calls"]

@@ -1,13 +1,12 @@
 """The table of docs/performance.md, from the figures that `python -m dev.bench --write` keeps in docs/performance.json.
 
 What was before are the figures of the issue, measured on earlier code on the same kind of machine; they are not
-measured again, since that code is gone. `python -m dev.bench_report` makes the document anew from the figures that are kept.
+measured again, since that code is gone. `python -m dev.bench_report` makes the document anew from the figures kept.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -214,10 +213,11 @@ def computed(document: str, made: Mapping[str, Any]) -> str:
     )
     parts = {"conditions": conditions, "table": table(made["figures"])}
     for name, text in parts.items():
-        pattern = rf"(<!-- computed: {name} -->\n).*?(<!-- end -->)"
-        document, found = re.subn(pattern, lambda m, text=text: f"{m[1]}{text}\n{m[2]}", document, flags=re.DOTALL)
-        if found != 1:
-            raise ValueError(f"docs/performance.md has {found} places for {name!r}, not one.")
+        begin, end = f"<!-- computed: {name} -->\n", "<!-- end -->"
+        if document.count(begin) != 1:
+            raise ValueError(f"docs/performance.md has {document.count(begin)} places for {name!r}, not one.")
+        before, _, rest = document.partition(begin)
+        document = f"{before}{begin}{text}\n{end}{rest.partition(end)[2]}"
     return document
 
 

@@ -1,4 +1,4 @@
-"""docs/performance.md says what the bench measured, and its paper what the code counts. No figure is held to a clock."""
+"""docs/performance.md says what the bench measured, and its paper what the code counts. No clock is asserted."""
 
 from __future__ import annotations
 
