@@ -46,8 +46,8 @@ check-docs: $(VENV)/.installed ## check every documented az command with azure-c
 	  && touch .local/azure-cli/.installed; }
 	@.local/azure-cli/bin/python dev/check_az.py
 
-bench: install ## time starts, leads and looks on this machine
-	@$(BIN)/python -m dev.bench
+bench: install ## measure starts, leads and looks on this machine, before and after (WRITE=1: into docs/performance.md)
+	@$(BIN)/python -m dev.bench $(if $(WRITE),--write)
 
 pictures: install browser ## make the pictures of the documents anew: diagrams, the page, mails (needs Chromium)
 	@$(BIN)/python -m dev.diagrams docs/images

@@ -93,18 +93,25 @@ class Azurite:
     """A running Azurite. It ends when `stop` is called or this process dies, however that happens.
 
     `location` is the folder of its data, None keeps everything in memory; `ports` are those of blobs, queues and
-    tables, 0 for a free one; `hold` are file descriptors that it keeps open until it has ended.
+    tables, 0 for a free one; `hold` are file descriptors that it keeps open until it has ended. With `certificate`, a
+    PEM with key and chain for localhost, it listens with TLS and takes tokens of Entra.
     Raises Unavailable if it does not start within a minute.
     """
 
     def __init__(
-        self, location: Path | None = None, ports: tuple[int, int, int] = (0, 0, 0), hold: tuple[int, ...] = ()
+        self,
+        location: Path | None = None,
+        ports: tuple[int, int, int] = (0, 0, 0),
+        hold: tuple[int, ...] = (),
+        certificate: Path | None = None,
     ) -> None:
         if not _ENTRY.exists():
             raise Unavailable("Azurite is not installed. Run `make install`.")
         command = ["node", "--import", _WATCH_PARENT, str(_ENTRY), "--silent", "--skipApiVersionCheck"]
         command += ["--disableTelemetry"]
         command += ["--inMemoryPersistence"] if location is None else ["--location", str(location)]
+        if certificate:
+            command += ["--oauth", "basic", "--cert", str(certificate), "--key", str(certificate)]
         for name, port in zip(("blob", "queue", "table"), ports, strict=True):
             command += [f"--{name}Host", "127.0.0.1", f"--{name}Port", str(port)]
         # A file and no pipe: Azurite writes while it stops, and a reader that is gone would kill it before it saved.
@@ -137,7 +144,7 @@ class Azurite:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             said = os.pread(self._output.fileno(), 64 * 1024, 0).decode(errors="replace")
-            found = re.findall(r"Azurite (\w+) service is successfully listening at http://\S+:(\d+)", said)
+            found = re.findall(r"Azurite (\w+) service is successfully listening at https?://\S+:(\d+)", said)
             ports = {name: int(port) for name, port in found}
             if len(ports) == 3:
                 return ports["Blob"], ports["Queue"], ports["Table"]

@@ -16,10 +16,10 @@ VOLUMES = (0, 100, 1_000, 100_000)
 MONTH = 365 / 12 * 86_400
 """Seconds of a month."""
 MEMORY_GB = 0.5
-LOG_KB = 5
-"""Kilobytes of logs of one run: its request, the host's lines and the app's event. An estimate; see the workspace."""
-LEAD_KB = 20
-"""Kilobytes that stay of one lead: raw, lead, deliveries, journal, with what storage adds to each. An estimate."""
+RECORD_KB = 1.25
+"""Kilobytes that one record of the logs takes with all its columns. An estimate; see the workspace."""
+LEAD_KB = 6
+"""Kilobytes that stay of one lead: raw, lead, deliveries, journal, with what storage adds to each."""
 YEAR = 12
 """Months that leads are kept (LEADS_RETENTION_DAYS)."""
 ALERT_RULES = 7
@@ -33,7 +33,11 @@ class Counts:
     """Operations of one lead, one delivery, one run of a timer or one month."""
 
     runs: float = 0
-    """Runs of a function; each is billed for one second, the least there is."""
+    """Runs of a function."""
+    seconds: float = 0
+    """Seconds in which an instance works, as they are billed: a whole one at least, overlapping calls once."""
+    records: float = 0
+    """Records of the logs: a request for each run, and the app's events."""
     tables: float = 0
     """Table operations; a transaction is one."""
     queue: float = 0
@@ -50,20 +54,28 @@ class Counts:
         return Counts(*(value * times for value in astuple(self)))
 
 
-LEAD = Counts(runs=1, tables=46, blob_writes=1)
+ROWS = 30
+"""Rows that listings give for one lead in its life, a thousand to a page: what they cost beyond their first page."""
+LEAD = Counts(runs=1, seconds=1, records=2, tables=46 + ROWS / 1000, blob_writes=1)
 """From its arrival to its last look by the sweep, without its deliveries. The way in by the table needs more operations
 (the watch sees a row again in every run of the next quarter of an hour), HTTPS has the run: the dearer of both."""
-DELIVERY = Counts(runs=1, tables=3, queue=3)
+BY_TABLE = Counts(records=1, tables=46 + ROWS / 1000, blob_writes=1)
+"""The same of a lead that came in by the table: the watch runs anyhow."""
+TOGETHER = Counts(seconds=1)
+"""All deliveries of a lead: their messages are rung for together, and one instance works on them at once."""
+DELIVERY = Counts(runs=1, records=3, tables=3, queue=3)
 """One attempt."""
-WATCH = Counts(runs=1, tables=6)
+WATCH = Counts(runs=1, seconds=1, records=2, tables=6)
 """One run that finds nothing new, for one table."""
-SWEEP = Counts(runs=1, tables=6, blob_writes=0.1)
+SWEEP = Counts(runs=1, seconds=1, records=2, tables=6, blob_writes=0.1)
 """One run that finds nothing to do, with its share of the hourly and the daily work."""
-HOST = Counts(queue=MONTH / 2, blob_writes=MONTH / 30, blob_others=MONTH / 10)
-"""One instance of the host all month, as if it looked at a queue every two seconds, and renewed its locks. An estimate:
-there are two queues, and they are looked at so often only while there is work; with a watch each minute there is hardly
-a time without an instance. Since April 2026 the host also lists containers every 30 seconds
-(Azure/azure-functions-host#11765)."""
+PROBE = Counts(blob_others=MONTH / 30)
+"""The host looks every 30 seconds whether its storage is there: with a cheap read since August 2026
+(Azure/azure-functions-host#11925), by listing containers from April on (#11765)."""
+HOST = Counts(queue=MONTH / 3, blob_others=MONTH / 10) + PROBE
+"""One instance of the host all month, as if it looked at a queue every three seconds, and renewed its locks. An
+estimate: there are two queues, and they are looked at so often only while there is work; with a watch each minute there
+is hardly a time without an instance."""
 IDLE = WATCH * (MONTH / 60) + SWEEP * (MONTH / 300) + HOST
 
 
@@ -89,11 +101,16 @@ def prices(document: str) -> dict[str, float]:
 
 def bill(leads: float, destinations: int, price: Mapping[str, float], *, grants: bool) -> Bill:
     """A month with so many leads, each delivered to every destination at the first attempt, in its second year."""
-    counts = IDLE + (LEAD + DELIVERY * destinations) * leads
+    counts = IDLE + (LEAD + TOGETHER + DELIVERY * destinations) * leads
+    return priced(counts, price, grants=grants, kept=leads)
+
+
+def priced(counts: Counts, price: Mapping[str, float], *, grants: bool = False, kept: float = 0) -> Bill:
+    """What these operations cost, and to keep so many leads a month for a year."""
     free = price if grants else dict.fromkeys(price, 0.0)
-    gb_seconds = max(0.0, counts.runs * MEMORY_GB - free["free-gb-seconds"])
+    gb_seconds = max(0.0, counts.seconds * MEMORY_GB - free["free-gb-seconds"])
     runs = max(0.0, counts.runs - free["free-executions"])
-    log_gb = max(0.0, counts.runs * LOG_KB / 1e6 - free["free-log-gb"])
+    log_gb = max(0.0, counts.records * RECORD_KB / 1e6 - free["free-log-gb"])
     operations = {
         "10k-table": counts.tables,
         "10k-queue": counts.queue,
@@ -103,7 +120,7 @@ def bill(leads: float, destinations: int, price: Mapping[str, float], *, grants:
     return Bill(
         compute=gb_seconds * price["gb-second"] + runs / 1e6 * price["million-executions"],
         storage=sum(count / 1e4 * price[name] for name, count in operations.items())
-        + leads * YEAR * LEAD_KB / 1e6 * price["gb-stored"],
+        + kept * YEAR * LEAD_KB / 1e6 * price["gb-stored"],
         logs=log_gb * price["gb-log"],
     )
 
@@ -147,12 +164,7 @@ def with_options(price: Mapping[str, float]) -> str:
 
 def watch(price: Mapping[str, float], seconds: float) -> float:
     """The watch alone, with one run in so many seconds, for a month and before free grants."""
-    counts = WATCH * (MONTH / seconds)
-    return (
-        counts.runs * (MEMORY_GB * price["gb-second"] + price["million-executions"] / 1e6)
-        + counts.runs * LOG_KB / 1e6 * price["gb-log"]
-        + counts.tables / 1e4 * price["10k-table"]
-    )
+    return priced(WATCH * (MONTH / seconds), price).total
 
 
 def options(price: Mapping[str, float]) -> str:
@@ -164,6 +176,10 @@ def options(price: Mapping[str, float]) -> str:
         "One HTTPS instance that is always ready (`alwaysReadyHttp = 1`), 512 MB": always_ready(price),
         "The watch each 15 seconds instead of each minute, before free grants": watch(price, 15) - watch(price, 60),
         "The watch each 5 minutes instead of each minute, before free grants": watch(price, 300) - watch(price, 60),
+        "Deliveries of 1,000 leads that take five seconds instead of one": priced(Counts(seconds=4000), price).total,
+        "The host's look at its storage, where the host is older than August 2026": (
+            priced(Counts(blob_writes=PROBE.blob_others), price).total - priced(PROBE, price).total
+        ),
     }
     lines = ["| option | a month |", "|---|---:|"]
     lines += [f"| {name} | {dollars(value)} |" for name, value in rows.items()]
@@ -172,12 +188,33 @@ def options(price: Mapping[str, float]) -> str:
 
 def per_thousand(price: Mapping[str, float]) -> str:
     """The table of what a thousand leads more cost, before free grants."""
-    lines = ["| destinations | runs | table operations | queue operations | cost |", "|---:|---:|---:|---:|---:|"]
+    lines = [
+        "| destinations | runs | seconds | records | table operations | queue operations | by HTTPS | by the table |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
     for destinations in (1, 2, 3, 5):
-        counts = (LEAD + DELIVERY * destinations) * 1000
-        more = bill(1000, destinations, price, grants=False).total - bill(0, 1, price, grants=False).total
-        numbers = " | ".join(f"{value:,.0f}" for value in (counts.runs, counts.tables, counts.queue))
-        lines.append(f"| {destinations} | {numbers} | {dollars(more)} |")
+        rest = TOGETHER + DELIVERY * destinations
+        counts = (LEAD + rest) * 1000
+        shown = (counts.runs, counts.seconds, counts.records, counts.tables, counts.queue)
+        numbers = " | ".join(f"{value:,.0f}" for value in shown)
+        both = [dollars(priced((way + rest) * 1000, price, kept=1000).total) for way in (LEAD, BY_TABLE)]
+        lines.append(f"| {destinations} | {numbers} | {' | '.join(both)} |")
+    return "\n".join(lines)
+
+
+BEFORE = {"1,000 leads to two destinations": 0.10, "a month without a lead": 0.76}
+"""What this page computed before, without the host's look at its storage."""
+
+
+def before_and_after(price: Mapping[str, float]) -> str:
+    """The table of what was computed before, and is now."""
+    rest = TOGETHER + DELIVERY * 2
+    https, table = (priced((way + rest) * 1000, price, kept=1000).total for way in (LEAD, BY_TABLE))
+    leads, idle = BEFORE
+    lines = ["| what | before | wanted | now |", "|---|---:|---:|---:|"]
+    lines += [f"| {leads}, by the table | ${BEFORE[leads]:.2f} | $0.06 | ${table:.3f} |"]
+    lines += [f"| {leads}, by HTTPS | ${BEFORE[leads]:.2f} | $0.06 | ${https:.3f} |"]
+    lines += [f"| {idle} | ${BEFORE[idle]:.2f} | $0.60 | ${bill(0, 1, price, grants=True).total:.3f} |"]
     return "\n".join(lines)
 
 
@@ -193,6 +230,7 @@ TABLES: Mapping[str, Callable[[Mapping[str, float]], str]] = {
     "options": options,
     "whole bills": with_options,
     "per thousand": per_thousand,
+    "before and after": before_and_after,
 }
 
 

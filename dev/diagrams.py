@@ -7,14 +7,16 @@ way that is not the usual one is dashed, and the picture's description tells the
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import accumulate
 from pathlib import Path
 
+from dev import cost as costs
 from leads import enabled
 from leads.lead import State
 from leads.settings import Settings
@@ -265,7 +267,65 @@ def ways() -> Drawing:
     return drawing
 
 
-DRAWINGS: dict[str, Callable[[], Drawing]] = {"retry": retry, "states": states, "no-leads": no_leads, "ways": ways}
+def bars(drawing: Drawing, x: float, y: float, rows: Sequence[tuple[str, float, str, str]]) -> None:
+    """A bar for each row of name, length, words and look; the longest takes the whole width."""
+    most, width = max(length for _, length, _, _ in rows), drawing.width - x - 200
+    for number, (name, length, words, look) in enumerate(rows):
+        top, long = y + 30 * number, max(width * length / most, 2)
+        drawing.text(x - 10, top + 15, name, look="s", anchor="end")
+        drawing.parts.append(f'<rect class="{look}" x="{x:g}" y="{top:g}" width="{long:.0f}" height="20" rx="4"/>')
+        drawing.text(x + long + 8, top + 15, words, look="s", anchor="start")
+
+
+def performance() -> Drawing:
+    """Before and after, from the figures of the last `python -m dev.bench --write`."""
+    found = json.loads((ROOT / "docs/performance.json").read_text(encoding="utf-8"))["figures"]
+    parts = (
+        ("A first lead from “Italia”, in starts of a hello world", 973 / 134, found["italia_ratio"], "{:.1f}"),
+        ("Deliveries a second to a receiver that takes 250 ms", 1.9, found["deliveries_a_second"], "{:.0f}"),
+        ("Rows that an idle sweep reads, at 100,000 leads a month", 44408, found["sweep_rows"], "{:,.0f}"),
+        ("A thousand leads to two destinations, by the table", 0.10, found["cost_table"], "${:.2f}"),
+    )
+    told = "; ".join(
+        f"{name}: before {form.format(before)}, after {form.format(after)}" for name, before, after, form in parts
+    )
+    drawing = Drawing(960, 40 + 110 * len(parts), "Before and after", f"{told}.")
+    for number, (name, before, after, form) in enumerate(parts):
+        y = 40 + 110 * number
+        drawing.text(30, y, name, look="b", anchor="start")
+        bars(
+            drawing,
+            100,
+            y + 14,
+            [("before", before, form.format(before), "box"), ("after", after, form.format(after), "good")],
+        )
+    return drawing
+
+
+def cost() -> Drawing:
+    """What a month costs by its leads, as docs/cost.md computes it."""
+    price = costs.prices(costs.DOCUMENT.read_text(encoding="utf-8"))
+    bills = [(leads, costs.bill(leads, 3, price, grants=True).total) for leads in costs.VOLUMES]
+    told = "; ".join(f"{leads:,} leads: {costs.dollars(total)}" for leads, total in bills)
+    drawing = Drawing(
+        960,
+        60 + 30 * len(bills) + 30,
+        "What a month costs",
+        f"By the number of leads, each to three destinations, after Azure's free grants, without alert rules. {told}.",
+    )
+    drawing.text(30, 36, "A month, by its leads, each to three destinations", look="b", anchor="start")
+    bars(drawing, 150, 56, [(f"{leads:,} leads", total, costs.dollars(total), "good") for leads, total in bills])
+    return drawing
+
+
+DRAWINGS: dict[str, Callable[[], Drawing]] = {
+    "retry": retry,
+    "states": states,
+    "no-leads": no_leads,
+    "ways": ways,
+    "performance": performance,
+    "cost": cost,
+}
 """The diagrams by the names of their files."""
 
 

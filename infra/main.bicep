@@ -38,12 +38,12 @@ param retentionDays int = 365
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
 param storageSku string = 'Standard_LRS'
 
-@description('Instances that each group of functions may have at once. Azure counts per group and does not hold HTTP to it, so it is no limit of cost: monthlyBudget tells of cost. An instance makes one delivery at a time, and Dynamics takes 52 requests of one user at a time: keep it under 52 with Dynamics.')
+@description('Instances that each group of functions may have at once. Azure counts per group and does not hold HTTP to it, so it is no limit of cost: monthlyBudget tells of cost. An instance serves a CRM one lead at a time, and Dynamics takes 52 requests of one user at a time: keep it under 52 with Dynamics.')
 @minValue(40)
 @maxValue(1000)
 param maximumInstances int = 40
 
-@description('Memory of an instance in MB. The app needs 512; more is only faster and dearer.')
+@description('Memory of an instance in MB. The app needs 512; more is only faster and dearer. Where Azure refuses 512, take 2048.')
 @allowed([512, 2048, 4096])
 param instanceMemory int = 512
 

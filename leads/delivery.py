@@ -15,9 +15,8 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import datetime, timedelta
-from functools import cache
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from threading import Lock
 
@@ -35,8 +34,8 @@ from leads.transport import SEND_SECONDS, Deadline
 CLAIM = timedelta(seconds=90)
 SKEW = timedelta(minutes=20)
 """How far the clocks of two instances may be apart."""
-BUSY_SECONDS = 10.0
-"""About how long a delivery stays away from a CRM that is busy with another: 5 to 15 seconds."""
+BUSY_SECONDS, LONGEST_LINE = 5.0, 600.0
+"""How long at least a delivery stays away from a CRM that is busy with another, and how long at most."""
 FLOOD_WINDOW, FLOOD_LOOK = timedelta(hours=1), timedelta(minutes=1)
 """What is counted, and how often a process looks whether the sweep noted a flood."""
 FLOOD = "flood"
@@ -47,6 +46,40 @@ UNLOADABLE_SECONDS = 1800.0
 """How long a delivery waits, after a package could not be loaded, until the app tries to load it again."""
 EARLY = timedelta(seconds=60)
 """A message that comes this much before its time rings again for the rest; an earlier one is left to its own bell."""
+
+_counting = Lock()
+
+
+@dataclass(slots=True)
+class _Line:
+    """Who waits for a CRM that this process serves one lead at a time. Nobody waits here: each is told when to come."""
+
+    serving: Lock = field(default_factory=Lock)
+    pace: float = 0.25
+    """Seconds that an attempt took there lately."""
+    end: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    """When the last of those comes that were told a time."""
+
+    def turn(self, now: datetime) -> float:
+        """In how many seconds a delivery that found the CRM busy may come.
+
+        Each comes half an attempt after the one before it: a line as long as that is hardly ever idle, and costs few
+        turns, whereas a crowd that comes every ten seconds grows with its square.
+        """
+        with _counting:
+            at = max(self.end + timedelta(seconds=self.pace / 2), now + timedelta(seconds=BUSY_SECONDS))
+            wait = (at - now).total_seconds()
+            if wait > LONGEST_LINE:
+                return LONGEST_LINE * (0.5 + random.random() / 2)  # noqa: S311 - spreads, hides nothing
+            self.end = at
+            return wait
+
+
+_lines: dict[str, _Line] = {}
+_sends: dict[str, deque[datetime]] = {}
+"""When this process sent to each destination within the last hour; read and changed under `_counting`."""
+_noted: dict[str, tuple[datetime, bool]] = {}
+"""When this process last looked whether a destination is flooded, and what it found."""
 
 
 class _Held(Exception):
@@ -59,31 +92,28 @@ class _Held(Exception):
 
 def deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
     """Make the attempt of a delivery that is due, if one is due."""
-    lock = _lock(destination)
-    if lock is None:
+    line = _line(destination)
+    if line is None:
         _deliver(app, lead_id, destination, now)
-    elif lock.acquire(blocking=False):
+    elif line.serving.acquire(blocking=False):
+        began = time.monotonic()
         try:
             _deliver(app, lead_id, destination, now)
         finally:
-            lock.release()
+            line.pace += (time.monotonic() - began - line.pace) / 8
+            line.serving.release()
     else:
         # Waiting here would hold a thread of the process, and claiming would let the claim run out.
-        app.ring(lead_id, destination, BUSY_SECONDS * (0.5 + random.random()))  # noqa: S311 - spreads, hides nothing
+        app.ring(lead_id, destination, line.turn(now))
 
 
-@cache
-def _locks() -> dict[str, Lock]:
-    return {}
-
-
-def _lock(destination: str) -> Lock | None:
+def _line(destination: str) -> _Line | None:
     """What keeps this process to one attempt at a time there, where the kind of destination asks for it."""
     try:
         kind = enabled.load(destination).KIND
     except (KeyError, ImportError):
         return None
-    return _locks().setdefault(destination, Lock()) if RULES[kind].one_at_a_time else None
+    return _lines.setdefault(destination, _Line()) if RULES[kind].one_at_a_time else None
 
 
 def _deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
@@ -176,40 +206,42 @@ def is_claimed(delivery: Delivery, now: datetime) -> bool:
     return delivery.claimed_until is not None and now < delivery.claimed_until <= now + CLAIM + SKEW
 
 
-@cache
-def _sends() -> dict[str, deque[datetime]]:
-    """When this process sent to each destination within the last hour."""
-    return {}
-
-
-@cache
-def _noted() -> dict[str, tuple[datetime, bool]]:
-    """When this process last looked whether a destination is flooded, and what it found."""
-    return {}
-
-
 def is_flooded(app: App, name: str, now: datetime) -> bool:
     """Whether a destination's leads are summed up just now: too many went there, or the sweep noted it.
 
-    The note that the sweep writes comes every few minutes, so each process counts its own sends as well, and writes the
-    note itself. The first lead of an hour costs no look.
+    Where it is not, the lead is counted as sent. The note that the sweep writes comes every few minutes, so each
+    process counts its own sends as well, and writes the note itself. The first lead of an hour costs no look.
     """
     if not app.settings.flood:
         return False
-    sends = _sends().setdefault(name, deque())
+    with _counting:
+        is_first = not _within_the_hour(name, now)
+    if not is_first and _is_noted(app, name, now):
+        return True
+    with _counting:
+        sends = _within_the_hour(name, now)
+        if len(sends) < app.settings.flood:
+            sends.append(now)
+            return False
+    if app.ledger.note_flood(name, now):
+        log.event("flood_noted", destination=name)
+    _noted[name] = (now, True)
+    return True
+
+
+def _within_the_hour(name: str, now: datetime) -> deque[datetime]:
+    """When this process sent there; whoever calls holds `_counting`."""
+    sends = _sends.setdefault(name, deque())
     while sends and not timedelta(0) <= now - sends[0] < FLOOD_WINDOW:
         sends.popleft()
-    if len(sends) >= app.settings.flood:
-        if app.ledger.note_flood(name, now):
-            log.event("flood_noted", destination=name)
-        _noted()[name] = (now, True)
-        return True
-    if not sends:
-        return False
-    looked_at, found = _noted().get(name, (now - FLOOD_LOOK, False))
+    return sends
+
+
+def _is_noted(app: App, name: str, now: datetime) -> bool:
+    looked_at, found = _noted.get(name, (now - FLOOD_LOOK, False))
     if not timedelta(0) <= now - looked_at < FLOOD_LOOK:
         found = app.ledger.is_flooded(name)
-        _noted()[name] = (now, found)
+        _noted[name] = (now, found)
     return found
 
 
@@ -236,29 +268,33 @@ def _send(app: App, lead: Lead, delivery: Delivery, history: History, now: datet
         raise Skip(reason)
     if RULES[kind].flood != Flood.DELIVERED and is_flooded(app, delivery.destination, now):
         raise _Held(kind)
-    if time.monotonic() - began > CLAIM.total_seconds() - SEND_SECONDS:
-        # Behind everything that is read: another process may take the claim for given up before this one has sent.
-        raise RuntimeError("Reading took longer than a claim allows.")
-    about = replace(step(app, history, delivery.destination, kind, now), uncertain=delivery.uncertain)
-    # Read again: somebody may have recorded something since the history was read.
-    about = replace(about, remote_id=delivery.remote_id, replayed=delivery.replayed)
-    try:
-        remote_id = place.module.send(lead, about, place.settings)
-    except Failure as failure:
-        if failure.unanswered or failure.remote_id:
-            _count_send(delivery.destination, now)
-        failure.cause, failure.remedy = place.worded(failure.cause), place.worded(failure.remedy)
-        raise
-    except ImportError as error:
-        # Destinations import what they send with when they send. The lead has to wait until the app is whole again.
-        raise unloadable(error) from None
-    _count_send(delivery.destination, now)
-    return remote_id
+    with _given_back(delivery.destination, now):
+        if time.monotonic() - began > CLAIM.total_seconds() - SEND_SECONDS:
+            # Behind everything that is read: another process may take the claim for given up before this one has sent.
+            raise RuntimeError("Reading took longer than a claim allows.")
+        about = replace(step(app, history, delivery.destination, kind, now), uncertain=delivery.uncertain)
+        # Read again: somebody may have recorded something since the history was read.
+        about = replace(about, remote_id=delivery.remote_id, replayed=delivery.replayed)
+        try:
+            return place.module.send(lead, about, place.settings)
+        except Failure as failure:
+            failure.cause, failure.remedy = place.worded(failure.cause), place.worded(failure.remedy)
+            raise
+        except ImportError as error:
+            # Destinations import what they send with when they send. The lead has to wait until the app is whole again.
+            raise unloadable(error) from None
 
 
-def _count_send(name: str, now: datetime) -> None:
+@contextlib.contextmanager
+def _given_back(name: str, now: datetime) -> Iterator[None]:
     """Count what may have reached somebody. What was refused did not: an outage is no flood."""
-    _sends().setdefault(name, deque()).append(now)
+    try:
+        yield
+    except Exception as error:
+        if not (isinstance(error, Failure) and (error.unanswered or error.remote_id)):
+            with _counting, contextlib.suppress(ValueError):
+                _sends.setdefault(name, deque()).remove(now)
+        raise
 
 
 def enabled_place(app: App, name: str) -> Enabled:

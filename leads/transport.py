@@ -10,7 +10,9 @@ import contextlib
 import io
 import json as jsonlib
 import logging
+import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -94,13 +96,23 @@ class Response:
             return None
 
 
+CONNECTIONS = 32
+"""Connections to one host that are kept: as many as the worker has threads (PYTHON_THREADPOOL_THREAD_COUNT)."""
+
 _current = threading.local()
 """The deadline of the request that this thread sends."""
+_making = threading.RLock()
+"""Held while what all threads share is made, so that threads which need it first at once make it once."""
+
+
+def session() -> requests.Session:
+    """The process's one session: connections are kept alive, cookies are not kept."""
+    with _making:
+        return _session()
 
 
 @cache
-def session() -> requests.Session:
-    """The process's one session: connections are kept alive, cookies are not kept."""
+def _session() -> requests.Session:
     from http.cookiejar import DefaultCookiePolicy
 
     import requests
@@ -115,6 +127,45 @@ def session() -> requests.Session:
     return made
 
 
+@cache
+def trusting() -> type[requests.adapters.HTTPAdapter]:
+    """The class of adapters that read the trusted certificates once in a process's life.
+
+    Left to itself the library reads them anew for each connection, which takes longer than the handshake.
+    """
+    import requests
+    from certifi import where
+
+    class Trusting(requests.adapters.HTTPAdapter):
+        def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+            host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+            if host["scheme"] == "https":
+                certificates = verify if isinstance(verify, str) else where()
+                pool = {"cert_reqs": "CERT_REQUIRED", "ssl_context": trust(certificates)}
+            return host, pool
+
+        def cert_verify(self, *_: Any) -> None:
+            """Leave the connection's TLS as it is: a file named here would be read again."""
+
+    return Trusting
+
+
+def trust(certificates: str) -> ssl.SSLContext:
+    """TLS that trusts the certificates in this file or folder and asks for the right host name."""
+    with _making:
+        return _trust(certificates)
+
+
+@cache
+def _trust(certificates: str) -> ssl.SSLContext:
+    from urllib3.util import create_urllib3_context
+
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    folder = os.path.isdir(certificates)
+    context.load_verify_locations(None if folder else certificates, certificates if folder else None)
+    return context
+
+
 def _adapter() -> requests.adapters.HTTPAdapter:
     """The adapter that closes its connections at the deadline.
 
@@ -123,7 +174,6 @@ def _adapter() -> requests.adapters.HTTPAdapter:
     """
     import http.client
 
-    import requests
     import urllib3
     from urllib3.connection import HTTPConnection, HTTPSConnection
 
@@ -152,7 +202,7 @@ def _adapter() -> requests.adapters.HTTPAdapter:
 
     pools = {"http": PlainPool, "https": SecurePool}
 
-    class Adapter(requests.adapters.HTTPAdapter):
+    class Adapter(trusting()):  # type: ignore[misc]
         def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
             super().init_poolmanager(*arguments, **named)
             self.poolmanager.pool_classes_by_scheme = pools
@@ -162,7 +212,8 @@ def _adapter() -> requests.adapters.HTTPAdapter:
             manager.pool_classes_by_scheme = pools
             return manager
 
-    return Adapter(pool_connections=20, pool_maxsize=20)
+    made: requests.adapters.HTTPAdapter = Adapter(pool_connections=20, pool_maxsize=CONNECTIONS)
+    return made
 
 
 class _Bounded(io.RawIOBase):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from leads import log
-from leads.app import App, app
+if TYPE_CHECKING:
+    from leads.app import App
 
 ALIVE = (
     "This address takes marketplace leads by POST. To test it, press Validate in the connection details of Partner "
@@ -19,11 +20,14 @@ ALIVE = (
 
 def receive_lead(request: func.HttpRequest) -> func.HttpResponse:
     """Answer a call of the marketplace."""
+    from leads.app import app
+
     return answer_lead(app(), request, datetime.now(UTC))
 
 
 def watch_tables(timer: func.TimerRequest) -> None:
     """Look at the watched tables. A run that comes late reads all that it missed, so `timer` does not matter."""
+    from leads.app import app
     from leads.intake.watch import watch
 
     del timer
@@ -33,6 +37,7 @@ def watch_tables(timer: func.TimerRequest) -> None:
 def deliver_lead(message: func.QueueMessage) -> None:
     """Look at the delivery that a message names. A message that is not ours is dropped: it holds nothing."""
     from leads import delivery
+    from leads.app import app
     from leads.store import doorbell
 
     ids = doorbell.read(message.get_body())
@@ -43,6 +48,7 @@ def deliver_lead(message: func.QueueMessage) -> None:
 def recover_delivery(message: func.QueueMessage) -> None:
     """Bring a delivery back from the poison queue."""
     from leads import delivery
+    from leads.app import app
     from leads.store import doorbell
 
     ids = doorbell.read(message.get_body())
@@ -52,6 +58,7 @@ def recover_delivery(message: func.QueueMessage) -> None:
 
 def sweep_open_leads(timer: func.TimerRequest) -> None:
     """Look at the open leads. A run that comes late has the same work, so `timer` does not matter."""
+    from leads.app import app
     from leads.sweep.sweep import sweep
 
     del timer
@@ -65,12 +72,15 @@ def sweep_open_leads(timer: func.TimerRequest) -> None:
 
 def health(request: func.HttpRequest) -> func.HttpResponse:
     """Say whether all is well, or why not."""
+    from leads.app import app
+
     del request
     return answer_health(app(), datetime.now(UTC))
 
 
 def ops(request: func.HttpRequest) -> func.HttpResponse:
     """Serve the operators."""
+    from leads.app import app
     from leads.operate.page import web as ops_web
 
     return ops_web.answer(app(), request, datetime.now(UTC))
@@ -78,6 +88,7 @@ def ops(request: func.HttpRequest) -> func.HttpResponse:
 
 def page(request: func.HttpRequest) -> func.HttpResponse:
     """Serve the operators' page."""
+    from leads.app import app
     from leads.operate.page import web as ops_web
 
     return ops_web.page(app(), request, datetime.now(UTC))
@@ -85,6 +96,7 @@ def page(request: func.HttpRequest) -> func.HttpResponse:
 
 def answer_lead(app: App, request: func.HttpRequest, now: datetime) -> func.HttpResponse:
     """Answer a call of the marketplace: 202 with the lead's id once the lead is durable, and not a moment before."""
+    from leads import log
     from leads.intake import accept
 
     if request.method in ("GET", "HEAD"):

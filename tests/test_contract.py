@@ -362,9 +362,9 @@ class TestOneAtATime:
         with toy_world(Kind.CRM, names="toy,toy:upper", TOY_UPPER_SHELF="upper") as (w, _):
             receipt = accept.receive(w.app, post(), w.now)
             w.bell.waiting.clear()
-            lock = delivery._lock("toy")
-            assert lock is not None
-            with lock:
+            line = delivery._line("toy")
+            assert line is not None
+            with line.serving:
                 delivery.deliver(w.app, receipt.id, "toy", w.now)
                 delivery.deliver(w.app, receipt.id, "toy:upper", w.now)
             assert w.states() == {"toy": "open", "toy:upper": "delivered"}
@@ -379,7 +379,7 @@ class TestOneAtATime:
     @pytest.mark.parametrize("kind", [kind for kind in Kind if not RULES[kind].one_at_a_time])
     def test_others_are_served_side_by_side(self, kind: Kind) -> None:
         with toy_world(kind):
-            assert delivery._lock("toy") is None
+            assert delivery._line("toy") is None
 
 
 class TestPreview:

@@ -39,7 +39,7 @@ FLOORS = (
     ("lead", "reader", "log", "redact", "ncrontab", "__init__"),
 )
 """From the roof to the ground. A room imports from the floors below it, never from above and never from its own."""
-AZURE_STORAGE = {f"leads/store/{name}.py" for name in ("azure", "azure_flat", "azure_inbox", "doorbell")}
+AZURE_STORAGE = {f"leads/store/{name}.py" for name in ("azure", "azure_flat", "azure_inbox", "connections", "doorbell")}
 UP = {"leads.destinations.table": {"leads.settings", "leads.store.azure_flat"}}
 """What may look up: the flat table lies in an account of Azure Storage, which only the store knows how to reach."""
 

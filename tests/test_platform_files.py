@@ -13,7 +13,8 @@ import pytest
 
 from dev.settings import groups
 from leads import settings
-from leads.transport import SEND_SECONDS
+from leads.contract import RULES, Kind
+from leads.transport import CONNECTIONS, SEND_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOYED = {"function_app.py", "host.json", "leads", "requirements.txt"}
@@ -58,17 +59,31 @@ class TestHostJson:
         claim = 3 * SEND_SECONDS
         assert seconds(queues["visibilityTimeout"]) == 120 > claim, "else a retry finds the claim of the last try"
         assert queues["maxDequeueCount"] == 5
-        assert 1 <= queues["batchSize"] <= 32
-        instances, dynamics = 40, 52
-        at_once = queues["batchSize"] + queues["newBatchThreshold"]
-        assert at_once * instances <= dynamics, "Dynamics refuses more requests of one user at a time"
         assert queues["messageEncoding"] == "base64"
-        assert seconds(queues["maxPollingInterval"]) <= 2, "leads arrive within seconds"
+        assert seconds(queues["maxPollingInterval"]) <= 3, "leads arrive within seconds"
+
+    def test_an_instance_makes_many_deliveries_at_once_and_has_threads_for_more(self) -> None:
+        """Azure asks for an instance for each `batchSize` messages; a CRM is served one at a time all the same."""
+        queues = read("host.json")["extensions"]["queues"]
+        assert (queues["batchSize"], queues["newBatchThreshold"]) == (16, 8)
+        template = (ROOT / "infra/modules/app.bicep").read_text(encoding="utf-8")
+        threads = re.findall(r"PYTHON_THREADPOOL_THREAD_COUNT: '(\d+)'", template)
+        assert threads == [str(CONNECTIONS)], "each thread keeps its connection"
+        timers, http = 2, 6
+        assert queues["batchSize"] + queues["newBatchThreshold"] + timers + http <= CONNECTIONS
+        most = re.search(r"param maximumInstances int = (\d+)", (ROOT / "infra/main.bicep").read_text(encoding="utf-8"))
+        assert RULES[Kind.CRM].one_at_a_time
+        assert most
+        assert int(most[1]) < 52, "Dynamics refuses more requests of one user at a time"
 
     def test_no_failure_and_no_event_is_sampled_away(self) -> None:
         sampling = read("host.json")["logging"]["applicationInsights"]["samplingSettings"]
         assert {"Exception", "Trace"} <= set(sampling["excludedTypes"].split(";"))
-        assert level("Function.receive_lead.User") == "Information", "events are logged as INFO"
+        source = (ROOT / "function_app.py").read_text(encoding="utf-8")
+        for name in re.findall(r"^def (\w+)\(", source, re.MULTILINE):
+            assert level(f"Function.{name}.User") == "Information", "events are logged as INFO"
+            assert level(f"Function.{name}") == "Warning", "the host's two lines a call say what the request says"
+        assert level("Host.Results") == "Information", "each call is a request, with its time and how it ended"
 
     def test_strangers_cannot_fill_the_daily_cap_of_the_logs_through_the_route_that_asks_for_no_key(self) -> None:
         """The host logs two lines a call under `Function.<name>`, and what the app itself logs under `….User`."""

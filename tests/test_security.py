@@ -64,7 +64,7 @@ def http_functions() -> tuple[Function, ...]:
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[World, int]]:
     """The app's own triggers behind the local host with keys asked for, over the twins in memory."""
     with world() as made:
-        monkeypatch.setattr(triggers, "app", lambda: made.app)
+        monkeypatch.setattr("leads.app.app", lambda: made.app)
         server = Server(http_functions(), "api", 0, KEYS)
         thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()

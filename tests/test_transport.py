@@ -11,18 +11,24 @@ import ssl
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from threading import Barrier
 
 import pytest
+from azure.core.exceptions import ServiceRequestError
+from azure.core.rest import HttpRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.certificate import app_credential, server_files
+from dev.standins import https
 from leads import transport
 from leads.errors import Transient
+from leads.store import connections
 from leads.transport import BODY_LIMIT, Deadline, Response, request
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -317,6 +323,48 @@ def test_a_certificate_of_another_host(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "trusted.pem"))
     with serving_tls(tmp_path / "server.pem") as url, failing("localhost has no certificate that this app trusts"):
         get(url)
+
+
+def test_trusted_certificates_are_read_once_however_many_connections_and_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server_files(tmp_path)[0]))
+    read: list[object] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def noted(context: ssl.SSLContext, *arguments: object) -> None:
+        read.append(arguments)
+        load(context, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", noted)
+    together = Barrier(16)
+
+    with https.receiver(tmp_path) as server, ThreadPoolExecutor(16) as pool:
+
+        def work(_: int) -> int:
+            together.wait(60)
+            return get(https.url(server)).status
+
+        assert set(pool.map(work, range(16))) == {401}
+        assert server.connections > 1
+    assert len(read) == 1
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_storage_is_asked_for_its_certificate_like_everybody(
+    trusted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    if trusted:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server_files(tmp_path)[0]))
+    with serving_tls(server_files(tmp_path)[1]) as url:
+        sent = connections.transport(5, 5).send
+        request = HttpRequest("GET", url)
+        if trusted:
+            assert sent(request).status_code == 204
+        else:
+            with pytest.raises(ServiceRequestError, match="CERTIFICATE_VERIFY_FAILED"):
+                sent(request)
 
 
 def test_a_certificate_that_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ def test_the_sweep_takes_the_jobs_of_the_page_further_whatever_became_of_it(
         raise RuntimeError("The sweep could not end all of its work.")
 
     job = jobs.begin(w.app, "check", {}, w.now, operator="", way="key")
-    monkeypatch.setattr(triggers, "app", lambda: w.app)
+    monkeypatch.setattr("leads.app.app", lambda: w.app)
     monkeypatch.setattr("leads.sweep.sweep.sweep", broken)
     with pytest.raises(RuntimeError):
         triggers.sweep_open_leads(None)  # type: ignore[arg-type]

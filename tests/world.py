@@ -177,9 +177,10 @@ class World:
 
 
 def forget_sends() -> None:
-    """A process that has just begun has sent nothing yet."""
-    delivery._sends.cache_clear()
-    delivery._noted.cache_clear()
+    """A process that has just begun has sent nothing yet, and nobody waits for it."""
+    delivery._lines.clear()
+    delivery._sends.clear()
+    delivery._noted.clear()
 
 
 def _app(

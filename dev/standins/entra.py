@@ -26,6 +26,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from dev.standins.server import Answer, Request
 
 EXCHANGE = "api://AzureADTokenExchange"
+STORAGE = "https://storage.azure.com"
+"""Azurite reads the tokens for it: issuer and audience, no signature."""
 IDENTITY_PATH = "/msi/token"
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -369,11 +371,16 @@ class Entra:
         if identity is None:
             return Answer(400, {"statusCode": 400, "message": "No User Assigned or Delegated Managed Identity found."})
         expires_on = int(self.clock()) + 86399
-        token = self._exchange_token(identity, expires_on) if resource == EXCHANGE else ""
+        if resource == EXCHANGE:
+            token = self._signed(identity, f"{self.authority}/{self.home_tenant}/v2.0", EXCHANGE, expires_on)
+        elif resource == STORAGE:
+            token = self._signed(identity, f"https://sts.windows.net/{self.home_tenant}/", STORAGE, expires_on)
+        else:
+            token = self._issue(identity.client_id, resource.rstrip("/"), expires_on)
         return Answer(
             200,
             {
-                "access_token": token or self._issue(identity.client_id, resource.rstrip("/"), expires_on),
+                "access_token": token,
                 "expires_on": str(expires_on),
                 "resource": resource,
                 "token_type": "Bearer",
@@ -381,12 +388,15 @@ class Entra:
             },
         )
 
-    def _exchange_token(self, identity: Identity, expires_on: int) -> str:
+    def _signed(self, identity: Identity, issuer: str, audience: str, expires_on: int) -> str:
         claims = {
-            "iss": f"{self.authority}/{self.home_tenant}/v2.0",
+            "iss": issuer,
             "sub": identity.object_id,
-            "aud": EXCHANGE,
+            "aud": audience,
+            "iat": int(self.clock()),
+            "nbf": int(self.clock()),
             "exp": expires_on,
+            "uti": secrets.token_urlsafe(16),
         }
         return jwt.encode(claims, self._key, algorithm="RS256")
 

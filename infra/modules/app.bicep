@@ -69,7 +69,10 @@ var identitySettings = {
 
 // The host reads a whole body before any function sees it, by default 100 MiB, on the page's anonymous route too. No
 // caller has more than 4 MiB to send (the operators' API).
+// The worker has a thread for each of the 24 deliveries that host.json lets an instance make at once, and some more for
+// whatever else may run beside them. Left to itself it has cores + 4.
 var platformSettings = {
+  PYTHON_THREADPOOL_THREAD_COUNT: '32'
   FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '5242880'
   AzureWebJobsStorage__accountName: stateAccount
   AzureWebJobsStorage__credential: 'managedidentity'

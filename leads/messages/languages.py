@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cache
 from pathlib import Path
@@ -26,11 +25,14 @@ SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """One language's wording, and how it writes dates, times and countries."""
+    """One language's wording, and how it writes dates, times and countries. Its file is read where words are made."""
 
     code: str
-    texts: Mapping[str, Any] = field(repr=False)
-    """The file's values by dotted key, over those of English."""
+
+    @property
+    def texts(self) -> Mapping[str, Any]:
+        """The file's values by dotted key, over those of English."""
+        return _texts(self.code)
 
     def say(self, key: str, /, **values: object) -> str:
         """The wording under `key`, such as `deed.create.next`, with its words in braces filled in.
@@ -73,21 +75,29 @@ class Language:
         return country(self.code, code)
 
 
+@cache
 def codes() -> tuple[str, ...]:
     """All languages there are, in alphabetical order."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 
 
-@cache
 def load(code: str) -> Language:
     """The language of that code. Raises KeyError if there is none."""
     if code not in codes():
         raise KeyError(code)
-    return Language(code, wording(DEFAULT) | wording(code))
+    return Language(code)
 
 
+@cache
+def _texts(code: str) -> Mapping[str, Any]:
+    return wording(DEFAULT) | wording(code)
+
+
+@cache
 def wording(code: str) -> dict[str, Any]:
     """The values of one language's file alone, by dotted key."""
+    import tomllib
+
     return dict(_flat(tomllib.loads((FOLDER / f"{code}.toml").read_text("utf-8"))))
 
 

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leads.settings import Account
+from leads.store.connections import transport
 from leads.store.protocol import Blob, Changed, Exists, Row
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ _T = TypeVar("_T")
 PAGE = 1000
 """Rows a page: the most that Azure Table storage returns in one answer."""
 
-_TIMEOUTS: Mapping[str, Any] = {"connection_timeout": 5, "read_timeout": 20, "retry_total": 3}
+_CONNECT, _READ = 5, 20
+"""Timeouts in seconds."""
+_RETRIES: Mapping[str, Any] = {"retry_total": 3}
 _BLOB_PAUSES: Mapping[str, Any] = {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
 """Seconds. Left to itself the library of blobs waits a quarter of a minute before it tries again, and so does the
 caller who waits for 202."""
@@ -57,7 +60,7 @@ class Clients:
     def _tables(self) -> TableServiceClient:
         from azure.data.tables import TableServiceClient
 
-        options = {**_TIMEOUTS, "raw_request_hook": _count}
+        options = {**_RETRIES, "raw_request_hook": _count, "transport": transport(_CONNECT, _READ)}
         if self._account.connection_string:
             return TableServiceClient.from_connection_string(self._account.connection_string, **options)
         return TableServiceClient(self._account.endpoints["table"], credential=self._credential, **options)
@@ -66,13 +69,10 @@ class Clients:
     def _blobs(self) -> BlobServiceClient:
         from azure.storage.blob import BlobServiceClient
 
+        options = {**_RETRIES, **_BLOB_PAUSES, "transport": transport(_CONNECT, _READ)}
         if self._account.connection_string:
-            return BlobServiceClient.from_connection_string(
-                self._account.connection_string, **_TIMEOUTS, **_BLOB_PAUSES
-            )
-        return BlobServiceClient(
-            self._account.endpoints["blob"], credential=self._credential, **_TIMEOUTS, **_BLOB_PAUSES
-        )
+            return BlobServiceClient.from_connection_string(self._account.connection_string, **options)
+        return BlobServiceClient(self._account.endpoints["blob"], credential=self._credential, **options)
 
 
 class AzureStore:

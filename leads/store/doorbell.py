@@ -46,12 +46,13 @@ class QueueDoorbell:
     def _queue(self) -> QueueClient:
         from azure.storage.queue import QueueClient, TextBase64DecodePolicy, TextBase64EncodePolicy
 
+        from leads.store.connections import transport
+
         options: dict[str, Any] = {
             # host.json says messageEncoding base64; a plain message would go straight to the poison queue.
             "message_encode_policy": TextBase64EncodePolicy(),
             "message_decode_policy": TextBase64DecodePolicy(),
-            "connection_timeout": 5,
-            "read_timeout": 10,
+            "transport": transport(5, 10),
             "retry_total": 1,
             # Left to itself the library waits a quarter of a minute, and so does the caller who waits for 202.
             "initial_backoff": 1,

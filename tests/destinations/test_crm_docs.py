@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from dev.standins import hubspot as hubspot_standin
 from dev.standins import marketo as marketo_standin
+from leads.contract import RULES
 from leads.destinations import hubspot, marketo
 from leads.destinations.marketo import api, checks
 from leads.reader import Reader
@@ -60,8 +60,7 @@ def test_what_may_run_at_once_is_that_of_the_template() -> None:
     )
     assert instances
     assert f"at most {instances[1]} instances" in PAGES["marketo"]
-    queues = json.loads((ROOT / "host.json").read_text("utf-8"))["extensions"]["queues"]
-    assert queues["batchSize"] + queues["newBatchThreshold"] == 1, "one instance makes one call at a time"
+    assert RULES[marketo.KIND].one_at_a_time
 
 
 def rows(name: str) -> list[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from dev import check_az
 from leads import oauth
+from leads.contract import RULES
+from leads.destinations import dynamics
 from leads.destinations.dynamics import checks, columns, errors, settings
 from leads.entra_errors import _HELP
 
@@ -77,13 +79,13 @@ def test_a_federated_credential_has_commands() -> None:
 
 
 def test_what_is_sent_at_the_same_time_is_below_the_limit() -> None:
-    queues = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))["extensions"]["queues"]
     found = re.search(
         r"^param maximumInstances int = (\d+)$", (ROOT / "infra/main.bicep").read_text("utf-8"), re.MULTILINE
     )
     assert found
     assert f"at most {found[1]} instances" in PAGE
-    assert (queues["batchSize"] + queues["newBatchThreshold"]) * int(found[1]) < 52
+    assert RULES[dynamics.KIND].one_at_a_time
+    assert int(found[1]) < 52
 
 
 def test_the_eight_errors_are_told_as_the_app_tells_them() -> None:

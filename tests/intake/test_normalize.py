@@ -940,6 +940,12 @@ def test_an_email_key_stays_what_it_is(text: str) -> None:
 
 
 @unhurried
+@given(st.from_regex(contact._PLAIN, fullmatch=True) | st.from_regex(r"\A[a-z.+-]{1,66}@[a-z.-]{1,66}\.[a-z-]{1,9}\Z"))
+def test_a_plain_address_is_read_as_the_library_reads_it(address: str) -> None:
+    assert contact.email(address) == contact._judged(address.rstrip(".,; "))
+
+
+@unhurried
 @given(TEXT, st.sampled_from(["", "US", "IT", "XX"]))
 def test_any_text_may_be_a_phone_a_country_or_a_time(text: str, country: str) -> None:
     contact.phone(text, country)

@@ -22,7 +22,7 @@ from azure.storage.queue import QueueClient
 from dev import host as hosts
 from dev.azurite import Azurite
 from dev.standins.dynamics import StandIn
-from leads import delivery, enabled, settings, triggers
+from leads import delivery, enabled, settings
 from leads.app import App
 from leads.contract import Kind, Step
 from leads.intake import accept, watch
@@ -145,7 +145,7 @@ def test_a_message_that_the_host_gives_up_is_recorded_and_delivered_at_last(
     with with_place(storage, place) as app:
         app.settings = settings.read({**app.environ, "LEADS_RETRY_SCHEDULE": "0,1"})
         del app.doorbell  # the real one: the queue
-        monkeypatch.setattr(triggers, "app", lambda: app)
+        monkeypatch.setattr("leads.app.app", lambda: app)
         import function_app
 
         host = hosts.Host(function_app.app, host_json, tmp_path, port=0)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -43,8 +44,10 @@ def test_every_stage_has_a_name(code: str) -> None:
     assert all(languages.load(code).has(f"stage.{stage}") for stage in Stage)
 
 
-def test_what_a_language_lacks_is_said_in_english() -> None:
-    partial = languages.Language("xx", ENGLISH | {"label.who": "Kunde"})
+def test_what_a_language_lacks_is_said_in_english(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "xx.toml").write_text('[label]\nwho = "Kunde"')
+    monkeypatch.setattr(languages, "FOLDER", tmp_path)
+    partial = languages.Language("xx")
     assert partial.say("label.who") == "Kunde"
     assert partial.say("label.company") == "Company"
 

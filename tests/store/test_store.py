@@ -6,12 +6,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import pytest
 from azure.core.exceptions import HttpResponseError
+from urllib3.connection import HTTPConnection
 
 from leads.settings import Account
-from leads.store import doorbell
+from leads.store import connections, doorbell
 from leads.store.azure import AzureStore
 from leads.store.azure_inbox import AzureInbox
 from leads.store.doorbell import QueueDoorbell
@@ -293,9 +295,9 @@ def test_a_message_carries_ids_only_and_comes_when_it_is_time(azurite: str) -> N
     queue.clear_messages()
 
 
-def test_rings_go_over_one_kept_connection(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from urllib3.connection import HTTPConnection
-
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[HTTPConnection]:
+    """The connections that a process opens which has none yet."""
     opened: list[HTTPConnection] = []
     connect = HTTPConnection.connect
 
@@ -304,10 +306,29 @@ def test_rings_go_over_one_kept_connection(azurite: str, monkeypatch: pytest.Mon
         connect(connection)
 
     monkeypatch.setattr(HTTPConnection, "connect", noted)
+    connections._session.cache_clear()
+    return opened
+
+
+def test_rings_go_over_one_kept_connection(azurite: str, opened: list[HTTPConnection]) -> None:
     bell = QueueDoorbell(Account("devstoreaccount1", azurite))
     for number in range(10):
         bell.ring(f"{'a' * 16}-{number:016x}", "console", 3600.0)
     assert len(opened) == 1
+
+
+def test_every_thread_that_the_worker_has_keeps_its_connection(azurite: str, opened: list[HTTPConnection]) -> None:
+    threads = 32
+    store, together = AzureStore(Account("devstoreaccount1", azurite)), Barrier(threads)
+
+    def work(_: int) -> None:
+        for _round in range(4):
+            together.wait(60)
+            store.get("state", "state", "nothing")
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, range(threads)))
+    assert len(opened) <= threads
 
 
 def test_many_threads_share_one_store_and_one_bell(azurite: str, table: str) -> None:

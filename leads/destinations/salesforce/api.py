@@ -55,14 +55,15 @@ class Api:
         who = (mine.url, mine.client_id, mine.client_secret, mine.private_key, mine.username)
         if fresh:
             _tokens.pop(who, None)
-        if who not in _tokens:
+        kept = _tokens.get(who)
+        if kept is None:
             try:
-                _tokens[who] = self._new_token()
+                kept = _tokens[who] = self._new_token()
             except Failure as failure:
                 # Whatever became of the sign-in, nothing of the lead has left.
                 failure.unanswered = False
                 raise
-        return _tokens[who]
+        return kept
 
     def call(
         self, method: str, path: str, *, row: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None

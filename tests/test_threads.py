@@ -1,0 +1,200 @@
+"""Many deliveries at once in one process, as host.json allows: each is made once, and nobody waits for a slow CRM."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import math
+import os
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from threading import Event, Lock
+from typing import Any
+from uuid import uuid4
+
+from dev.certificate import server_files
+from dev.standins import dynamics, email, https, teams
+from leads import delivery, settings
+from leads.app import App
+from leads.contract import Kind, Step
+from leads.intake.accept import receive
+from leads.lead import Lead, State
+from leads.store.testing import MemoryDoorbell
+from tests.world import PERSON, FakeDestination, World, post, world
+
+ROOT = Path(__file__).resolve().parent.parent
+QUEUES = json.loads((ROOT / "host.json").read_text())["extensions"]["queues"]
+AT_ONCE: int = QUEUES["batchSize"] + QUEUES["newBatchThreshold"]
+PATIENCE = 60
+
+
+@dataclass
+class Watched(FakeDestination):
+    """Counts how many are sent at the same time."""
+
+    lock: Any = field(default_factory=Lock)
+    now: int = 0
+    most: int = 0
+    waits_for: Event | None = None
+    full: Event = field(default_factory=Event)
+    """Set when sixteen were sent at the same time."""
+
+    def send(self, lead: Lead, step: Step, settings: Any) -> str:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            if self.most >= 16:
+                self.full.set()
+        try:
+            if self.waits_for:
+                assert self.waits_for.wait(PATIENCE), "it was held up by a slow CRM"
+            return super().send(lead, step, settings)
+        finally:
+            with self.lock:
+                self.now -= 1
+
+
+def arrive(w: World, leads: int) -> None:
+    for number in range(leads):
+        receive(w.app, post(userDetails=PERSON | {"email": f"{number}@contoso.com"}), w.now)
+
+
+def drain(w: World, pool: ThreadPoolExecutor) -> None:
+    """Deliver all that is visible at once, and again what rang meanwhile, until nothing rings any more."""
+    while w.bell.waiting:
+        due = [message for message in w.bell.waiting if message[0] <= w.now]
+        w.bell.waiting = [message for message in w.bell.waiting if message not in due]
+        list(pool.map(lambda message: delivery.deliver(w.app, message[1], message[2], w.now), due))
+        w.forward(seconds=16)
+
+
+def test_each_is_made_once_and_a_slow_crm_holds_nobody_up() -> None:
+    """The CRMs answer only when sixteen notifications were under way at once, and those only then as well."""
+    full = Event()
+    slow, other = Watched(Kind.CRM, waits_for=full), Watched(Kind.CRM, waits_for=full)
+    people, feed = Watched(Kind.NOTIFICATION, waits_for=full, full=full), Watched(Kind.FEED)
+    with world(slow=slow, other=other, people=people, feed=feed) as w, ThreadPoolExecutor(AT_ONCE) as pool:
+        arrive(w, 40)
+        w.bell.waiting.sort(key=lambda message: message[2] == "feed")
+        drain(w, pool)
+        assert people.most >= 16
+        for place in (slow, other, people, feed):
+            assert Counter(lead.id for lead, _ in place.got) == Counter(w.ids())
+        assert (slow.most, other.most) == (1, 1), "each CRM is served one at a time"
+        assert {row.values["state"] for row in w.store.tables["leads"].values() if ":" in row.key} == {"delivered"}
+
+
+def test_a_crowd_at_a_crm_comes_one_after_the_other() -> None:
+    """A thousand leads for a CRM that takes a quarter of a second: turns, and no crowd that grows with its square."""
+    with world(crm=FakeDestination()) as w:
+        line = delivery._line("crm")
+        assert line
+        turns, waiting = 0, [(w.now + timedelta(milliseconds=10 * number), number) for number in range(1000)]
+        free, chance = w.now, Random(20)
+        while waiting:
+            now, number = heapq.heappop(waiting)
+            if now >= free:
+                free = now + timedelta(seconds=line.pace)
+                continue
+            turns += 1
+            wait = line.turn(now)
+            assert delivery.BUSY_SECONDS <= wait <= delivery.LONGEST_LINE
+            # A queue knows whole seconds, and is polled a little later.
+            later = math.ceil(wait) + chance.random() / 2
+            heapq.heappush(waiting, (now + timedelta(seconds=later), number))
+        assert turns <= 5 * 1000
+        assert (free - w.now).total_seconds() <= 2 * 250, "the CRM works at least half of the time"
+
+
+def test_one_delivery_that_many_threads_are_rung_for_is_made_once() -> None:
+    feed = Watched(Kind.FEED)
+    with world(feed=feed) as w, ThreadPoolExecutor(AT_ONCE) as pool:
+        arrive(w, 20)
+        w.bell.waiting = [message for message in w.bell.waiting for _ in range(8)]
+        drain(w, pool)
+        assert Counter(lead.id for lead, _ in feed.got) == Counter(w.ids())
+
+
+def test_a_flood_is_counted_by_all_threads_together() -> None:
+    people = Watched(Kind.NOTIFICATION)
+    with world(people=people) as w, ThreadPoolExecutor(AT_ONCE) as pool:
+        arrive(w, 200)
+        due, w.bell.waiting = w.bell.waiting, []
+        list(pool.map(lambda message: delivery.deliver(w.app, message[1], message[2], w.now), due))
+        assert len(people.got) == w.app.settings.flood
+        assert w.app.ledger.is_flooded("people")
+
+
+FRESH = """
+import json, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+import function_app
+from leads import delivery
+from leads.app import app
+
+messages = json.loads(sys.argv[1])
+begin = threading.Barrier(len(messages))
+
+def work(message):
+    begin.wait()
+    delivery.deliver(app(), *message, datetime.now(UTC))
+
+with ThreadPoolExecutor(len(messages)) as pool:
+    list(pool.map(work, messages))
+"""
+"""A process that has just begun, with a message for each of its threads."""
+
+
+def test_a_cold_process_takes_all_it_may_take_at_once(azurite: str, tmp_path: Path) -> None:
+    """Everything is imported, connected and signed in to for the first time, by as many threads as host.json has."""
+    authority = str(server_files(tmp_path)[0])
+    environ = {
+        "AzureWebJobsStorage": azurite,
+        "LEADS_DESTINATIONS": "https,teams,email,dynamics",
+        "LEADS_FLOOD": "0",
+        "REQUESTS_CA_BUNDLE": authority,
+        "SSL_CERT_FILE": authority,
+    }
+    with ExitStack() as stack:
+        ends = {
+            name: stack.enter_context(module.start(tmp_path, {}))
+            for name, module in (("https", https), ("teams", teams), ("email", email), ("dynamics", dynamics))
+        }
+        for end in ends.values():
+            environ |= end.environ()
+        app = App(settings.read(environ), environ)
+        app.doorbell = MemoryDoorbell(datetime.now(UTC))
+        ids = [
+            receive(app, post(userDetails=PERSON | {"email": f"{uuid4().hex}@contoso.com"}), datetime.now(UTC)).id
+            for _ in range(AT_ONCE // len(ends))
+        ]
+        messages = [(lead_id, name) for lead_id in ids for name in ends]
+        done = subprocess.run(
+            [sys.executable, "-c", FRESH, json.dumps(messages)],
+            env={"PATH": os.environ["PATH"]} | environ,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        states = {
+            (lead_id, each.destination): each.state
+            for lead_id in ids
+            for case in filter(None, [app.ledger.case(lead_id)])
+            for each in case.deliveries
+        }
+        assert len(states) == len(messages)
+        for name in ("https", "teams", "email"):
+            assert [states[lead_id, name] for lead_id in ids] == ["delivered"] * len(ids), done.stderr
+            assert len(ends[name].received()) == len(ids), name
+        delivered = [states[lead_id, "dynamics"] for lead_id in ids].count(State.DELIVERED)
+        assert 1 <= delivered == len(ends["dynamics"].received())
