@@ -31,6 +31,14 @@ GUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 DOMAIN = rf"(?=[^ ,]{{4,250}}( |,|$))({LABEL}\.)+[A-Za-z]{{2,63}}"
 ADDRESS = rf"(?=[^@]{{1,64}}@[^ ,]{{4,180}}( |,|$))[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@({LABEL}\.)+[A-Za-z]{{2,20}}"
+CONNECTOR = "({}|{})".format(
+    *(
+        re.sub("[a-z]", lambda letter: f"[{letter[0].upper()}{letter[0]}]", host.replace(".", r"\."))
+        for host in ("webhook.office.com", "outlook.office.com")
+    )
+)
+"""Hosts of Office 365 connectors, in any case."""
+
 HOST = rf"{LABEL}(\.{LABEL})*"
 URL = rf"https://{HOST}(:[0-9]{{1,5}})?(/[!-~]*)?"
 SIGNING = "whsec_(([A-Za-z0-9+/]{4}){8,21}([A-Za-z0-9+/]{2}==)?|([A-Za-z0-9+/]{4}){8,20}[A-Za-z0-9+/]{3}=)"
@@ -109,7 +117,7 @@ PATTERNS: Mapping[str, tuple[str, str]] = {
         "Copy the connection string from Access keys of the storage account.",
     ),
     "TEAMS_WEBHOOK_URL": (
-        rf"https://(?!([A-Za-z0-9-]+\.)*(webhook|outlook)\.office\.com){HOST}(:[0-9]{{1,5}})?/[!-~]*",
+        rf"https://(?!([A-Za-z0-9-]+\.)*{CONNECTOR}){HOST}(:[0-9]{{1,5}})?/[!-~]*",
         "Paste the whole URL of the workflow. That of an Office 365 connector does not work any more.",
     ),
     "LEADS_OWN_DOMAINS": (f"{DOMAIN}( *, *{DOMAIN})*", "Write domains, separated by commas."),

@@ -1,4 +1,4 @@
-"""What one process of the app works with: settings, stores, doorbell. Everything is made when first asked for."""
+"""What one process of the app works with: settings, stores, doorbell, where leads go. Made when first asked for."""
 
 from __future__ import annotations
 

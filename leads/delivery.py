@@ -3,6 +3,8 @@
 A destination's refusal is not an exception: it is recorded, and the message is completed. Only a bug of the app or a
 failure of its storage lets an exception out; then the host tries again, and at last `recover` puts the delivery back on
 its schedule.
+
+A process makes one attempt at a time at each CRM, and none at a destination that is flooded.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Stage(StrEnum):
-    """What the customer's action means to a seller."""
+    """What the customer's action means to a seller; `leads.settings` says which action means what."""
 
     INITIAL_INTEREST = "initial_interest"
     TRIAL = "trial"

@@ -121,8 +121,10 @@ def _unread(environ: Mapping[str, str], names: Iterable[str]) -> Iterable[Proble
         known |= {setting.name for setting in declared}
         known |= {instance_name(setting.name, kind, instance) for setting in declared}
     for name in sorted(environ):
-        if name in known | FOREIGN or not name.startswith(tuple(prefixes)) or not environ[name].strip():
+        # A name in small letters is another one on Linux, and a likely slip.
+        upper = name.upper()
+        if name in known or upper in FOREIGN or not upper.startswith(tuple(prefixes)) or not environ[name].strip():
             continue
-        near = difflib.get_close_matches(name, known, 1)
+        near = difflib.get_close_matches(upper, known, 1)
         remedy = f"Did you mean `{near[0]}`?" if near else "See docs/settings.md for what there is."
         yield Problem(name, "Nothing reads this setting.", remedy)

@@ -1,4 +1,4 @@
-"""What may be logged or shown: personal data masked, URLs without their query, other people's words cut."""
+"""What may be logged or shown: personal data masked, other people's words cut."""
 
 from __future__ import annotations
 
@@ -55,19 +55,6 @@ def mask_phone(phone: str) -> str:
         return "…" if phone.strip() else ""
     plus = "+" if phone.strip().startswith("+") else ""
     return f"{plus}{digits[:2]}…{digits[-2:]}"
-
-
-def url_without_query(url: str) -> str:
-    """Scheme, host, port and path of a URL: without user, query and fragment, where keys and signatures are."""
-    try:
-        parts = urlsplit(url.strip())
-        port = f":{parts.port}" if parts.port else ""
-        host = parts.hostname
-    except ValueError:
-        return "…"
-    if not parts.scheme or not host:
-        return "…"
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{parts.path}"
 
 
 def safe(text: str, limit: int = LIMIT) -> str:

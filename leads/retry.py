@@ -1,4 +1,4 @@
-"""When to try again: a pure function of the schedule, the attempts so far and what the destination asked for."""
+"""When to try again: a pure function of the tries so far, the schedule (`leads.settings`) and what is asked for."""
 
 from __future__ import annotations
 

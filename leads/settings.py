@@ -38,6 +38,9 @@ TEST_LEADS = ("notify", "deliver", "ignore")
 DESTINATION = re.compile(r"[a-z][a-z0-9_]{0,39}(?::[a-z][a-z0-9]{0,19})?")
 """What the name of a destination looks like, with or without an instance."""
 
+DESTINATIONS = 90
+"""The most destinations: a lead is written with all its deliveries in one transaction, of 100 rows."""
+
 _QUOTABLE = re.compile(r"[\w .,:-]{1,30}")
 
 
@@ -56,16 +59,15 @@ def account_settings(name: str, meaning: str) -> tuple[Setting, ...]:
     )
 
 
+INBOX_TABLES = Setting(
+    "LEADS_INBOX_TABLES", "The tables to watch, separated by commas. The name is Microsoft's", "MarketplaceLeads"
+)
 SETTINGS = (
     *account_settings("AzureWebJobsStorage", "The app's own storage: its connection string"),
     *account_settings(
         "LEADS_INBOX", "The storage with the table that Microsoft writes to. Empty: the app's own storage"
     ),
-    Setting(
-        "LEADS_INBOX_TABLES",
-        "The tables to watch, separated by commas. The name is Microsoft's",
-        "MarketplaceLeads",
-    ),
+    INBOX_TABLES,
     Setting(
         "LEADS_BACKFILL_DAYS",
         "The first run makes no leads of rows older than this, so that a new deployment does not report the past "
@@ -303,7 +305,14 @@ def _destinations(reader: Reader, name: str, default: str) -> tuple[str, ...]:
         instance = re.sub(r"[^a-z0-9]+", "", instance)[:20].lstrip("0123456789")
         kind = kind if kind[:1].isalpha() else f"x_{kind}"[:40]
         names.append(f"{kind}:{instance}" if colon and instance else kind)
-    return tuple(dict.fromkeys(names))
+    names = list(dict.fromkeys(names))
+    if len(names) > DESTINATIONS:
+        reader.problem(
+            name,
+            f"It names more than {DESTINATIONS} destinations.",
+            "Take some out; those behind the first ones get nothing.",
+        )
+    return tuple(names[:DESTINATIONS])
 
 
 def _enabled(reader: Reader) -> tuple[str, ...]:

@@ -200,10 +200,17 @@ def _adapter() -> requests.adapters.HTTPAdapter:
     class SecurePool(urllib3.HTTPSConnectionPool):
         ConnectionCls = Secure
 
+    pools = {"http": PlainPool, "https": SecurePool}
+
     class Adapter(trusting()):  # type: ignore[misc]
         def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
             super().init_poolmanager(*arguments, **named)
-            self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+            self.poolmanager.pool_classes_by_scheme = pools
+
+        def proxy_manager_for(self, *arguments: Any, **named: Any) -> Any:
+            manager = super().proxy_manager_for(*arguments, **named)
+            manager.pool_classes_by_scheme = pools
+            return manager
 
     made: requests.adapters.HTTPAdapter = Adapter(pool_connections=20, pool_maxsize=CONNECTIONS)
     return made

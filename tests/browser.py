@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -59,7 +60,8 @@ class Browser(Chrome):
 
     def follow(self, selector: str) -> None:
         """Press an element that leads to another page, and wait until that is loaded."""
-        wait, left = WebDriverWait(self, PATIENCE, 0.01), self.one("html")
+        # While a page goes, the driver may say of its elements that they belong to no document: it is asked again.
+        wait, left = WebDriverWait(self, PATIENCE, 0.01, (WebDriverException,)), self.one("html")
         self.one(selector).click()
         wait.until(staleness_of(left), f"{selector} led nowhere")
         wait.until(lambda _: self.execute_script("return document.readyState") == "complete")

@@ -43,6 +43,12 @@ def main(folder: Path) -> None:
         with crowd(11, broken=("dynamics", "slack")) as made, serve(made) as site:
             shoot(chrome, site, folder / "page-eleven.png")
             shoot(chrome, site, folder / "page-find.png", "leads", typed="radium")
+        with month() as made, serve(made) as site:
+            shoot(chrome, site, folder / "page-tasks.png", "jobs")
+            chrome.get(f"{site.url}/api/page/customer")
+            chrome.one("input[name=who]").send_keys("emmy+0@invariant.example")
+            chrome.follow(".form button")
+            chrome.shoot(folder / "page-customer.png")
         with world() as made, serve(made) as site:
             made.live(minutes=5)
             shoot(chrome, site, folder / "page-empty.png")

@@ -151,20 +151,22 @@ class TestInstances:
             assert len(toy.shelves["ground"]) == 1
 
     def test_slips_of_the_pen_are_told_with_the_nearest_name(self) -> None:
-        environ = {"LEADS_DESTINATION": "x", "LEADS_LANGAUGE": "it", "TOY_UPPER_SHLEF": "x", "HTTPS_PROXY": "http://p"}
+        environ = {"LEADS_DESTINATION": "x", "LEADS_LANGAUGE": "it", "TOY_UPPER_SHLEF": "x"}
+        environ |= {"HTTPS_PROXY": "http://p", "https_proxy": "http://p", "leads_alerts": "x"}
         with toy_world(Kind.CRM, "toy:upper", TOY_UPPER_SHELF="upper", **environ) as (w, _):
             found = problems.find(w.app.settings, w.app.environ, w.app.destinations)
         assert {problem.setting: problem.remedy for problem in found.problems} == {
-            "LEADS_DESTINATION": "Did you mean LEADS_DESTINATIONS?",
-            "LEADS_LANGAUGE": "Did you mean LEADS_LANGUAGE?",
-            "TOY_UPPER_SHLEF": "Did you mean TOY_UPPER_SHELF?",
+            "LEADS_DESTINATION": "Did you mean `LEADS_DESTINATIONS`?",
+            "LEADS_LANGAUGE": "Did you mean `LEADS_LANGUAGE`?",
+            "leads_alerts": "Did you mean `LEADS_ALERTS`?",
+            "TOY_UPPER_SHLEF": "Did you mean `TOY_UPPER_SHELF`?",
         }
 
     def test_a_slip_in_the_name_of_a_destination(self) -> None:
         with toy_world(names="emial") as (w, _):
             (problem, *_) = problems.find(w.app.settings, w.app.environ, w.app.destinations).problems
         assert problem == Problem("LEADS_DESTINATIONS", "There is no destination 'emial'.", problem.remedy)
-        assert problem.remedy.startswith("Did you mean email?")
+        assert problem.remedy.startswith("Did you mean `email`?")
 
 
 class TestTitles:

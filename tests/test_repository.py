@@ -149,3 +149,15 @@ def test_the_version_is_the_same_wherever_it_is_said() -> None:
     newest = re.search(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest
     assert {command.stdout.strip(), health["version"], project, newest[1]} == {__version__}
+
+
+def test_dependabot_looks_at_every_folder_with_pinned_packages() -> None:
+    (pip,) = [
+        each["directories"]
+        for each in YAML(typ="safe").load(ROOT / ".github/dependabot.yml")["updates"]
+        if each["package-ecosystem"] == "pip"
+    ]
+    pinned = {
+        path.parent for folder in (ROOT, ROOT / "dev", ROOT / "infra") for path in folder.glob("requirements*.txt")
+    }
+    assert {ROOT / folder.strip("/") for folder in pip} == pinned

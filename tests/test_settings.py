@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leads import enabled, settings
+from leads.intake import accept
 from leads.lead import Stage
 from leads.reader import Reader, Setting
 from leads.settings import Account, account, account_settings, read
+from tests.world import post, world
 
 STORAGE = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
 NAMES = (
@@ -112,6 +114,14 @@ def test_a_name_that_cannot_be_right_keeps_its_leads() -> None:
     made = read(STORAGE | {"LEADS_DESTINATIONS": "dynamics;e-mail"})
     assert made.destinations == ("dynamics_e_mail",)
     assert [problem.setting for problem in made.problems] == ["LEADS_DESTINATIONS"]
+
+
+def test_more_destinations_than_a_transaction_can_hold_turn_no_lead_away() -> None:
+    names = ",".join(f"console:i{number}" for number in range(120))
+    with world(environ={"LEADS_DESTINATIONS": names}) as w:
+        accept.receive(w.app, post(), w.now)
+        assert len(w.states()) == 90
+        assert "more than 90" in str(w.app.settings.problems)
 
 
 def test_a_retry_schedule_of_ones_own() -> None:

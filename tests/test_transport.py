@@ -242,6 +242,22 @@ def test_a_server_that_dribbles_does_not_outlast_the_deadline() -> None:
         get(url, Deadline.after(30, clock))
 
 
+def test_a_proxy_that_dribbles_its_headers_does_not_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+
+    def dribble(connection: socket.socket) -> None:
+        clock.now += 31  # before the first of several reads has ended
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"x" * 1000) for n in range(20)))
+        connection.sendall(b"Content-Length: 0\r\n\r\n")
+
+    with serving(dribble) as (url, _):
+        monkeypatch.setenv("HTTP_PROXY", url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        with failing("took longer than 30 seconds"):
+            get("http://example.test/", Deadline.after(30, clock))
+
+
 def test_nothing_is_sent_after_the_deadline() -> None:
     clock = Clock()
     deadline = Deadline.after(30, clock)

@@ -10,6 +10,7 @@ import azure.functions as func
 import pytest
 
 from leads import triggers
+from leads.operate import jobs
 from tests.world import PERSON, World, post, world
 
 
@@ -100,3 +101,19 @@ def test_health_answers_whatever_is_broken(w: World, monkeypatch: pytest.MonkeyP
     assert response.status_code == 503
     assert b"secret" not in response.get_body()
     assert content(response)["status"] == "failed"
+
+
+def test_the_sweep_takes_the_jobs_of_the_page_further_whatever_became_of_it(
+    w: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("The sweep could not end all of its work.")
+
+    job = jobs.begin(w.app, "check", {}, w.now, operator="", way="key")
+    monkeypatch.setattr(triggers, "app", lambda: w.app)
+    monkeypatch.setattr("leads.sweep.sweep.sweep", broken)
+    with pytest.raises(RuntimeError):
+        triggers.sweep_open_leads(None)  # type: ignore[arg-type]
+    ended = jobs.read(w.app, job.id, w.now)
+    assert ended
+    assert ended.phase == jobs.DONE

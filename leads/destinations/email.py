@@ -63,7 +63,7 @@ def send(lead: Lead, step: Step, settings: Settings) -> str:
         refused = _post(mail, waiting, settings, step.deadline, step.now)
         got.update(_mark(address) for address in waiting if address not in refused)
         if refused and settings.server:
-            raise smtp.refused_recipients(settings.server, tuple(refused.values()), len(settings.to))
+            raise smtp.refused_recipients(settings.server, refused, settings.addresses)
     except Failure as failure:
         failure.remote_id = f"{mail_id}{_GOT}{''.join(sorted(got))}" if got else ""
         raise
@@ -134,7 +134,7 @@ def check(settings: Settings, deadline: Deadline) -> Iterator[Finding]:
         return
     yield Finding("mail server", ok=True)
     if settings.server and refused:
-        trouble = smtp.refused_recipients(settings.server, tuple(refused.values()), len(settings.to))
+        trouble = smtp.refused_recipients(settings.server, refused, settings.addresses)
         yield Finding("recipients", ok=False, cause=trouble.cause, remedy=trouble.remedy)
 
 

@@ -19,7 +19,7 @@ from leads.errors import Failure
 from leads.lead import Lead
 from leads.messages.plain import block, line
 from leads.reader import Reader, Setting
-from leads.settings import OWN_TABLES, Account, account, account_settings
+from leads.settings import INBOX_TABLES, OWN_TABLES, Account, account, account_settings
 from leads.store.azure_flat import FlatTable
 from leads.transport import Deadline
 
@@ -34,6 +34,7 @@ SETTINGS = (
         )
     ),
     Setting("TABLE_NAME", "The table, in small letters and digits", NAME),
+    INBOX_TABLES,
 )
 
 _NAME = re.compile(r"[a-z][a-z0-9]{2,62}")
@@ -52,7 +53,7 @@ class Settings:
 
     @classmethod
     def read(cls, reader: Reader) -> Settings:
-        """Read TABLE_STORAGE in either form and TABLE_NAME, noting every problem."""
+        """Read TABLE_STORAGE in either form, TABLE_NAME and LEADS_INBOX_TABLES, noting every problem."""
         known = len(reader.problems)
         storage = account(reader, "TABLE_STORAGE")
         if storage is None and len(reader.problems) == known:
@@ -71,6 +72,9 @@ class Settings:
             )
         elif name in _TAKEN:
             reader.problem("TABLE_NAME", "The app keeps something else in a table of this name.", "Use another name.")
+        elif name in (watched.lower() for watched in reader.items(INBOX_TABLES.name)):
+            # Each row would come in as a lead, which makes the next row.
+            reader.problem("TABLE_NAME", "LEADS_INBOX_TABLES has a table of this name.", "Use another name.")
         return cls(storage, name)
 
 

@@ -1,1 +1,1 @@
-"""Bytes or a row become a lead, and are kept."""
+"""The app takes bytes or a row, keeps them, and makes a lead of them."""

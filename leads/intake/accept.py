@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
@@ -326,21 +326,31 @@ def _offer(lead: Lead) -> str:
     return lead.offer if _OFFER.fullmatch(lead.offer) and not is_personal else "other"
 
 
-def take_waiting(app: App, now: datetime) -> int:
+def take_waiting(app: App, now: datetime, *, is_late: Callable[[], bool]) -> int:
     """Accept what waits in quarantine because it could not be stored when it came; returns how much was taken.
 
-    Looks at what came in this month and in the one before. Raises Misconfigured while the id key is still lost.
+    Looks at what came in this month and in the one before, as far as the time goes. Raises Misconfigured while the id
+    key is still lost, and at the end the last error of an entry that could not be taken.
     """
-    taken = 0
+    _ = app.identity
+    taken, failed = 0, None
     this_month = now.replace(day=1)
     for month in (this_month - timedelta(days=1), this_month):
         waiting = [name for name, note in app.store.blobs(QUARANTINE, f"{month:%Y/%m}/") if note.get("waits")]
         for name in waiting:
-            blob = app.store.get_blob(QUARANTINE, name)
-            if blob is not None:
-                with contextlib.suppress(NotALead):
+            if is_late():
+                return taken
+            try:
+                blob = app.store.get_blob(QUARANTINE, name)
+                if blob is not None:
                     take_quarantined(app, blob, now)
                     taken += 1
+            except NotALead:
+                continue
+            except Exception as error:  # noqa: BLE001 - raised below, after the others had their turn
+                failed = error
+    if failed is not None:
+        raise failed
     return taken
 
 
@@ -353,7 +363,7 @@ def take_quarantined(app: App, blob: Blob, now: datetime) -> Receipt:
     via = Via(note.get("via") or Via.HTTPS)
     at = times.moment(note.get("at") or "") or now
     # A listing of blobs gives what is empty as None.
-    event = note.get("event") or event_of_post(app, blob.data, payload.read(blob.data), at)
+    event = note.get("event") or _event_of_post(app, blob.data, payload.read(blob.data), at)[0]
     seen = app.ledger.seen(event)
     raw = seen.raw if seen and seen.raw else raw_name(event, at)
     app.ledger.keep_raw(raw, blob.data, via, at)

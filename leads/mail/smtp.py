@@ -9,7 +9,7 @@ import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Timer
@@ -58,7 +58,7 @@ def send(server: Server, sender: str, recipients: Sequence[str], mail: bytes, de
     with _session(server, sender, deadline) as client:
         refused = _address(client, server, sender, recipients, deadline)
         if len(refused) == len(recipients):
-            raise refused_recipients(server, tuple(refused.values()), len(recipients))
+            raise refused_recipients(server, refused, recipients)
         # Servers scan a mail before they accept it; a client that gives up meanwhile sends it twice.
         _tick(client, deadline, SEND_SECONDS)
         _expect(client.data(mail), server, "mail")
@@ -243,15 +243,21 @@ def _refused(server: Server, refusal: Refusal, what: str = "") -> Failure:
     )
 
 
-def refused_recipients(server: Server, refusals: Sequence[Refusal], total: int) -> Failure:
-    """The failure when some or all of `total` recipients were refused: passing only if all refusals are."""
+def refused_recipients(server: Server, refused: Mapping[str, Refusal], to: Sequence[str]) -> Failure:
+    """The failure when some or all of the recipients in `to` were refused: passing only if all refusals are.
+
+    It tells which by their places in EMAIL_TO, since an address is nothing for a log.
+    """
+    refusals = tuple(refused.values())
     codes = ", ".join(dict.fromkeys(str(refusal) for refusal in refusals))
-    cause = f"{server.host} refused {len(refusals)} of {total} recipients ({codes})."
+    places = [str(place) for place, address in enumerate(to, 1) if address in refused]
+    which = f"number {', '.join(places[:10])}{' and others' if places[10:] else ''} of EMAIL_TO"
+    cause = f"{server.host} refused {len(refusals)} of {len(to)} recipients: {which} ({codes})."
     if all(refusal.code == 452 for refusal in refusals):
         return Throttled(cause, _AGAIN)
     if all(refusal.passing for refusal in refusals):
         return Transient(cause, _AGAIN)
     return Misconfigured(
         cause,
-        "Check every address in EMAIL_TO. Whoever got the mail already does not get it again.",
+        "Check these addresses in EMAIL_TO. Whoever got the mail already does not get it again.",
     )

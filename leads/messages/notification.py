@@ -1,4 +1,4 @@
-"""What a message says about a lead: the one place that decides it, for e-mail and Teams alike.
+"""What a message says about a lead: the one place that decides it, for e-mail, Teams and Slack alike.
 
 The result is plain text in parts, already free of tricks (`plain`). How it looks is up to templates and cards.
 """

@@ -44,9 +44,9 @@ def quarantined(
 ) -> dict[str, Any]:
     """Count a stretch of the entries from `since` on and before `before`, and with `yes` delete them.
 
-    `reason` is a part of their reason. `reasons` has how many have which; `kept` are those whose event is known: they
-    came as a row or a lead that this version could not read, so they are discarded by name only. `before`
-    and `cursor` are for the next call; `cursor` is empty at the end.
+    `reason` is a part of their reason. `reasons` has how many have which; `kept` are those that are a lead after all:
+    their event is known, or they wait to be taken in, so they are discarded by name only. `before` and `cursor` are for
+    the next call; `cursor` is empty at the end.
     """
     stop_at = time.monotonic() + seconds
     reasons: Counter[str] = Counter()
@@ -58,7 +58,7 @@ def quarantined(
         entry = quarantine.entry(name, note)
         wanted = (since is None or entry.at >= since) and entry.at < before
         if wanted and reason.casefold() in entry.reason.casefold():
-            if entry.event:
+            if entry.event or entry.waits:
                 kept += 1
             else:
                 reasons[entry.reason.partition(":")[0]] += 1

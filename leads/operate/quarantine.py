@@ -1,4 +1,4 @@
-"""Bytes that were no lead: what is there, and reading it again."""
+"""The quarantine, which holds bytes that are not a lead: what is there, and reading it again."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ class Entry:
     """Number of bytes kept: 0 of what was empty, or larger than any lead."""
     event: str = ""
     """The event that they are, where that was known."""
+    waits: bool = False
+    """Whether they are a lead that could not be stored when it came, and that the sweep takes in."""
 
 
 def quarantined(app: App, since: datetime | None, now: datetime) -> list[Entry]:
@@ -77,6 +79,7 @@ def entry(name: str, note: Mapping[str, str]) -> Entry:
         kept=int(kept) if kept.isdecimal() else 0,
         # A listing of blobs gives what is empty as None.
         event=note.get("event") or "",
+        waits=bool(note.get("waits")),
     )
 
 

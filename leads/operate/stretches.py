@@ -225,7 +225,7 @@ def _discard(stretch: Stretch) -> None:
     else:
         there = _describe(stretch.app, ids[at])
         stretch.count("things" if there else "unknown")
-        stretch.show("thing", thing=ids[at], text=there or "Nothing is known by this id.")
+        stretch.show("thing", thing=ids[at], text=there or "There is nothing with this id.")
     stretch.cursor = str(at + 1) if at + 1 < len(ids) else ""
 
 

@@ -57,6 +57,8 @@ class MemoryStore:
     def insert_all(self, table: str, rows: Sequence[Row]) -> None:
         if len(rows) > TRANSACTION_ROWS or len({row.partition for row in rows}) != 1:
             raise ValueError("A transaction has at most 100 rows, all of one partition.")
+        if len({row.key for row in rows}) != len(rows):
+            raise ValueError("A transaction has at most one operation for a row.")
         if sum(map(_check, rows)) > TRANSACTION_BYTES:
             raise ValueError("A transaction has at most 4 MiB.")
         with self._lock:
@@ -140,10 +142,10 @@ def _check(row: Row) -> int:
 
     Keys are at most 1 KiB each, without / \ # ? and control characters. There are at most 252 properties; the name of
     one is an identifier as in C# and at most 255 characters long, and its text at most 64 KiB. A row is at most 1 MiB,
-    names included, and a transaction of 100 rows at most 4 MiB. Sources, all on learn.microsoft.com: "Understanding the
-    Table service data model"; of transactions "Performing entity group transactions"; how the bytes of a row are
-    counted, "Understanding Windows Azure Storage Billing – Bandwidth, Transactions, and Capacity". A number is of 32
-    bits, as the service reads a number in JSON that has no type beside it.
+    names included, and a transaction of 100 rows, each once, at most 4 MiB. Sources, all on learn.microsoft.com:
+    "Understanding the Table service data model"; of transactions "Performing entity group transactions"; how the bytes
+    of a row are counted, "Understanding Windows Azure Storage Billing – Bandwidth, Transactions, and Capacity". A
+    number is of 32 bits, as the service reads a number in JSON that has no type beside it.
     """
     for key in (row.partition, row.key):
         if any(c in key for c in "/\\#?") or any(ord(c) < 32 or 127 <= ord(c) < 160 for c in key):

@@ -1,4 +1,4 @@
-"""Tell the operators, from stored state only, so that no crash can swallow what they should know."""
+"""Alert the operators, from stored state only, so that no crash can swallow what they should know."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the operators have to be told: dead and misconfigured deliveries, quarantine, a silent watch, wrong settings.
+"""What needs an alert: dead and misconfigured deliveries, quarantine, a silent watch, wrong settings.
 
-Everything is told from stored state, once, grouped by destination and hour; `leads.sweep.alerts` says it.
+Each alert comes from stored state, once, grouped by destination and hour; `leads.sweep.alerts` says it.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def tell_recovery(app: App, cycle: Cycle, troubled: dict[str, Troubled], now: da
             destination=name,
             count=count,
             since=time_read(each.since) or now,
-            cause=f"{enabled.title(name)} is well again: {leads} delivered since.",
+            cause=f"{enabled.title(name)} works again: {leads} delivered since.",
             remedy="Nothing is left to do, unless leads died there meanwhile: replay those on the page.",
             command=f"python -m leads {_HELP[DEAD].format(name)}",
         )

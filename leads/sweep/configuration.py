@@ -49,17 +49,33 @@ class Channel:
 
 
 def channels(app: App) -> tuple[Channel, ...]:
-    """Who gets alerts: those in LEADS_ALERTS, else every notification destination that can send any."""
-    found = []
-    for name in app.settings.alerts or app.destinations:
+    """Who gets alerts: those in LEADS_ALERTS, else every notification destination that can send any.
+
+    While none of those in LEADS_ALERTS is as it should be, the notifications get them as well: better they than nobody.
+    """
+    named = tuple(_named(app))
+    if any(channel.is_sound for channel in named):
+        return named
+    known = {channel.name for channel in named}
+    return (*named, *(channel for channel in _notifications(app) if channel.name not in known))
+
+
+def _named(app: App) -> Iterator[Channel]:
+    for name in app.settings.alerts:
+        place = _loaded(app, name)
+        # One that is asked for by name may be well again in an hour.
+        if place is None or hasattr(place.module, "alert"):
+            yield Channel(name, place)
+
+
+def _notifications(app: App) -> Iterator[Channel]:
+    for name in app.destinations:
         place = _loaded(app, name)
         if place is None:
-            # One that is asked for by name, or that there is, may be well again in an hour.
-            if app.settings.alerts or enabled.split(name)[0] in enabled.names():
-                found.append(Channel(name, None))
-        elif hasattr(place.module, "alert") and (app.settings.alerts or place.module.KIND == Kind.NOTIFICATION):
-            found.append(Channel(name, place))
-    return tuple(found)
+            if enabled.split(name)[0] in enabled.names():
+                yield Channel(name, None)
+        elif hasattr(place.module, "alert") and place.module.KIND == Kind.NOTIFICATION:
+            yield Channel(name, place)
 
 
 def configuration(app: App) -> Configuration:

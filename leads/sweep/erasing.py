@@ -8,6 +8,7 @@ from leads import enabled
 from leads.app import App
 from leads.enabled import Enabled
 from leads.errors import Misconfigured
+from leads.lead import Delivery
 from leads.store.ledger import Case
 from leads.transport import SEND_SECONDS, Deadline
 
@@ -25,11 +26,20 @@ def places(app: App) -> Mapping[str, Enabled]:
     return found
 
 
+def may_hold(places: Mapping[str, Enabled], case: Case) -> bool:
+    """Whether one of these may hold a lead."""
+    return any(one.destination in places and _may_be_there(one) for one in case.deliveries)
+
+
+def _may_be_there(one: Delivery) -> bool:
+    return bool(one.remote_id or one.attempt_count or one.uncertain or one.claimed_until)
+
+
 def erase(places: Mapping[str, Enabled], case: Case) -> None:
     """Erase a lead at each of these that may hold it; again is fine. Raises a `leads.errors.Failure`."""
     for one in case.deliveries:
         place = places.get(one.destination)
-        if place is None or not (one.remote_id or one.attempt_count or one.uncertain or one.claimed_until):
+        if place is None or not _may_be_there(one):
             continue
         if place.problems:
             wrong = ", ".join(dict.fromkeys(problem.setting for problem in place.problems))

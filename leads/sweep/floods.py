@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -123,12 +124,15 @@ def _alert(app: App, name: str, number: int, now: datetime) -> None:
 def sum_up(app: App, name: str, held: Sequence[Held], now: datetime) -> int:
     """Send one summary of what was held back and is due, then record each delivery; returns how many there were.
 
-    The summary is named by destination and quarter of the hour, so one that a crash repeats can be known as the same.
+    The summary is named by destination, quarter of the hour and leads, so one that a crash repeats can be known as the
+    same.
     """
     due = sorted((one for one in held if one.delivery.next_at <= now), key=lambda one: one.lead.arrived_at)
     if not due:
         return 0
-    label = f"{name} {delivery.quarter(now) - timedelta(minutes=15):%Y-%m-%dT%H:%MZ}"
+    # Several runs may share a quarter, and a mailbox swallows what has a name that it knows.
+    which = zlib.crc32("".join(sorted(one.delivery.lead_id for one in due)).encode())
+    label = f"{name} {delivery.quarter(now) - timedelta(minutes=15):%Y-%m-%dT%H:%MZ} {which:08x}"
     failure = _send_summary(app, name, label, [one.lead for one in due])
     attempt = Attempt(now, failure.outcome if failure else Outcome.OK)
     if failure:

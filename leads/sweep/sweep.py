@@ -136,8 +136,8 @@ def sweep(app: App, now: datetime) -> None:
             ("silence", lambda: _tell_silence(run), LAST_SECONDS),
             ("offers", lambda: drift.look(app, now), LAST_SECONDS),
             ("counting", lambda: _count(run), LAST_SECONDS),
-            ("purge", lambda: _purge(run), LAST_SECONDS),
             ("digest", lambda: _send_digest(run), LAST_SECONDS),
+            ("purge", lambda: _purge(run), LAST_SECONDS),
         )
         if run.is_late(until) or not _done(name, work)
     ]
@@ -357,8 +357,9 @@ def _tell_quarantine(run: _Run) -> None:
 def _take_waiting(run: _Run) -> None:
     """Accept, once an hour, the leads that could not be stored when they came: they wait in quarantine."""
     if run.values.get("quarantined") and counting.is_due(run.values.get("waiting_at"), run.now, TAKE_WAITING):
-        run.redone += accept.take_waiting(run.app, run.now)
-        run.values["waiting_at"] = time_text(run.now)
+        run.redone += accept.take_waiting(run.app, run.now, is_late=lambda: run.is_late(LIST_SECONDS))
+        if not run.is_late(LIST_SECONDS):
+            run.values["waiting_at"] = time_text(run.now)
 
 
 def _tell_silence(run: _Run) -> None:
@@ -431,15 +432,16 @@ def _count(run: _Run) -> None:
 def _purge(run: _Run) -> None:
     if not counting.is_due(run.values.get("purged_at"), run.now, PURGE):
         return
-    purged = purge.purge(run.app, run.now)
+    purged = purge.purge(run.app, run.now, is_late=lambda: run.is_late(LAST_SECONDS))
     log.event("purge_ran", purged=purged)
-    if purged < purge.LEADS_PER_RUN:
+    if not purged or (purged < purge.LEADS_PER_RUN and not run.is_late(LAST_SECONDS)):
         run.values["purged_at"] = time_text(run.now)
 
 
 def _send_digest(run: _Run) -> None:
     """Send yesterday's digests that are due; one that fails is tried again by the next sweep."""
     sent = json.loads(str(run.values.get("digests_sent", "{}")))
+    failed: Exception | None = None
     for name in run.app.destinations:
         if enabled.split(name)[0] != "email":
             continue
@@ -451,6 +453,11 @@ def _send_digest(run: _Run) -> None:
         except Failure as failure:
             log.event("digest_failed", cause=failure.cause, remedy=failure.remedy)
             continue
+        except Exception as error:  # noqa: BLE001 - raised below: it must not make the others be sent again
+            failed = error
+            continue
         if done:
             sent[name] = time_text(run.now)
     run.values["digests_sent"] = json.dumps(sent)
+    if failed is not None:
+        raise failed

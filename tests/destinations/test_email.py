@@ -206,7 +206,7 @@ def test_whoever_got_the_mail_does_not_get_it_again(smtp: tuple[Postbox, Setting
     postbox.answers = {"RCPT bo@contoso.com": "550 5.1.1 unknown", "RCPT cy@contoso.com": "450 4.2.1 later"}
     with pytest.raises(errors.Misconfigured) as caught:
         email.send(sample("contact_me"), step(), settings)
-    assert "2 of 3" in caught.value.cause
+    assert "2 of 3 recipients: number 2, 3 of EMAIL_TO (550 5.1.1, 450 4.2.1)" in caught.value.cause
     assert [mail.recipients for mail in postbox.mails] == [("ada@contoso.com",)]
     assert "contoso.com" not in caught.value.remote_id.partition(" got ")[2]
 
@@ -620,7 +620,7 @@ def test_check_goes_all_the_way_and_sends_nothing(smtp: tuple[Postbox, Settings]
     postbox.answers = {"RCPT bo@contoso.com": "550 5.1.1 bo@contoso.com unknown"}
     findings = list(email.check(settings, Deadline.after(20)))
     assert [(finding.name, finding.ok) for finding in findings] == [("mail server", True), ("recipients", False)]
-    assert "1 of 3" in findings[1].cause
+    assert "1 of 3 recipients: number 2 of EMAIL_TO" in findings[1].cause
     assert "bo@" not in findings[1].cause
     postbox.answers = {"AUTH": "535 5.7.3 no"}
     (finding,) = email.check(settings, Deadline.after(20))

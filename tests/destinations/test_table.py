@@ -220,6 +220,10 @@ def test_both_forms_of_an_account() -> None:
         ({"TABLE_STORAGE": "AccountName=a", "TABLE_NAME": "leads"}, "TABLE_NAME"),
         ({"TABLE_STORAGE": "AccountName=a", "TABLE_NAME": "marketplaceleads"}, "TABLE_NAME"),
         ({"TABLE_STORAGE": "AccountName=a", "TABLE_NAME": "l1"}, "TABLE_NAME"),
+        (
+            {"TABLE_STORAGE": "AccountName=a", "TABLE_NAME": "ours", "LEADS_INBOX_TABLES": "MarketplaceLeads, Ours"},
+            "TABLE_NAME",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_once(values: dict[str, str], setting: str) -> None:

@@ -292,7 +292,11 @@ BAD: dict[str, tuple[str, ...]] = {
     "SLACK_WEBHOOK_URL": ("hooks.slack.com/services/T0/B0/x",),
     "TABLE_NAME": ("Leads-flat", "ab"),
     "TABLE_STORAGE": ("contosoleads", "https://contosoleads.table.core.windows.net"),
-    "TEAMS_WEBHOOK_URL": ("https://contoso.webhook.office.com/webhookb2/1", "teams.microsoft.com/l/channel"),
+    "TEAMS_WEBHOOK_URL": (
+        "https://contoso.webhook.office.com/webhookb2/1",
+        "https://Outlook.Office.com/webhook/1",
+        "teams.microsoft.com/l/channel",
+    ),
     "FIELDS": ("LeadSource=Web", "[1]"),
     "LEADS_OWN_DOMAINS": ("contoso", "contoso.com fabrikam.com"),
     "LEADS_TIME_ZONE": ("CET+1", "Rome time"),

@@ -14,8 +14,9 @@ import pytest
 from leads.errors import Misconfigured
 from leads.intake import accept, normalize, payload
 from leads.lead import Lead, Via
+from leads.operate import discard
 from leads.store.ledger import Seen
-from leads.store.protocol import Row
+from leads.store.protocol import Blob, Row
 from tests.world import PERSON, FakeDestination, Noting, World, post, row, world
 
 
@@ -305,6 +306,49 @@ class TestTheIdKeyIsLost:
         assert set(w.states().values()) == {"delivered"}
         assert w.store.containers["quarantine"] == {}
 
+    def test_what_was_sent_again_behind_midnight_is_one_lead(self, w: World, lost: Row) -> None:
+        w.forward(hours=11, minutes=59)
+        for _ in range(2):
+            with pytest.raises(Misconfigured):
+                accept.receive(w.app, post(offerTitle="b"), w.now)
+            w.forward(minutes=5)
+        w.store.insert("state", replace(lost, etag=""))
+        w.restart()
+        assert accept.take_waiting(w.app, w.now, is_late=lambda: False) == 2
+        assert len(w.ids()) == 2, "the one before the key was lost, and this one"
+
+    def test_what_waits_is_taken_in_as_far_as_the_time_goes_and_one_keeps_no_other_waiting(
+        self, w: World, lost: Row, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(6):
+            with pytest.raises(Misconfigured):
+                accept.receive(w.app, post(offerTitle=f"offer {number}"), w.now)
+        w.store.insert("state", replace(lost, etag=""))
+        w.restart()
+        late = iter([False] * 2)
+        assert accept.take_waiting(w.app, w.now, is_late=lambda: next(late, True)) == 2
+        get, broken = w.store.get_blob, min(w.store.containers["quarantine"])
+
+        def failing(container: str, name: str) -> Blob | None:
+            if name == broken:
+                raise ConnectionError
+            return get(container, name)
+
+        monkeypatch.setattr(w.store, "get_blob", failing)
+        with pytest.raises(ConnectionError):
+            accept.take_waiting(w.app, w.now, is_late=lambda: False)
+        assert list(w.store.containers["quarantine"]) == [broken]
+
+    def test_who_clears_the_quarantine_keeps_what_waits(self, w: World, lost: Row) -> None:
+        del lost
+        with pytest.raises(Misconfigured):
+            accept.receive(w.app, post(offerTitle="b"), w.now)
+        with pytest.raises(accept.NotALead):
+            accept.receive(w.app, b"junk", w.now)
+        told = discard.quarantined(w.app, since=None, before=w.now + timedelta(1), reason="", cursor="", yes=True)
+        assert (sum(told["reasons"].values()), told["kept"]) == (1, 1)
+        assert [blob.data for blob in w.store.containers["quarantine"].values()] == [post(offerTitle="b")]
+
     def test_the_operators_are_told_what_is_wrong(self, w: World, lost: Row, caplog: pytest.LogCaptureFixture) -> None:
         del lost
         with pytest.raises(Misconfigured):
@@ -341,7 +385,7 @@ def test_a_body_that_is_too_large_is_told_with_its_size_and_not_as_kept(
     with pytest.raises(accept.NotALead):
         accept.receive(w.app, b"{", w.now)
     cause, remedy = accept.quarantined_words([blob.metadata for blob in w.store.containers["quarantine"].values()])
-    assert ("could not be read as a lead: 1." in cause, "They are kept." in remedy) == (True, True)
+    assert ("could not be read as a lead: 1." in cause, "could not be read is kept" in remedy) == (True, True)
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from selenium.webdriver.support.wait import WebDriverWait
 
 from dev.standins.dynamics import StandIn
-from leads import oauth
+from leads import oauth, transport
 from leads.destinations.dynamics import columns
 from leads.intake import accept
 from leads.operate import jobs
+from leads.transport import Response
 from tests.browser import PATIENCE, Browser, browser
 from tests.integration.test_page import LOOKS, pytestmark, sign_in, violations
 from tests.month import month
@@ -120,6 +122,17 @@ def _break(crm: StandIn, w: World, number: int, monkeypatch: pytest.MonkeyPatch)
         crm.dataverse.members.clear()
     if number == 2:
         crm.dataverse.secured.add("leadsourcecode")
+        ask = transport.request
+
+        def secured(method: str, url: str, **rest: Any) -> Response:
+            """The stand-in's metadata does not say what is secured; Dataverse's does."""
+            answer = ask(method, url, **rest)
+            body = answer.body.replace(
+                b'"LogicalName": "leadsourcecode"', b'"LogicalName": "leadsourcecode", "IsSecured": true'
+            )
+            return Response(answer.status, answer.headers, body)
+
+        monkeypatch.setattr(transport, "request", secured)
     if number == 4:
         crm.dataverse.privileges.clear()
     if number == 8:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -15,7 +17,9 @@ from leads.intake import accept
 from leads.operate import jobs, operations
 from leads.operate.jobs import ASK, DONE, DROPPED, FAILED, Job
 from leads.operate.stretches import WORK
-from leads.store.protocol import Changed
+from leads.settings import Account
+from leads.store.azure import AzureStore
+from leads.store.protocol import Changed, Exists, Row
 from tests.test_privacy import ADA, HERS, assert_gone, everything
 from tests.world import FakeDestination, World, failing, post, world
 
@@ -270,3 +274,23 @@ def test_a_job_with_much_to_list_fits_into_a_row(dead: World) -> None:
     read = jobs.read(dead.app, job.id, dead.now + timedelta(minutes=1))
     assert read
     assert read.shown == kept.shown
+
+
+def test_the_real_storage_keeps_a_job_too(azurite: str) -> None:
+    store = AzureStore(Account("devstoreaccount1", azurite))
+    with suppress(Exists):
+        store.insert("state", Row("state", "id-key", {"key": "ab" * 32}))
+    with world() as w:
+        w.app.store = store
+        email = f"zebedee.{secrets.token_hex(6)}@else.example"
+        job = look(w, begin(w, "import", f"Email,Company,Created\n{email},Else,2026-11-20\n".encode()))
+        assert (job.phase, job.found) == (ASK, {"new": 1, "records": 1, "looked": 1})
+        again = jobs.read(w.app, job.id, w.now)
+        assert again == job
+        with pytest.raises(Changed):
+            jobs._save(w.app, replace(job, etag="W/\"datetime'2026-01-01T00%3A00%3A00Z'\""))
+        ended = look(w, yes(w, job))
+        assert (ended.phase, ended.done["taken"]) == (DONE, 1)
+        assert list(store.blobs("jobs", f"{job.id}/")) == []
+        assert job.id in {each.id for each in jobs.every(w.app)}
+        store.delete("state", "job", job.id)

@@ -185,6 +185,7 @@ def test_a_transaction_above_its_limits_is_refused(table: str) -> None:
         [Row("p", f"{number:03}") for number in range(101)],
         [Row("p", f"{number}", large) for number in range(5)],
         [Row("p", "a"), Row("q", "b")],
+        [Row("p", "a"), Row("p", "a")],
     ):
         with pytest.raises(ValueError, match="A transaction has at most"):
             store.insert_all(table, rows)

@@ -135,6 +135,18 @@ class TestWhoHears:
             (problem,) = configuration(w.app).problems
         assert (problem.setting, problem.cause) == ("LEADS_ALERTS", "crm cannot send alerts.")
 
+    @pytest.mark.parametrize("alerts", ["mial:ops", "crm", "ops", "mial, crm, ops"])
+    def test_where_none_of_those_on_call_can_hear_the_notifications_do(self, alerts: str) -> None:
+        crm = FakeDestination(always=failing(Rejected))
+        ops = Pager(problems=(("OPS_TO", "It is not set.", "Set it."),), refuse=failing(Misconfigured))
+        environ = {"LEADS_DESTINATIONS": "crm,mail", "LEADS_ALERTS": alerts}
+        with world(crm=crm, mail=Pager(), ops=ops, environ=environ) as w:
+            accept.receive(w.app, post(), w.now)
+            w.live(hours=2)
+            assert ("dead", "crm", 1) in told(w.places["mail"])
+            assert ("settings", "app") in [each[:2] for each in told(w.places["mail"])]
+            assert open_lines(w) == 0
+
 
 class TestDestinationsAreGone:
     """LEADS_DESTINATIONS is lost: today leads go to the console, health says ok and nobody is told."""
@@ -206,7 +218,7 @@ def test_a_destination_that_is_well_again_is_told_with_what_it_got_since() -> No
         crm.always = None
         w.live(hours=8)
         assert told(mail)[1:] == [("well", "crm", 5)]
-        assert mail.alerts[-1].cause == "Dynamics 365 is well again: 5 leads were delivered since."
+        assert mail.alerts[-1].cause == "Dynamics 365 works again: 5 leads were delivered since."
         w.live(hours=30)
         assert len(mail.alerts) == 2, "once"
         crm.always = failing(Misconfigured)

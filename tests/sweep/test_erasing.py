@@ -23,9 +23,11 @@ class Sheet(FakeDestination):
     KIND: Kind = Kind.FEED
     erased: list[tuple[str, str]] = field(default_factory=list)
     stuck: Exception | None = None
+    asked: int = 0
 
     def erase(self, lead_id: str, remote_id: str, deadline: Deadline, _: Any) -> None:
         assert deadline.remaining() > 0
+        self.asked += 1
         if self.stuck:
             raise self.stuck
         self.erased.append((lead_id, remote_id))
@@ -89,3 +91,34 @@ def test_purge_erases_there_and_keeps_what_it_cannot_erase_for_another_day() -> 
         assert purge.purge(w.app, w.now) == 1
         assert w.ids() == []
         assert sheet.erased == [(lead_id, f"remote-{lead_id[-16:]}")]
+
+
+def test_one_that_hangs_is_asked_once_and_keeps_nothing_that_it_never_got() -> None:
+    sheet = Sheet(stuck=Transient("The storage account did not answer in time.", "Wait."))
+    with world(
+        environ={"LEADS_DESTINATIONS": "table,crm", "LEADS_ROUTES": "stage=trial > crm; > table,crm"},
+        table=sheet,
+        crm=FakeDestination(),
+    ) as w:
+        for number in range(8):
+            code = "StartTestDrive" if number % 2 else "INS"
+            accept.receive(w.app, post(userDetails={"email": f"{number}@example.com"}, actionCode=code), w.now)
+        w.drain()
+        w.sweep()
+        w.forward(days=367)
+        assert purge.purge(w.app, w.now) == 4
+        assert sheet.asked == 1, "half a minute each would outlast the sweep"
+        assert len(w.ids()) == 4
+
+
+def test_purge_ends_in_time_and_goes_on_with_the_next_sweep() -> None:
+    with world() as w:
+        for number in range(5):
+            accept.receive(w.app, post(userDetails={"email": f"{number}@example.com"}), w.now)
+        w.drain()
+        w.sweep()
+        w.forward(days=367)
+        left = iter([False] * 2)
+        assert purge.purge(w.app, w.now, is_late=lambda: next(left, True)) == 2
+        w.sweep()
+        assert w.ids() == []

@@ -15,6 +15,7 @@ from leads.intake import accept
 from leads.lead import Lead, State
 from leads.messages.alert import Alert
 from leads.operate import replay
+from leads.sweep import sweep
 from tests.world import FakeDestination, World, failing, forget_sends, post, world
 
 
@@ -117,6 +118,19 @@ def test_a_summary_that_a_crash_repeats_has_the_same_name() -> None:
         assert len(names) == 2
         assert len(set(names)) == 1
         assert names[0].startswith("mail 2026-11-21T12:15")
+
+
+def test_summaries_of_one_quarter_about_other_leads_have_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "LINES_PER_RUN", 8)
+    with flooded(LEADS_FLOOD="2", LEADS_DESTINATIONS="mail") as (w, mail):
+        come(w, 20)
+        w.drain()
+        w.forward(minutes=15)
+        for _ in range(3):
+            w.sweep()
+            w.forward(minutes=4)
+        assert sum(total for _, total, _ in mail.summaries) == 18
+        assert len({name for _, _, name in mail.summaries}) == 3, "a mailbox swallows a mail whose id it has seen"
 
 
 def test_switched_off_everybody_gets_every_lead() -> None:

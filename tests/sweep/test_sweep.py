@@ -213,6 +213,30 @@ def test_the_digest_is_sent_once_a_day_with_the_leads_of_the_day_before(monkeypa
     assert days == [(date(2026, 11, 20), 0), (date(2026, 11, 21), 2), (date(2026, 11, 22), 0)]
 
 
+def test_a_bug_in_one_digest_does_not_send_another_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+
+    def noting(*arguments: Any) -> bool:
+        (to,) = next(each for each in arguments if isinstance(each, email.Settings)).addresses
+        if to == "b@contoso.com":
+            raise ValueError("a bug of ours")
+        sent.append(to)
+        return True
+
+    monkeypatch.setattr(email, "send_digest", noting)
+    environ = {"LEADS_DESTINATIONS": "email:a,email:b,email:c"}
+    for name in "abc":
+        instance = f"EMAIL_{name.upper()}_"
+        environ |= {f"{instance}TO": f"{name}@contoso.com", f"{instance}SMTP_URL": "smtp://localhost:25"}
+        environ |= {f"{instance}DIGEST": "daily", f"{instance}FROM": "leads@contoso.com"}
+    with world(environ=environ) as w:
+        for _ in range(3):
+            with pytest.raises(RuntimeError, match="digest"):
+                w.sweep()
+            w.forward(minutes=5)
+    assert sent == ["a@contoso.com", "c@contoso.com"]
+
+
 def test_a_replay_between_looking_and_closing_wins(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
     receipt = accept.receive(w.app, post(), w.now)
     w.drain()

@@ -56,7 +56,7 @@ class Settings:
         """Read TEAMS_WEBHOOK_URL, LEADS_LANGUAGE and LEADS_TIME_ZONE, noting every problem."""
         # The URL is used exactly as it came: it is signed.
         url = reader.text(_NAME) if reader.url(_NAME, required=True) else ""
-        if url and (urlsplit(url).hostname or "").endswith(("webhook.office.com", "outlook.office.com")):
+        if url and f".{urlsplit(url).hostname}".endswith((".webhook.office.com", ".outlook.office.com")):
             reader.problem(
                 _NAME,
                 "It belongs to an Office 365 connector, and Microsoft has retired those.",

@@ -228,7 +228,7 @@ def _preview(call: Call, options: Namespace, screen: Screen) -> int:
     found = call("preview", {"id": options.id, "destination": options.destination})
     screen.answer(found)
     if not found["text"]:
-        screen.trouble("No lead is known by this id.", "It may have been purged.")
+        screen.trouble("There is no lead with this id.", "It may have been purged.")
         return FINDING
     for line in found["text"].splitlines():
         screen.line(printable(line))
@@ -242,7 +242,7 @@ def show(call: Call, options: Namespace, screen: Screen) -> int:
     story = call("show", {"id": options.id})
     screen.answer(story)
     if not story:
-        screen.trouble("No lead, event or entry of the quarantine is known by this id.", "It may have been purged.")
+        screen.trouble("There is no lead, event or entry of the quarantine with this id.", "It may have been purged.")
         return FINDING
     if screen.as_json:
         return FINE
@@ -346,7 +346,7 @@ def _route(call: Call, options: Namespace, screen: Screen) -> int:
     found = call("route", given)
     screen.answer(found)
     if not found:
-        screen.trouble("There is no such file, and no lead is known by this id.", "Give the path of a file, or an ID.")
+        screen.trouble("There is no such file, and no lead with this id.", "Give the path of a file, or an ID.")
         return FINDING
     for each in found["routes"]:
         why = "matches" if each["matched"] else f"does not match: {each['condition']}"

@@ -96,7 +96,7 @@ def _enter(call: Call, options: Namespace, screen: Screen) -> Market | None:
     publisher = read_publisher(reader)
     if not made.wanted:
         screen.trouble(
-            "Nothing here says how to sign in to Partner Center.",
+            "The sign-in to Partner Center is not set up.",
             "Set PARTNER_CENTER_TENANT_ID, PARTNER_CENTER_CLIENT_ID and PARTNER_CENTER_CLIENT_SECRET; docs/connect.md "
             "says how to get them.",
         )
@@ -228,7 +228,8 @@ def _show_rest(there: Market, seen: Sequence[Seen], covered: Sequence[str], scre
         screen.line(f"\n{printable(there.unknown_because)}")
     if covered:
         screen.line(
-            f"\nNot looked at, since the list names none: {', '.join(covered)}. If you have such, look by hand."
+            f"\nNot checked, because the list has none: {', '.join(covered)}. "
+            "If you have such offers, check them by hand."
         )
     found = sum(one.judged.verdict in verdict.FINDINGS for one in seen)
     screen.line(f"\n{some(len(seen), 'offer')}, {found} need a person." if found else f"\n{some(len(seen), 'offer')}.")
@@ -360,7 +361,7 @@ def _plans(
         plans.append(plan)
         screen.line(f"{printable(product.offer_id)}  {verdict.name(plan.before)} → {verdict.name(plan.after)}")
         for name in plan.stale:
-            screen.line(f"      {printable(name)} goes: Partner Center keeps the settings of one way only.")
+            screen.line(f"      {printable(name)} is removed: Partner Center keeps the settings of one way only.")
     return plans, failed
 
 

@@ -56,7 +56,7 @@ def send_test(call: Call, options: Namespace, screen: Screen) -> int:
         names = ", ".join(delivery["destination"] for delivery in left) or "its deliveries"
         screen.trouble(
             f"Not finished after {options.wait} seconds: {names}.",
-            f"The lead is kept. See whether the app runs; `python -m leads show {sent['id']}` tells more.",
+            f"The lead is kept. See whether the app runs; `python -m leads show {sent['id']}` says more.",
         )
         return FINDING
     return FINDING if any(delivery["state"] == "dead" for delivery in story["deliveries"]) else FINE
@@ -107,9 +107,7 @@ def replay(call: Call, options: Namespace, screen: Screen) -> int:
         return _reroute(call, options, screen)
     if options.ids:
         if filters(options).keys() - {"state"} or options.state not in (None, "open"):
-            screen.trouble(
-                "Filters do not go with an ID: what is named is replayed.", "Leave out the one or the other."
-            )
+            screen.trouble("Filters do not go with an ID: what is named is replayed.", "Leave out one of them.")
             return WRONG_USE
         orders: list[dict[str, Any]] = [{"id": each, "destination": options.destination or ""} for each in options.ids]
     else:
@@ -136,7 +134,7 @@ def replay(call: Call, options: Namespace, screen: Screen) -> int:
         if result["reason"]:
             screen.trouble(f"{result['id']}: {result['reason']}")
     for each in unknown:
-        screen.trouble(f"No lead is known by the id {each}.")
+        screen.trouble(f"There is no lead with the id {each}.")
     return FINDING if unknown or any(result["reason"] for result in results) else FINE
 
 
@@ -159,7 +157,7 @@ def _reroute(call: Call, options: Namespace, screen: Screen) -> int:
         screen.line(f"  {each['id']}  {', '.join(told)}")
     unknown = [each["id"] for each in found if not each["known"]]
     for each in unknown:
-        screen.trouble(f"No lead is known by the id {each}.")
+        screen.trouble(f"There is no lead with the id {each}.")
     screen.line(f"The routes would change {some(len(changed), 'lead')} of {len(found)}.")
     if not changed or not screen.confirmed("Change them?", yes=options.yes):
         screen.answer({"would_change": changed})
@@ -264,7 +262,7 @@ def sign_out_all(call: Call, options: Namespace, screen: Screen) -> int:
         screen.answer({"signed_out": False})
         return FINE
     screen.answer(call("sign-out-all", {}))
-    screen.line("Everybody is signed out.")
+    screen.line("All sessions have ended.")
     return FINE
 
 
@@ -307,7 +305,7 @@ def discard(call: Call, options: Namespace, screen: Screen) -> int:
         )
         return WRONG_USE
     if options.ids and filters(options):
-        screen.trouble("Filters do not go with an ID: what is named is discarded.", "Leave out the one or the other.")
+        screen.trouble("Filters do not go with an ID: what is named is discarded.", "Leave out one of them.")
         return WRONG_USE
     ids = options.ids
     if not ids:
@@ -321,7 +319,7 @@ def discard(call: Call, options: Namespace, screen: Screen) -> int:
     things = some(len(ids), "lead or entry", "leads and entries")
     if not ids or not screen.confirmed(f"Discard {things}? This cannot be undone.", yes=options.yes):
         screen.answer({"would_discard": ids})
-        screen.line("" if ids else "Nothing is like that.")
+        screen.line("" if ids else "Nothing matches that.")
         return FINE
     results = [
         result
@@ -334,7 +332,7 @@ def discard(call: Call, options: Namespace, screen: Screen) -> int:
         for each in result["by_hand"]:
             screen.line(f"  by hand: {printable(each['where'])}: {printable(each['what'])}")
         if not result["gone"]:
-            screen.trouble(f"Nothing is known by the id {result['id']}.")
+            screen.trouble(f"There is nothing with the id {result['id']}.")
     return FINE if all(result["gone"] for result in results) else FINDING
 
 
@@ -347,8 +345,8 @@ def _discard_quarantined(call: Call, options: Namespace, screen: Screen) -> int:
     screen.line(f"{some(reasons.total(), 'entry', 'entries')}, {size:,} bytes.")
     if kept:
         screen.line(
-            f"{some(kept, 'entry stays', 'entries stay')}: a row or a lead that this version could not read. "
-            "`replay --quarantined` reads them again; by name they can be discarded."
+            f"{some(kept, 'entry stays', 'entries stay')}: a row or a lead that this version could not read, or one "
+            "that waits. `replay --quarantined` reads them again; by name they can be discarded."
         )
     if not reasons or not screen.confirmed("Discard them? This cannot be undone.", yes=options.yes):
         screen.answer({"would_discard": dict(reasons), "kept": kept})

@@ -70,5 +70,5 @@ class Remote:
                 "Check --url, and deploy the same version there.",
             )
         raise Transient(
-            f"{transport.host(self._base)} answered {answer.status}.", "Try again; see /api/health if it stays so."
+            f"{transport.host(self._base)} answered {answer.status}.", "Try again. If it stays so, look at /api/health."
         )

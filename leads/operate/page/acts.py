@@ -487,7 +487,7 @@ def _routes(act: Act) -> View | Done:
         except operations.WrongUse as error:
             return View("routes", values | {"notice": Notice(str(error), bad=True)}, 400)
         if not values["tried"]:
-            return View("routes", values | {"notice": Notice("No lead is known by this id.", bad=True)}, 404)
+            return View("routes", values | {"notice": Notice("There is no lead with this id.", bad=True)}, 404)
         if lead_id:
             values |= {"change": act.perform("reroute", id=lead_id), "lead_id": lead_id}
     return View("routes", values)

@@ -212,7 +212,7 @@ def _things(job: Job, counts: Counts) -> list[str]:
     del job
     said = [f"{some(counts.get('things', 0), 'lead or entry', 'leads and entries')} found."]
     if counts.get("unknown"):
-        said.append(f"Nothing is known by {some(counts['unknown'], 'id')}.")
+        said.append(f"There is nothing with {some(counts['unknown'], 'id')}.")
     return said
 
 

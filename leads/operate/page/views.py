@@ -73,7 +73,7 @@ class Clock:
 
     @classmethod
     def read(cls, environ: Mapping[str, str], now: datetime) -> Clock:
-        """Read the zone out of the settings; its problem, if it has one, is told by `check`."""
+        """Read the zone out of the settings; `check` reports its problem, if it has one."""
         return cls(now, languages.read_zone(Reader(environ, languages.SETTINGS)))
 
     def moment(self, moment: datetime) -> str:
@@ -171,7 +171,7 @@ def _found(app: App, wish: Wish, now: datetime, clock: Clock) -> View | Done:
 def _lead(app: App, lead_id: str, wish: Wish, now: datetime, clock: Clock) -> View | Done:
     story = stories.story(app, lead_id, now)
     if story is None:
-        raise NotFound("No lead of this id is known here. It may have been purged, or the id was not copied whole.")
+        raise NotFound("There is no lead with this id. It may have been purged, or the id was not copied whole.")
     if story.lead is None and story.quarantine:
         return Done(f"quarantine/{story.quarantine.name}")
     if story.lead is None:

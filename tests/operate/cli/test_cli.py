@@ -544,7 +544,7 @@ def test_leads_and_entries_are_discarded_by_name(shell: Shell) -> None:
     code, out = shell.run("discard", name, lead_id, "0" * 16, "--yes")
     assert code == 1
     assert "2 of 3 are gone." in out
-    assert "Nothing is known by the id 0000000000000000." in shell.err
+    assert "There is nothing with the id 0000000000000000." in shell.err
     assert (shell.w.ids(), junk(shell)) == ([], [])
 
 
@@ -608,6 +608,39 @@ MASKED = {"check", "checks", "health", "offers", "quarantine", "route", "select"
 
 def test_every_operation_is_logged_or_harmless() -> None:
     assert audit.COUNTS.keys() | MASKED == operations.OPERATIONS.keys()
+
+
+def test_check_route_says_where_a_lead_would_go_and_why(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "lead.json"
+    file.write_bytes(post())
+
+    def routed(text: str) -> None:
+        shell.w.app.settings = replace(shell.w.app.settings, routes=text)
+        shell.w.restart()
+
+    routed("country=DE > crm; > mail")
+    code, out = shell.run("check", "--route", str(file))
+    assert (code, out.splitlines()[-1]) == (0, "goes to mail (route 2)")
+    assert "does not match: country=DE" in out
+    assert shell.json("check", "--route", str(file)) == (
+        0,
+        {
+            "destinations": ["mail"],
+            "route": 2,
+            "routes": [
+                {"route": 1, "text": "country=DE > crm", "matched": False, "condition": "country=DE"},
+                {"route": 2, "text": "> mail", "matched": True, "condition": None},
+            ],
+            "problems": [],
+        },
+    )
+    lead_id = accept(shell)
+    assert shell.json("check", "--route", lead_id)[1]["route"] == 2
+    routed("country=DE, AT > nowhere")
+    code, told = shell.json("check", "--route", lead_id)
+    assert code == 1
+    assert told["destinations"] == ["crm", "mail"], "there never were readable ones"
+    assert {problem["setting"] for problem in told["problems"]} == {"LEADS_ROUTES"}
 
 
 def test_import_previews_then_takes(shell: Shell, tmp_path: Path) -> None:
