@@ -109,11 +109,8 @@ def deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
 
 def _line(destination: str) -> _Line | None:
     """What keeps this process to one attempt at a time there, where the kind of destination asks for it."""
-    try:
-        kind = enabled.load(destination).KIND
-    except (KeyError, ImportError):
-        return None
-    return _lines.setdefault(destination, _Line()) if RULES[kind].one_at_a_time else None
+    kind = _kind(destination)
+    return _lines.setdefault(destination, _Line()) if kind and RULES[kind].one_at_a_time else None
 
 
 def _deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
@@ -424,7 +421,7 @@ def _fail(app: App, delivery: Delivery, lead: Lead, failure: Failure, now: datet
     )
     failed, wait = on_schedule(app, failed, failure, f"{delivery.lead_id}:{delivery.destination}")
     if wait is None:
-        _finish(app, replace(failed, state=State.DEAD, alerted_at=None), lead, now)
+        _finish(app, _given_up(failed, failure), lead, now)
         return
     next_at = now + timedelta(seconds=seconds + wait)
     try:
@@ -432,6 +429,21 @@ def _fail(app: App, delivery: Delivery, lead: Lead, failure: Failure, now: datet
     except Changed:
         return
     app.ring(delivery.lead_id, delivery.destination, wait)
+
+
+def _given_up(failed: Delivery, failure: Failure) -> Delivery:
+    """A delivery without a further attempt: dead, unless it is a notification that some of its recipients have."""
+    if failure.remote_id and _kind(failed.destination) == Kind.NOTIFICATION:
+        # Alerts named the others for as long as the schedule went on.
+        return replace(failed, state=State.DELIVERED, reason=f"Not everybody got it. {failure.cause}")
+    return replace(failed, state=State.DEAD, alerted_at=None)
+
+
+def _kind(destination: str) -> Kind | None:
+    try:
+        return enabled.load(destination).KIND
+    except (KeyError, ImportError):
+        return None
 
 
 def on_schedule(app: App, failed: Delivery, failure: Failure, seed: str) -> tuple[Delivery, float | None]:

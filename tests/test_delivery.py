@@ -18,7 +18,7 @@ from leads.lead import Delivery, Lead, Outcome, State
 from leads.operate import importing, replay
 from leads.settings import RETRY_SCHEDULE
 from leads.store.protocol import Changed
-from tests.world import PERSON, FakeDestination, World, failing, post, world
+from tests.world import PERSON, FakeDestination, Pager, World, failing, post, world
 
 
 @pytest.fixture
@@ -340,3 +340,19 @@ def test_nothing_is_sent_when_looking_for_a_flood_outlasted_the_claim(monkeypatc
         with pytest.raises(RuntimeError):
             w.drain()
         assert len(w.places["mail"].got) == 1, "another process may have taken the claim of the second meanwhile"
+
+
+@pytest.mark.parametrize(("kind", "ends"), [(Kind.NOTIFICATION, "delivered"), (Kind.CRM, "dead")])
+def test_a_notification_that_two_of_three_recipients_have_is_no_dead_lead(kind: Kind, ends: str) -> None:
+    refused = Misconfigured(
+        "mail.example refused number 2 of EMAIL_TO.", "Correct EMAIL_TO.", remote_id="mail got by two"
+    )
+    with world(mail=FakeDestination(kind, always=refused), pager=(pager := Pager())) as w:
+        accept.receive(w.app, post(), w.now)
+        w.live(hours=90)
+        assert w.states()["mail"] == ends
+        assert any("number 2 of EMAIL_TO" in alert.cause for alert in pager.alerts)
+        case = w.app.ledger.case(w.ids()[0])
+        assert case
+        (mail,) = (each for each in case.deliveries if each.destination == "mail")
+        assert ends == "dead" or mail.reason == "Not everybody got it. mail.example refused number 2 of EMAIL_TO."
