@@ -41,7 +41,12 @@ def read(environ: Mapping[str, str]) -> Settings:
     reader = Reader(environ, SETTINGS)
     allow = frozenset(each.casefold() for each in reader.items("OPERATORS_ALLOW"))
     key_opens = reader.text("OPERATORS_KEY", "on").lower() == "on"
-    wanted = any(reader.is_set(setting.name) for setting in SETTINGS if setting.name != "OPERATORS_KEY")
+    # A settings file may hold the defaults of all.
+    wanted = any(
+        reader.text(setting.name, setting.default) != setting.default
+        for setting in SETTINGS
+        if setting.name != "OPERATORS_KEY"
+    )
     credentials = oauth.read(reader, PREFIX) if wanted else oauth.Credentials()
     if wanted and not reader.is_set("OPERATORS_CLIENT_ID"):
         reader.problem("OPERATORS_CLIENT_ID", "It is not set.", "Paste it from the overview of the app registration.")

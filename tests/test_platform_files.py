@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dev.settings import groups
-from leads import settings
+from leads import problems, settings
 from leads.contract import RULES, Kind
 from leads.transport import CONNECTIONS, SEND_SECONDS
 
@@ -124,6 +124,12 @@ class TestSample:
             destinations=default.destinations,
         )
         assert same == default
+
+    def test_as_it_comes_only_the_destinations_have_to_be_set_up(self) -> None:
+        values = read("local.settings.sample.json")["Values"]
+        app = settings.read(values)
+        found = problems.find(app, values, app.destinations)
+        assert {problem.setting.split("_")[0] for problem in found.problems} == {"DYNAMICS", "EMAIL", "TEAMS"}
 
     def test_it_runs_on_azurite_and_holds_no_secret(self) -> None:
         values = read("local.settings.sample.json")["Values"]
