@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -49,6 +49,22 @@ def quarantined(app: App, since: datetime | None, now: datetime) -> list[Entry]:
     found = [entry(name, note) for name, note in blobs if NAME.fullmatch(name)]
     kept = [one for one in found if since is None or one.at >= since]
     return sorted(kept, key=lambda one: (one.at, one.name), reverse=True)
+
+
+def latest(app: App, most: int, since: datetime | None = None) -> Iterator[Entry]:
+    """What came last, day by day, as far as `most` entries are looked at: so that a flood of them costs no more.
+
+    Of a day it is those that are listed first, since an entry is called by its bytes, and these newest first.
+    """
+    first = f"{since:%Y/%m/%d}/" if since else ""
+    prefixes = (f"{row.key.rpartition(':')[2].replace('-', '/')}/" for row in app.ledger.changes("quarantine:"))
+    for prefix in sorted((each for each in prefixes if each >= first), reverse=True):
+        blobs = islice(app.store.blobs(QUARANTINE, prefix), most)
+        found = [entry(name, note) for name, note in blobs if NAME.fullmatch(name)]
+        most -= len(found)
+        yield from sorted(found, key=lambda one: (one.at, one.name), reverse=True)
+        if most <= 0:
+            return
 
 
 def count(app: App) -> int:

@@ -10,11 +10,13 @@ from datetime import datetime, timedelta
 from leads.app import App
 from leads.lead import Delivery, Lead
 from leads.operate.listing import Summary
-from leads.operate.quarantine import NAME, Entry, entry, quarantined
+from leads.operate.quarantine import NAME, Entry, entry, latest
 from leads.store.ledger import QUARANTINE, RAW
 
 LOOKED_BACK = timedelta(days=31)
 """How far back the quarantine is searched for an event."""
+LOOKED_AT = 5000
+"""Entries of it that are looked at for that: one page of a listing."""
 
 FATES: Mapping[str, str] = {
     "backfilled": "This row is older than the app, so it was noted and not delivered. "
@@ -64,7 +66,7 @@ def story(app: App, lead_id: str, now: datetime) -> Story | None:
     blob = app.store.get_blob(RAW, name) if name else None
     held = None
     if case is None:
-        held = next((one for one in quarantined(app, now - LOOKED_BACK, now) if one.event == event), None)
+        held = next((one for one in latest(app, LOOKED_AT, now - LOOKED_BACK) if one.event == event), None)
         if held and blob is None:
             blob = app.store.get_blob(QUARANTINE, held.name)
         if line is None and seen is None and held is None:

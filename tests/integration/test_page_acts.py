@@ -230,6 +230,7 @@ def test_a_quarantined_body_to_its_end(chrome: Browser) -> None:
         press(chrome, "Show them")
         assert "no lead <b>" in chrome.text
         press(chrome, "Replay")
+        press(chrome, "Read it again")
         assert "It still cannot be read as a lead" in chrome.text
         press(chrome, "Discard")
         until(chrome, "Discard 1 lead or entry")

@@ -22,7 +22,7 @@ from leads.operate.page import job_words, words
 from leads.operate.page.session import Session
 from leads.operate.page.views import Clock, Done, NotFound, View, Wish
 from leads.operate.page.words import Notice, line
-from leads.store.ledger import SWEEP, Case
+from leads.store.ledger import QUARANTINE, SWEEP, Case
 from leads.store.protocol import Changed
 from leads.sweep.cycle import figures
 
@@ -112,7 +112,7 @@ class Act:
         """A field of the form, trimmed; in an address only what can be a destination."""
         return self.wish.form.get(name, "").strip()
 
-    def perform(self, name: str, **arguments: Any) -> dict[str, Any]:
+    def perform(self, name: str, /, **arguments: Any) -> dict[str, Any]:
         """Perform an operation in the name of whoever is signed in."""
         return operations.perform(self.app, name, arguments, self.now, self.session.operator, self.session.way)
 
@@ -261,6 +261,8 @@ def _waiting(act: Act) -> View | Done:
 def _replay(act: Act) -> View | Done:
     if act.wish.posted and act.given("id"):
         return _one(act)
+    if act.wish.posted and act.given("name"):
+        return _entry(act, act.given("name"))
     since, what, destination = _since(act), act.given("what"), act.given("destination")
     if act.wish.posted:
         if what == "routes" and since:
@@ -340,6 +342,23 @@ def _one(act: Act, *, hurry: bool = False) -> View | Done:
         "A CRM gets no second record; a notification is sent again.",
     ]
     return act.form("Replay one lead", said, Form("replay", "Replay", fields))
+
+
+def _entry(act: Act, name: str) -> View | Done:
+    """Read one entry of the quarantine again. Raises NotFound."""
+    blob = act.app.store.get_blob(QUARANTINE, name) if quarantine.NAME.fullmatch(name) else None
+    if blob is None:
+        raise NotFound("There is nothing of this name in quarantine. It may have been replayed.")
+    if act.given("yes"):
+        lead_id = act.perform("replay-quarantined", name=name)["id"]
+        return Done(f"leads/{lead_id}?done=taken" if lead_id else f"quarantine/{name}?done=unreadable")
+    entry = quarantine.entry(name, blob.metadata)
+    said = [
+        f"One entry of {words.some(entry.size, 'byte')} would be read again. {line(entry.reason)}".strip(),
+        "If it can be read as a lead now, it goes wherever a new lead goes. If not, it stays where it is.",
+    ]
+    fields = (Field("hidden", "yes", value="1"), Field("hidden", "name", value=name))
+    return act.form("Read one entry again", said, Form("replay", "Read it again", fields))
 
 
 def _skip(act: Act) -> View | Done:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
 from leads import enabled, offers, partner_center
 from leads.app import App
 from leads.contract import Link
-from leads.intake import accept
 from leads.lead import Delivery, Lead, State
 from leads.messages import languages
 from leads.operate import listing, quarantine, stories
@@ -92,11 +92,7 @@ class Clock:
 
 def answer(app: App, wish: Wish, now: datetime, clock: Clock) -> View | Done:
     """Do what is wished. A POST to the address of a page reveals its personal data. Raises NotFound."""
-    parts = wish.path.split("/", 1)
-    name, rest = parts[0], parts[1] if len(parts) > 1 else ""
-    subject, _, order = rest.rpartition("/")
-    if wish.posted and name == "quarantine" and order == "replay":
-        return _replay_bytes(app, subject, now)
+    name, _, rest = wish.path.partition("/")
     if not wish.path:
         return _overview(app, wish, now, clock)
     if name == "leads":
@@ -106,7 +102,7 @@ def answer(app: App, wish: Wish, now: datetime, clock: Clock) -> View | Done:
     if wish.path == "offers":
         return _offers(app)
     if name == "quarantine":
-        return _bytes(app, rest, wish, now) if rest else _quarantine(app, wish, now)
+        return _bytes(app, rest, wish, now) if rest else _quarantine(app, wish)
     raise NotFound("There is no such page.")
 
 
@@ -215,16 +211,16 @@ def _links(app: App, lead: Lead, deliveries: Sequence[Delivery]) -> Iterator[tup
             yield delivery.destination, Link(place.title, url)
 
 
-def _quarantine(app: App, wish: Wish, now: datetime) -> View:
-    entries = quarantine.quarantined(app, None, now)
+def _quarantine(app: App, wish: Wish) -> View:
+    entries = list(islice(quarantine.latest(app, quarantine.COUNTED), LISTED))
     return View(
         "quarantine",
         {
             "section": "quarantine",
             "title": "Quarantine",
             "notice": words.notice(wish.query),
-            "entries": entries[:LISTED],
-            "more": max(0, len(entries) - LISTED),
+            "entries": entries,
+            "more": max(0, quarantine.count(app) - len(entries)),
             "via": words.VIA,
         },
     )
@@ -264,13 +260,3 @@ def _bytes(app: App, name: str, wish: Wish, now: datetime) -> View:
             "text": words.bytes_text(story.raw) if wish.posted and story.raw else "",
         },
     )
-
-
-def _replay_bytes(app: App, name: str, now: datetime) -> Done:
-    try:
-        lead_id = quarantine.replay_quarantined(app, name, now)
-    except accept.NotALead:
-        if stories.story(app, name, now) is None:
-            raise NotFound("There is nothing of this name in quarantine. It may have been replayed.") from None
-        return Done(f"quarantine/{name}?done=unreadable")
-    return Done(f"leads/{lead_id}?done=taken")

@@ -301,15 +301,13 @@ def _act(visit: Visit, session: Session, wish: Wish, upload: bytes | None) -> fu
 
 
 def _log(path: str, found: View | Done, session: Session) -> None:
-    """Log what a button did: it revealed the page that it stands on, searched, or changed something."""
+    """Log what a button did: it revealed the page that it stands on, or searched."""
     _, _, subject = path.partition("/")
     if path == "find":
         shown = found.values if isinstance(found, View) else {}
         what, count = "reveal" if shown.get("revealed") else "find", len(shown.get("leads", ()))
         audit.done(what, session.operator, count=count, way=session.way)
-    elif isinstance(found, Done):
-        audit.done("replay", session.operator, subject.removesuffix("/replay"), way=session.way)
-    else:
+    elif isinstance(found, View):
         shown = found.values.get("leads", found.values.get("latest"))
         audit.done("reveal", session.operator, subject, 1 if shown is None else len(shown), way=session.way)
 

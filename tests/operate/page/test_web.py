@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
@@ -22,6 +22,7 @@ from leads.contract import Kind
 from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept
 from leads.offers import Offer
+from leads.operate import quarantine, stories
 from leads.operate.page import session, web
 from leads.operate.page.words import bytes_text
 from leads.store.ledger import QUARANTINE, Line
@@ -630,7 +631,8 @@ class TestQuarantine:
         name = self.keep(quiet)
         browser = visitor(quiet)
         browser.open("quarantine")
-        assert "It still cannot be read as a lead, and stays here." in browser.press("Replay").read
+        assert "One entry of 42 bytes would be read again." in browser.press("Replay").read
+        assert "It still cannot be read as a lead, and stays here." in browser.press("Read it again").read
         assert quiet.store.get_blob(QUARANTINE, name)
 
     def test_what_can_be_read_now_becomes_a_lead(self, quiet: World) -> None:
@@ -639,7 +641,9 @@ class TestQuarantine:
         quiet.store.put_blob(QUARANTINE, name, post(), old.metadata)
         browser = visitor(quiet)
         browser.open(f"quarantine/{name}")
-        assert "It could be read now: here is the lead." in browser.press("Replay").read
+        browser.press("Replay")
+        assert quiet.ids() == [], "nothing comes in before a yes"
+        assert "It could be read now: here is the lead." in browser.press("Read it again").read
         assert "S… O…" in browser.open("leads").read
 
     def test_what_is_gone(self, quiet: World) -> None:
@@ -650,6 +654,32 @@ class TestQuarantine:
         browser.last = page
         assert browser.press("Replay").status == 404
         assert browser.open(f"quarantine/{name}").status == 404
+
+    def test_a_flood_of_strangers_costs_a_page(self, quiet: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        for number in range(130):
+            if number % 13 == 0:
+                quiet.forward(days=1)
+            self.keep(quiet, b"no lead %d" % number)
+        monkeypatch.setattr(quarantine, "COUNTED", 60)
+        monkeypatch.setattr(stories, "LOOKED_AT", 60)
+        listed, blobs = [], quiet.store.blobs
+
+        def counted(*given: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+            for each in blobs(*given):
+                listed.append(each)
+                yield each
+
+        browser = visitor(quiet)
+        quiet.sweep()
+        monkeypatch.setattr(quiet.store, "blobs", counted)
+        came = browser.open("quarantine")
+        assert "80 others are not shown." in came.read
+        assert len(listed) <= 65
+        stamps = re.findall(r'<time datetime="([^"]*)"', came.text)
+        assert stamps == sorted(stamps, reverse=True)
+        listed.clear()
+        assert browser.open(f"leads/{'0' * 16}-{'0' * 16}").status == 404
+        assert len(listed) <= 65
 
     def test_only_the_size_was_kept(self, quiet: World) -> None:
         with pytest.raises(accept.TooLarge):
