@@ -28,12 +28,9 @@ class Settings:
     """Object ids and sign-in names in lower case."""
     key_opens: bool
     """Whether the key of `ops` opens the page, too."""
+    is_on: bool
+    """Whether the page offers to sign in with Microsoft."""
     problems: tuple[Problem, ...]
-
-    @property
-    def is_on(self) -> bool:
-        """Whether the page offers it."""
-        return bool(self.credentials.client_id or self.problems)
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -56,4 +53,16 @@ def read(environ: Mapping[str, str]) -> Settings:
             "It has to be a GUID, since each sign-in is compared with it.",
             "Paste the directory (tenant) id from the overview of the app registration.",
         )
-    return Settings(credentials, allow, key_opens, tuple(dict.fromkeys(reader.problems)))
+    if not key_opens and not wanted:
+        reader.problem(
+            "OPERATORS_KEY",
+            "It switches the key off, and signing in with Microsoft is not set up: nobody can open the page.",
+            "Take it out, or set up the sign-in as docs/page.md says.",
+        )
+    if not key_opens and wanted and not allow:
+        reader.problem(
+            "OPERATORS_ALLOW",
+            "It is empty, and OPERATORS_KEY switches the key off: nobody can open the page.",
+            "Name who may use it, by object id or sign-in name.",
+        )
+    return Settings(credentials, allow, key_opens, wanted, tuple(dict.fromkeys(reader.problems)))

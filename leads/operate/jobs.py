@@ -47,7 +47,6 @@ RESULT_LIMIT = 32 * 1024 * 1024
 ID = re.compile(r"[0-9a-f]{16}")
 
 _PARTITION = "job"
-_UPLOAD = "upload"
 _IMPERSONAL = ("destination", "state", "order", "table")
 """What was given and may be remembered."""
 _LONG = ("cursor", "given", "found", "done", "shown", "parts")
@@ -121,10 +120,10 @@ def begin(
     phase = WORK if kind == "check" else LOOK
     job = Job(secrets.token_hex(8), kind, NEW, operator, way, now, now, given=dict(given))
     # The row is first, so that no blob is ever without one that the sweep finds.
-    job = replace(job, has_blobs=kind in ("customer", "import"))
+    job = replace(job, has_blobs=kind in ("customer", "discard", "import"))
     job = replace(job, etag=app.store.insert(STATE, _row(job)))
     if upload is not None:
-        app.store.put_blob(JOBS, f"{job.id}/{_UPLOAD}", upload, {})
+        app.store.put_blob(JOBS, f"{job.id}/{stretches.UPLOAD}", upload, {})
     return _save(app, replace(job, phase=phase))
 
 
@@ -226,7 +225,8 @@ def _work(app: App, job: Job, now: datetime, seconds: float) -> Job:
         dict(job.done if works else job.found),
         [dict(each) for each in job.shown],
         perform,
-        lambda: _uploaded(app, job),
+        lambda blob: _blob(app, job, blob),
+        lambda blob, data: app.store.put_blob(JOBS, f"{job.id}/{blob}", data, {}),
     )
     try:
         stretches.run(job.kind, stretch, time.monotonic() + seconds)
@@ -303,11 +303,9 @@ def _is_taken(job: Job, now: datetime) -> bool:
     return job.busy_until is not None and now < job.busy_until <= now + BUSY
 
 
-def _uploaded(app: App, job: Job) -> bytes:
-    blob = app.store.get_blob(JOBS, f"{job.id}/{_UPLOAD}")
-    if blob is None:
-        raise operations.WrongUse("The uploaded file is no longer here. Upload it again.")
-    return blob.data
+def _blob(app: App, job: Job, name: str) -> bytes | None:
+    blob = app.store.get_blob(JOBS, f"{job.id}/{name}")
+    return blob.data if blob else None
 
 
 def _kept(app: App, job: Job, parts: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ from leads.operate import quarantine, stories
 from leads.store.ledger import QUARANTINE
 
 LOOK, WORK = "look", "work"
+UPLOAD, RECORDS_READ = "upload", "records"
+"""The blobs of an import: the file as it was uploaded, and its records."""
 SHOWN = 30
 """Things of one sort that are listed; the others are counted."""
 LISTED, LINES, RECORDS, ROWS, NAMES = 25, 25, 10, 10, 100
@@ -57,7 +59,10 @@ class Stretch:
     """How much was found, or done, by name."""
     shown: list[dict[str, Any]]
     perform: Callable[[str, Mapping[str, Any]], dict[str, Any]]
-    upload: Callable[[], bytes]
+    file: Callable[[str], bytes | None]
+    """The blob of that name which the job has; None where it has none."""
+    keep: Callable[[str, bytes], object]
+    """Keep a blob of that name until the job has ended."""
     parts: list[dict[str, Any]] = field(default_factory=list)
     """Answers that are kept whole, for a download."""
 
@@ -82,15 +87,26 @@ class Stretch:
 
     @cached_property
     def records(self) -> tuple[list[dict[str, Any]], list[str]]:
-        """The records of the uploaded file, and its columns that are not known. Raises DatesAsked, and Refused."""
+        """The records of the uploaded file, and its columns that are not known. Raises DatesAsked, and Refused.
+
+        The file is read once: that takes a second for 10,000 records, and each look would begin with it.
+        """
         from leads.operate import importing
 
+        if kept := self.file(RECORDS_READ):
+            records, unknown = json.loads(kept)
+            return records, unknown
+        upload = self.file(UPLOAD)
+        if upload is None:
+            raise Refused("The uploaded file is no longer here. Upload it again.")
         try:
-            return importing.read(self.upload(), Order(self.given["dates"]) if self.given.get("dates") else None)
+            found = importing.read(upload, Order(self.given["dates"]) if self.given.get("dates") else None)
         except importing.AmbiguousDates:
             raise DatesAsked from None
         except importing.NotATable as error:
             raise Refused(str(error)) from None
+        self.keep(RECORDS_READ, json.dumps(found).encode())
+        return found
 
 
 def _check(stretch: Stretch) -> None:
@@ -214,18 +230,24 @@ def _reread(stretch: Stretch) -> None:
 
 def _discard(stretch: Stretch) -> None:
     """One lead, or one entry of the quarantine."""
+    from leads.operate import forget
+
     ids = stretch.given["ids"]
     at = int(stretch.cursor or 0)
     if stretch.works:
         (result,) = stretch.perform("discard", {"ids": [ids[at]]})["results"]
         stretch.count("things", int(result["gone"]))
         stretch.count("looked")
-        for each in result["by_hand"]:
-            stretch.show("by hand", where=each["where"], text=each["what"])
+        by_hand = result["by_hand"]
     else:
         there = _describe(stretch.app, ids[at])
         stretch.count("things" if there else "unknown")
         stretch.show("thing", thing=ids[at], text=there or "There is nothing with this id.")
+        # Before anything is erased, so that no crash loses where else it stands.
+        by_hand = forget.belongings(stretch.app, ids[at], stretch.now)["by_hand"]
+    stretch.parts.append({"by_hand": by_hand})
+    for each in by_hand:
+        stretch.count("by hand", int(stretch.show("by hand", where=each["where"], text=each["what"])))
     stretch.cursor = str(at + 1) if at + 1 < len(ids) else ""
 
 

@@ -232,7 +232,7 @@ class TestPersonalData:
         csv = b"Email,Company,Created\nzebedee@else.example,Else,2026-11-20\n"
         job = look(w, begin(w, "import", csv))
         assert (job.phase, job.found["new"]) == (ASK, 1)
-        assert list(w.store.containers["jobs"]) == [f"{job.id}/upload"]
+        assert list(w.store.containers["jobs"]) == [f"{job.id}/upload", f"{job.id}/records"]
         ended = look(w, yes(w, job))
         assert (ended.phase, ended.done["taken"]) == (DONE, 1)
         assert w.store.containers["jobs"] == {}

@@ -28,6 +28,8 @@ from leads.sweep.cycle import figures
 
 UPLOAD_LIMIT = 4 * 1024 * 1024
 """Bytes of an uploaded file: it is read whole, on a thread and in memory that intake shares."""
+LINES = 10_000
+"""Lines of an uploaded file; Partner Center exports 5,000 records at most. Reading so many takes a second."""
 IDS = 100
 """Leads and entries that are discarded by id at once."""
 REFRESH = 3
@@ -437,7 +439,13 @@ def _import(act: Act) -> View | Done:
         "import",
         "Upload and look",
         (
-            Field("file", "file", "The CSV file", f"{UPLOAD_LIMIT // 2**20} MB at most.", required=True),
+            Field(
+                "file",
+                "file",
+                "The CSV file",
+                f"{UPLOAD_LIMIT // 2**20} MB and {LINES:,} lines at most.",
+                required=True,
+            ),
             Field("check", "force", "Also what has customer, offer and day of a lead that is here"),
         ),
         "A file",
@@ -464,6 +472,8 @@ def _unreadable(upload: bytes | None) -> str:
 
     if not upload:
         return "Choose a file that is not empty."
+    if max(upload.count(b"\n"), upload.count(b"\r")) > LINES:
+        return f"It has more than {LINES:,} lines. Split it, each part with the first line of the whole."
     try:
         importing.read(upload)
     except importing.AmbiguousDates:
@@ -621,7 +631,7 @@ def _job(act: Act, job: Job, notice: Notice | None = None) -> View:
         "checked": _checked(job),
         "who": redact.mask_email(who) if "@" in who else line(who),
         "kept_until": job.changed_at + jobs.KEPT,
-        "downloads": job.kind == "customer" and job.phase == jobs.DONE and bool(job.parts),
+        "downloads": job.phase == jobs.DONE and bool(job.parts),
         "ordered": str(job.given.get("order", "")),
         "notice": notice,
     }

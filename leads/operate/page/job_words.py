@@ -213,6 +213,8 @@ def _things(job: Job, counts: Counts) -> list[str]:
     said = [f"{some(counts.get('things', 0), 'lead or entry', 'leads and entries')} found."]
     if counts.get("unknown"):
         said.append(f"There is nothing with {some(counts['unknown'], 'id')}.")
+    if counts.get("by hand"):
+        said.append(f"{some(counts['by hand'], 'thing')} elsewhere to be deleted by hand.")
     return said
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept
-from leads.operate import forget, jobs, stretches
+from leads.operate import forget, importing, jobs, stretches
 from leads.operate.page import acts, session, web
 from leads.store.ledger import LEADS
 from tests.month import month
@@ -294,6 +294,36 @@ class TestEnding:
         assert "crm : remote-" in read, "what is left to be deleted by hand"
         assert chat.ids() == []
 
+    def test_what_is_left_to_be_deleted_by_hand_is_never_lost(
+        self, quiet: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Neither by a crash right behind the erasing, nor because there is much of it."""
+        for number in range(20):
+            take(quiet, userDetails={"email": f"p{number}@else.example"})
+        browser, records = visitor(quiet), [lead.id[-16:] for lead, _ in quiet.places["crm"].got]
+        browser.open("discard")
+        browser.press("Look", ids="\n".join(quiet.ids()))
+        assert "41 things elsewhere to be deleted by hand." in watch(browser).read
+        save = jobs._save
+
+        def killed(app: Any, job: Any) -> Any:
+            if job.done:
+                raise KeyboardInterrupt
+            return save(app, job)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(jobs, "_save", killed)
+            with pytest.raises(KeyboardInterrupt):
+                browser.press("Discard 20 leads and entries")
+        assert quiet.ids() == []
+        quiet.forward(minutes=3)
+        jobs.go_on_all(quiet.app, quiet.now)
+        browser.open(browser.url)
+        whole = json.loads(browser.press("Download the whole list (JSON)").body)
+        told = [each["what"] for each in whole["by_hand"] if each["where"] == "crm"]
+        assert len(told) == 20
+        assert all(any(record in each for each in told) for record in records)
+
     @pytest.mark.parametrize("ids", ["ada.lovelace@analytical.example", "x", "0" * 17, " "])
     def test_only_ids_are_discarded(self, chat: World, ids: str) -> None:
         browser = visitor(chat)
@@ -439,6 +469,21 @@ class TestImport:
         _, came = self.upload(quiet, text)
         assert (came.status, said in came.read) == (400, True)
         assert jobs.every(quiet.app) == []
+
+    def test_a_file_is_read_once(self, quiet: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        reads, read = [], importing.read
+        monkeypatch.setattr(importing, "read", lambda *given: reads.append(1) or read(*given))
+        monkeypatch.setattr(jobs, "PAGE_SECONDS", 0.0)
+        lines = "".join(f"p{n}@else.example,P {n},Else,Planner,2026-11-20\n" for n in range(35))
+        browser, _ = self.upload(quiet, CSV.partition("\n")[0] + "\n" + lines)
+        browser.press("Bring 35 leads in")
+        watch(browser)
+        assert len(reads) == 2, "when it came, and when it was looked at"
+        assert quiet.store.containers["jobs"] == {}
+
+    def test_what_would_take_long_to_read_is_refused_in_words(self, quiet: World) -> None:
+        _, came = self.upload(quiet, "Email\n" + "a\n" * acts.LINES)
+        assert (came.status, "It has more than 10,000 lines. Split it" in came.read) == (400, True)
 
     def test_what_is_too_large_is_refused_in_words(self, quiet: World) -> None:
         _, came = self.upload(quiet, "Email\n" + "x" * (acts.UPLOAD_LIMIT + 20_000))

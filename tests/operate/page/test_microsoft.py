@@ -20,6 +20,7 @@ from dev.standins.server import Request
 from leads import transport
 from leads.errors import Transient
 from leads.intake import accept
+from leads.operate.health import health
 from leads.operate.page import microsoft, session, web
 from leads.transport import Response
 from tests.page import KEY, SITE, Answer, Visitor
@@ -297,6 +298,12 @@ class TestWhoMayNot:
         assert came.status == 403
 
 
+def assert_nobody(w: World, setting: str) -> None:
+    """Health, and so `check` and the alert, say that nobody can come in."""
+    (reason,) = [each for each in health(w.app, w.now).reasons if each.setting.startswith("OPERATORS")]
+    assert (reason.setting, "nobody can open the page" in reason.cause) == (setting, True)
+
+
 class TestSettings:
     def test_the_button_is_there_only_where_it_is_set_up(self, directory: Directory) -> None:
         text = Browser(directory.w).open("").read
@@ -320,6 +327,12 @@ class TestSettings:
         with world() as w:
             w.app.environ = {**w.app.environ, "OPERATORS_KEY": "off"}
             assert "nobody can open it" in Browser(w).open("").read
+            assert_nobody(w, "OPERATORS_KEY")
+
+    def test_switched_off_while_nobody_is_named_it_says_so(self, directory: Directory) -> None:
+        changes = {"OPERATORS_KEY": "off", "OPERATORS_ALLOW": ""}
+        directory.w.app.environ = {**directory.w.app.environ, **changes}
+        assert_nobody(directory.w, "OPERATORS_ALLOW")
 
     @pytest.mark.parametrize(
         ("changes", "named"),
