@@ -195,6 +195,8 @@ class TestAtSize:
             assert chrome.execute_script(f"{size} return Math.max(...all('.plot').map(b => b.height))") < 160
             assert chrome.execute_script(f"{size} return Math.max(...all('.chart .d').map(b => b.width))") < 24
             assert chrome.execute_script(f"{size} return Math.max(...all('.leads .states').map(b => b.height))") < 100
+        chrome.look(360, 800, mobile=True)
+        assert chrome.execute_script(f"{size} return all('.bar nav')[0].height") < 50, "the menu is one line on a phone"
         assert chrome.log() == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from leads.transport import Response
 from tests.browser import PATIENCE, Browser, browser
 from tests.integration.test_page import LOOKS, pytestmark, sign_in, violations
 from tests.month import month
-from tests.page import Site, serve
-from tests.sweep.test_floods import come, flooded
+from tests.page import KEY, Site, serve
+from tests.sweep.test_floods import Mailbox, come, flooded
 from tests.test_privacy import ADA, assert_gone
-from tests.world import World, post, world
+from tests.world import FakeDestination, World, post, world
 
 __all__ = ["pytestmark"]
 PAGES = ("jobs", "check", "test", "waiting", "replay", "skip", "discard", "customer", "import", "routes", "sessions")
@@ -56,6 +57,22 @@ def press(chrome: Browser, words: str) -> None:
     assert found, f"{words} is not among {[each.text for each in chrome.all('main button, main a')]}"
     chrome.execute_script("arguments[0].setAttribute('data-pressed', '')", found[0])
     chrome.follow("[data-pressed]")
+
+
+def at_home(w: World, site: Site) -> None:
+    """Let alerts link to where the page is served."""
+    w.app.settings = replace(w.app.settings, url=site.url)
+
+
+def follow(chrome: Browser, site: Site, mail: Mailbox, kind: str) -> None:
+    """Open the link of the newest alert, type the key, and be where it pointed."""
+    alert = mail.alerts[-1]
+    assert alert.kind == kind
+    assert alert.link.startswith(f"{site.url}/api/page/")
+    chrome.get(alert.link)
+    chrome.one("#key").send_keys(KEY)
+    chrome.follow("form.key button")
+    assert chrome.current_url == alert.link
 
 
 def until(chrome: Browser, words: str) -> None:
@@ -165,22 +182,29 @@ class TestTheEightErrors:
         oauth._client.cache_clear()
         for name, value in crm.environ().items():
             monkeypatch.setenv(name, value)
-        with world(environ={**crm.environ(), "LEADS_DESTINATIONS": "dynamics"}) as w, serve(w) as site:
+        mail = Mailbox()
+        environ = {**crm.environ(), "LEADS_DESTINATIONS": "dynamics", "LEADS_ALERTS": "mail"}
+        with world(environ=environ, mail=mail) as w, serve(w) as site:
+            at_home(w, site)
             good = w.app.environ
             _break(crm, w, number, monkeypatch)
             accept.receive(w.app, post(), w.now)
             w.drain()
             w.sweep()
-            sign_in(chrome, site)
             if number == 2:
-                # It has no effect on the lead, which arrives without the column; `check` says it.
-                assert w.states() == {"dynamics": "delivered"}
+                # It has no effect on the lead, which arrives without the column, so nobody is alerted; `check` says it.
+                assert (w.states(), mail.alerts) == ({"dynamics": "delivered"}, [])
+                sign_in(chrome, site)
                 chrome.get(f"{site.url}/api/page/check")
-                press(chrome, "Check everything")
-                until(chrome, "Check again")
-                assert said in chrome.text
+            else:
+                follow(chrome, site, mail, "settings" if number == 6 else "misconfigured")
+            press(chrome, "Check everything")
+            until(chrome, "Check again")
+            assert said in chrome.text
+            if number == 2:
                 return
             assert w.states() == {"dynamics": "open"}
+            chrome.get(f"{site.url}/api/page/")
             assert said in chrome.text, "the overview has cause and remedy"
             crm.reset()
             oauth._client.cache_clear()
@@ -196,11 +220,13 @@ class TestTheEightErrors:
 def test_a_flood_to_its_end(chrome: Browser) -> None:
     """What was held back goes as one summary; strangers' leads are discarded, their deliveries skipped."""
     with flooded(LEADS_FLOOD="5") as (w, mail), serve(w) as site:
+        at_home(w, site)
         come(w, 12)
         w.drain()
         w.sweep()
         assert [each.kind for each in mail.alerts] == ["flood"]
-        sign_in(chrome, site)
+        follow(chrome, site, mail, "flood")
+        assert "Leads" in chrome.text
         chrome.get(f"{site.url}/api/page/skip?destination=mail")
         press(chrome, "Look")
         until(chrome, "End ")
@@ -220,12 +246,14 @@ def test_a_flood_to_its_end(chrome: Browser) -> None:
 
 
 def test_a_quarantined_body_to_its_end(chrome: Browser) -> None:
-    with world() as w, serve(w) as site:
+    mail = Mailbox()
+    environ = {"LEADS_DESTINATIONS": "crm", "LEADS_ALERTS": "mail"}
+    with world(environ=environ, crm=FakeDestination(), mail=mail) as w, serve(w) as site:
+        at_home(w, site)
         with pytest.raises(accept.NotALead):
             accept.receive(w.app, b"no lead <b>", w.now)
         w.sweep()
-        sign_in(chrome, site)
-        chrome.get(f"{site.url}/api/page/quarantine")
+        follow(chrome, site, mail, "quarantine")
         press(chrome, "Look at it")
         press(chrome, "Show them")
         assert "no lead <b>" in chrome.text

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from leads.contract import Kind
-from leads.errors import Rejected, Transient
+from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept
 from leads.operate.page import words
 from tests.month import CROWD, crowd
@@ -54,6 +54,20 @@ class TestEleven:
         assert browser.url.endswith("/api/page/find")
         assert found.text.count("Dynamics 365</option>") == 1
         assert "8 leads." in found.read
+
+    def test_what_died_and_what_waits_at_one_place_is_seen_each(self) -> None:
+        crm = FakeDestination(TITLE="CRM", always=failing(Rejected))
+        with world(crm=crm) as made:
+            accept.receive(made.app, post(userDetails={"email": "one@else.example"}), made.now)
+            made.live(minutes=10)
+            crm.always = failing(Misconfigured)
+            for number in range(2):
+                accept.receive(made.app, post(userDetails={"email": f"{number}@else.example"}), made.now)
+            made.live(minutes=10)
+            browser = visitor(made)
+            assert "1 lead." in browser.press("See the dead").read
+            browser.open()
+            assert "2 leads." in browser.press("See the open").read
 
     def test_it_is_a_small_page(self, eleven: World) -> None:
         for path in ("", "leads"):
