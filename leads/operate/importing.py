@@ -15,7 +15,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from leads.app import App
@@ -228,6 +228,12 @@ def take(
                 result |= {"fate": fate, "lead": receipt.id}
         results.append(result)
     return results
+
+
+def missed(record: Mapping[str, Any], result: Mapping[str, Any]) -> tuple[str, str]:
+    """Offer and week (ISO 8601) of a record that never came by itself, by what `take` said of it."""
+    week = f"{date.fromisoformat(result['day']):%G-W%V}" if record.get("createdTime") else "no date"
+    return result["offer"] or "no offer", week
 
 
 def _look(

@@ -85,6 +85,15 @@ class Stretch:
             self.shown.append(shown)
         return True
 
+    def tally(self, sort: str, **item: str) -> None:
+        """Count something among what is listed, unless there are `SHOWN` others of its sort."""
+        wanted = {"sort": sort} | {name: value[:_TEXT_LIMIT] for name, value in item.items()}
+        for each in self.shown:
+            if each.items() >= wanted.items():
+                each["count"] += 1
+                return
+        self.show(sort, **item, count=1)
+
     @cached_property
     def records(self) -> tuple[list[dict[str, Any]], list[str]]:
         """The records of the uploaded file, and its columns that are not known. Raises DatesAsked, and Refused.
@@ -298,15 +307,20 @@ def _customer(stretch: Stretch) -> None:
 
 def _import(stretch: Stretch) -> None:
     """Some records of the uploaded file."""
+    from leads.operate import importing
+
     records, unknown = stretch.records
     at = int(stretch.cursor or 0)
     if not at and unknown:
         stretch.show("columns", text=", ".join(unknown))
     some = records[at : at + RECORDS]
     given = {"records": some, "force": stretch.given.get("force") is True, "yes": stretch.works}
-    for result in stretch.perform("import", given)["results"]:
+    for record, result in zip(some, stretch.perform("import", given)["results"], strict=True):
         stretch.count(result["fate"])
         if not stretch.works:
+            if result["fate"] == "new":
+                offer, week = importing.missed(record, result)
+                stretch.tally("missed", week=week, text=offer)
             who = " ".join(part for part in (result["name"], result["email"]) if part) or "no contact data"
             told = " · ".join(part for part in (who, result["offer"], result["day"]) if part)
             stretch.show("record", fate=result["fate"], text=told, lead=result["lead"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections import Counter
-from datetime import date
 from typing import Any
 
 from leads.operate.cli.look import FINDING, FINE, WRONG_USE, Call, person
@@ -67,11 +66,13 @@ def _import_file(call: Call, options: Namespace, screen: Screen) -> int:
 
 def _never_came(records: list[dict[str, Any]], results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """How many leads of the file are not here, by offer and week (ISO 8601): what was lost before this app saw it."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for record, result in zip(records, results, strict=True):
-        if result["fate"] == "new":
-            week = f"{date.fromisoformat(result['day']):%G-W%V}" if record.get("createdTime") else "no date"
-            counts[result["offer"] or "no offer", week] += 1
+    from leads.operate import importing
+
+    counts = Counter(
+        importing.missed(record, result)
+        for record, result in zip(records, results, strict=True)
+        if result["fate"] == "new"
+    )
     return [{"offer": offer, "week": week, "count": count} for (offer, week), count in sorted(counts.items())]
 
 

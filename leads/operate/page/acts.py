@@ -640,7 +640,7 @@ def _job(act: Act, job: Job, notice: Notice | None = None) -> View:
 
 def _sorts(job: Job) -> dict[str, list[Mapping[str, Any]]]:
     """What a job lists, by sort, all of it plain."""
-    names = ("by hand", "unsearched", "mentioned", "columns", "record", "lead", "entry", "thing")
+    names = ("by hand", "unsearched", "mentioned", "columns", "missed", "record", "lead", "entry", "thing")
     sorts: dict[str, list[Mapping[str, Any]]] = {name: [] for name in names}
     for each in job.shown:
         plain = {name: line(value, 300) if isinstance(value, str) else value for name, value in each.items()}

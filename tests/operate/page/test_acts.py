@@ -470,6 +470,16 @@ class TestImport:
         assert (came.status, said in came.read) == (400, True)
         assert jobs.every(quiet.app) == []
 
+    def test_what_never_came_by_itself_is_counted_by_offer_and_week(self, quiet: World) -> None:
+        rows = ["2026-11-09,Planner"] * 3 + ["2026-11-16,Planner", "2026-11-17,Board", ",Board"]
+        lines = [f"p{n}@else.example,{each}" for n, each in enumerate(rows)]
+        take(quiet, userDetails={"email": "here@else.example"}, offerTitle="Board")
+        lines.append("here@else.example,2026-11-21,Board")
+        browser, came = self.upload(quiet, "\n".join(["Email,Created,Offer", *lines]))
+        assert "Board · 2026-W47: 1 Board · no date: 1 Planner · 2026-W46: 3 Planner · 2026-W47: 1" in came.read
+        browser.press("Bring 6 leads in")
+        assert "Planner · 2026-W46: 3" in watch(browser).read
+
     def test_a_file_is_read_once(self, quiet: World, monkeypatch: pytest.MonkeyPatch) -> None:
         reads, read = [], importing.read
         monkeypatch.setattr(importing, "read", lambda *given: reads.append(1) or read(*given))
