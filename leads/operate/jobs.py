@@ -120,7 +120,7 @@ def begin(
     phase = WORK if kind == "check" else LOOK
     job = Job(secrets.token_hex(8), kind, NEW, operator, way, now, now, given=dict(given))
     # The row is first, so that no blob is ever without one that the sweep finds.
-    job = replace(job, has_blobs=kind in ("customer", "discard", "import"))
+    job = replace(job, has_blobs=kind in ("customer", "discard", "discard-leads", "import"))
     job = replace(job, etag=app.store.insert(STATE, _row(job)))
     if upload is not None:
         app.store.put_blob(JOBS, f"{job.id}/{stretches.UPLOAD}", upload, {})
@@ -171,6 +171,9 @@ def go_on(app: App, job_id: str, now: datetime, seconds: float = PAGE_SECONDS) -
     if job is None or not job.is_under_way or _is_taken(job, now) or not _working.acquire(blocking=False):
         return job
     try:
+        if job.busy_until is not None and job.phase == WORK:
+            # Whoever took it last never gave it back, and did more than was written down.
+            job = replace(job, done={**job.done, "interrupted": 1})
         taken = _save(app, replace(job, busy_until=now + BUSY))
         return _work(app, taken, now, seconds)
     except Changed:

@@ -94,6 +94,7 @@ def _found(app: App, arguments: Arguments, now: datetime, limit: int, chosen: Ch
             state=state,
             offer=text(arguments, "offer") or None,
             since=since(arguments),
+            until=since(arguments, "until"),
             customer=text(arguments, "customer") or None,
             chosen=chosen,
             limit=limit,

@@ -11,6 +11,7 @@ from leads import delivery, enabled, log, routes
 from leads.app import App
 from leads.contract import RULES
 from leads.intake import normalize, payload
+from leads.intake.accept import BODY_LIMIT
 from leads.lead import Delivery, Lead, State, Via
 from leads.operate import replay
 from leads.store.ledger import Case
@@ -42,6 +43,8 @@ def explain(app: App, lead: Lead) -> dict[str, Any]:
 
 def read(app: App, text: bytes, now: datetime) -> Lead:
     """The lead in a text: a body as Microsoft posts it, or a row of the table as JSON. Raises NotALead."""
+    if len(text) > BODY_LIMIT:
+        raise NotALead("It is larger than any lead.")
     try:
         row = json.loads(text)
     except (ValueError, RecursionError):

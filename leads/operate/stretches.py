@@ -239,25 +239,41 @@ def _reread(stretch: Stretch) -> None:
 
 def _discard(stretch: Stretch) -> None:
     """One lead, or one entry of the quarantine."""
-    from leads.operate import forget
-
     ids = stretch.given["ids"]
     at = int(stretch.cursor or 0)
+    _discard_one(stretch, ids[at])
+    stretch.cursor = str(at + 1) if at + 1 < len(ids) else ""
+
+
+def _discard_leads(stretch: Stretch) -> None:
+    """One selection of leads when there is none left, else one lead."""
+    after, left = _queue(stretch)
+    if not left:
+        given = {name: stretch.given.get(name, "") for name in ("since", "until", "offer")}
+        found = stretch.perform("list", {**given, "limit": LISTED, "cursor": after})
+        left, after = [each["id"] for each in found["leads"]], found["cursor"]
+    else:
+        _discard_one(stretch, left.pop(0))
+    _keep(stretch, after, left)
+
+
+def _discard_one(stretch: Stretch, name: str) -> None:
+    from leads.operate import forget
+
     if stretch.works:
-        (result,) = stretch.perform("discard", {"ids": [ids[at]]})["results"]
+        (result,) = stretch.perform("discard", {"ids": [name]})["results"]
         stretch.count("things", int(result["gone"]))
         stretch.count("looked")
         by_hand = result["by_hand"]
     else:
-        there = _describe(stretch.app, ids[at])
+        there = _describe(stretch.app, name)
         stretch.count("things" if there else "unknown")
-        stretch.show("thing", thing=ids[at], text=there or "There is nothing with this id.")
+        stretch.show("thing", thing=name, text=there or "There is nothing with this id.")
         # Before anything is erased, so that no crash loses where else it stands.
-        by_hand = forget.belongings(stretch.app, ids[at], stretch.now)["by_hand"]
+        by_hand = forget.belongings(stretch.app, name, stretch.now)["by_hand"]
     stretch.parts.append({"by_hand": by_hand})
     for each in by_hand:
         stretch.count("by hand", int(stretch.show("by hand", where=each["where"], text=each["what"])))
-    stretch.cursor = str(at + 1) if at + 1 < len(ids) else ""
 
 
 def _describe(app: App, name: str) -> str:
@@ -344,6 +360,7 @@ KINDS: Mapping[str, Callable[[Stretch], None]] = {
     "check": _check,
     "customer": _customer,
     "discard": _discard,
+    "discard-leads": _discard_leads,
     "discard-quarantined": _discard_quarantined,
     "import": _import,
     "import-table": _import_table,
@@ -360,6 +377,7 @@ def amount(kind: str, found: Mapping[str, int]) -> int:
     names = {
         "customer": ("leads", "entries", "by hand"),
         "discard": ("things",),
+        "discard-leads": ("things",),
         "discard-quarantined": ("entries",),
         "import": ("new",),
         "import-table": ("new", "backfilled"),

@@ -237,11 +237,11 @@ def test_a_flood_to_its_end(chrome: Browser) -> None:
         w.live(minutes=40)
         assert mail.summaries == []
         chrome.get(f"{site.url}/api/page/discard")
-        chrome.one("textarea").send_keys("\n".join(w.ids()))
-        chrome.follow("section:has(textarea) button")
-        until(chrome, "Discard 12 leads and entries")
-        press(chrome, "Discard 12 leads and entries")
-        until(chrome, "12 leads and entries discarded.")
+        chrome.one("input[name=offer]").send_keys("planner")
+        chrome.follow("section:has([name=offer]) button")
+        until(chrome, "Discard 12 leads")
+        press(chrome, "Discard 12 leads")
+        until(chrome, "12 leads discarded.")
         assert w.ids() == []
 
 

@@ -16,6 +16,7 @@ from leads.errors import Rejected
 from leads.intake import accept
 from leads.operate import jobs, operations
 from leads.operate.jobs import ASK, DONE, DROPPED, FAILED, Job
+from leads.operate.page import job_words
 from leads.operate.stretches import WORK
 from leads.settings import Account
 from leads.store.azure import AzureStore
@@ -128,6 +129,7 @@ class TestGoingOn:
         assert (ended.phase, dead_ones(dead)) == (DONE, 0)
         got = [lead.id for lead, _ in dead.places["crm"].got]
         assert all(got.count(each) == 2 for each in set(got)), "once when it died, and once more"
+        assert "so it may have done more than it counted" in str(job_words.told(ended).said)
 
     def test_what_fails_unforeseen_goes_on_where_it_stopped_and_ends_at_last(
         self, dead: World, monkeypatch: pytest.MonkeyPatch

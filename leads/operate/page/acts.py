@@ -32,6 +32,8 @@ LINES = 10_000
 """Lines of an uploaded file; Partner Center exports 5,000 records at most. Reading so many takes a second."""
 IDS = 100
 """Leads and entries that are discarded by id at once."""
+ECHOED = 20_000
+"""Characters of a text that is given back in its field."""
 REFRESH = 3
 """Seconds after which a page that shows progress is asked for again."""
 
@@ -67,7 +69,7 @@ class Field:
     """One field of a form."""
 
     kind: str
-    """`select`, `text`, `email`, `date`, `area`, `file`, `check` or `hidden`."""
+    """`select`, `text`, `email`, `date`, `datetime-local`, `area`, `file`, `check` or `hidden`."""
     name: str
     label: str = ""
     hint: str = ""
@@ -380,7 +382,14 @@ def _discard(act: Act) -> View | Done:
         return act.begin(
             "discard-quarantined", since=_since(act), before=act.now.isoformat(), reason=act.given("reason")[:200]
         )
-    if act.wish.posted:
+    if act.wish.posted and act.given("what") == "leads":
+        since, until, offer = _since(act), _since(act, "until"), act.given("offer")[:200]
+        if since or until or offer:
+            # What comes after this look is not shown, and stays.
+            ends = min(filter(None, (operations.since({"until": until}, "until"), act.now)))
+            return act.begin("discard-leads", since=since, until=ends.isoformat(), offer=offer)
+        trouble = "Say of what offer, or of what time: all leads at once are never meant."
+    elif act.wish.posted:
         ids = list(dict.fromkeys(act.given("ids").split()))
         known = [each for each in ids if stories.ID.fullmatch(each) or quarantine.NAME.fullmatch(each)]
         if known and known == ids and len(ids) <= IDS:
@@ -399,6 +408,18 @@ def _discard(act: Act) -> View | Done:
             ),
             "From the quarantine",
             "Such as what strangers sent. A row or a lead that this version could not read stays.",
+        ),
+        Form(
+            "discard",
+            "Look",
+            (
+                Field("hidden", "what", value="leads"),
+                Field("datetime-local", "since", "Arrived since, in UTC (not needed)"),
+                Field("datetime-local", "until", "Arrived before, in UTC (not needed)"),
+                Field("text", "offer", "A part of the offer’s title or id (not needed)"),
+            ),
+            "Leads of a time or an offer",
+            "Such as those of a flood. Each lead, its deliveries and its bytes are erased.",
         ),
         Form(
             "discard",
@@ -504,7 +525,7 @@ def _routes(act: Act) -> View | Done:
         "by_text": Form(
             "routes",
             "Try this text",
-            (Field("area", "text", "A lead in JSON, as Microsoft sends it", value=text, required=True),),
+            (Field("area", "text", "A lead in JSON, as Microsoft sends it", value=text[:ECHOED], required=True),),
         ),
     }
     if act.wish.posted and lead_id and act.given("yes"):

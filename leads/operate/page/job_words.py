@@ -15,6 +15,7 @@ TITLES: Mapping[str, str] = {
     "check": "Check",
     "customer": "What is kept of a customer",
     "discard": "Discard by id",
+    "discard-leads": "Discard leads",
     "discard-quarantined": "Discard from the quarantine",
     "import": "Import a file",
     "import-table": "Import old rows",
@@ -86,6 +87,8 @@ def told(job: Job) -> Told:
         button, warning = _asked(job)
         return Told(_title(job), found, button, warning)
     done = _DONE[job.kind](job, job.done) if job.done else []
+    if job.done.get("interrupted"):
+        done = [*done, "It was interrupted on the way, so it may have done more than it counted."]
     if job.phase == DROPPED:
         return Told(_title(job), ["It was dropped. What it had done by then stays done.", *done])
     if not done:
@@ -98,6 +101,7 @@ def progress(job: Job) -> tuple[int, int]:
     totals: Mapping[str, tuple[int, int]] = {
         "check": (job.done.get("looked", 0), job.done.get("parts", 0)),
         "discard": (job.done.get("looked", 0), job.found.get("things", 0) + job.found.get("unknown", 0)),
+        "discard-leads": (job.done.get("looked", 0), job.found.get("things", 0)),
         "discard-quarantined": (job.done.get("entries", 0), job.found.get("entries", 0)),
         "import": (job.done.get("looked", 0), job.done.get("records", 0)),
         "import-table": (job.done.get("looked", 0), job.found.get("looked", 0)),
@@ -209,8 +213,7 @@ def _read(job: Job, counts: Counts) -> list[str]:
 
 
 def _things(job: Job, counts: Counts) -> list[str]:
-    del job
-    said = [f"{some(counts.get('things', 0), 'lead or entry', 'leads and entries')} found."]
+    said = [f"{_called(job, counts)} found."]
     if counts.get("unknown"):
         said.append(f"There is nothing with {some(counts['unknown'], 'id')}.")
     if counts.get("by hand"):
@@ -219,8 +222,12 @@ def _things(job: Job, counts: Counts) -> list[str]:
 
 
 def _gone(job: Job, counts: Counts) -> list[str]:
-    del job
-    return [f"{some(counts.get('things', 0), 'lead or entry', 'leads and entries')} discarded."]
+    return [f"{_called(job, counts)} discarded."]
+
+
+def _called(job: Job, counts: Counts) -> str:
+    number = counts.get("things", 0)
+    return some(number, "lead") if job.kind == "discard-leads" else some(number, "lead or entry", "leads and entries")
 
 
 def _kept(job: Job, counts: Counts) -> list[str]:
@@ -263,6 +270,7 @@ _Words = Callable[[Job, Counts], list[str]]
 _FOUND: Mapping[str, _Words] = {
     "customer": _kept,
     "discard": _things,
+    "discard-leads": _things,
     "discard-quarantined": _entries,
     "import": _fates,
     "import-table": _fates,
@@ -274,6 +282,7 @@ _FOUND: Mapping[str, _Words] = {
 _DONE: Mapping[str, _Words] = {
     "customer": _served,
     "discard": _gone,
+    "discard-leads": _gone,
     "discard-quarantined": _discarded,
     "import": _fates,
     "import-table": _fates,
@@ -293,7 +302,8 @@ def _asked(job: Job) -> tuple[str, str]:
         return f"Try {deliveries} now", ""
     once = "This cannot be undone."
     asked: Mapping[str, tuple[str, str]] = {
-        "discard": (f"Discard {some(found.get('things', 0), 'lead or entry', 'leads and entries')}", once),
+        "discard": (f"Discard {_called(job, found)}", once),
+        "discard-leads": (f"Discard {_called(job, found)}", once),
         "discard-quarantined": (f"Discard {some(found.get('entries', 0), 'entry', 'entries')}", once),
         "import": (f"Bring {some(found.get('new', 0), 'lead')} in", ""),
         "import-table": (f"Bring {some(found.get('new', 0) + found.get('backfilled', 0), 'row')} in", ""),

@@ -324,6 +324,26 @@ class TestEnding:
         assert len(told) == 20
         assert all(any(record in each for each in told) for record in records)
 
+    def test_the_leads_of_a_flood_are_discarded_and_no_others(
+        self, quiet: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(jobs, "PAGE_SECONDS", 0.0)
+        monkeypatch.setattr(stretches, "LISTED", 3)
+        early = take(quiet, userDetails={"email": "early@else.example"})
+        since = quiet.now
+        for number in range(8):
+            take(quiet, userDetails={"email": f"p{number}@else.example"})
+        other = take(quiet, userDetails={"email": "o@else.example"}, offerTitle="Board", offerId="board")
+        browser = visitor(quiet)
+        browser.open("discard")
+        assert browser.press("Look", what="leads").status == 400, "all leads at once are never meant"
+        browser.press("Look", what="leads", since=f"{since:%Y-%m-%dT%H:%M}", offer="planner")
+        assert "8 leads found." in watch(browser).read
+        late = take(quiet, userDetails={"email": "late@else.example"})
+        browser.press("Discard 8 leads")
+        assert "8 leads discarded." in watch(browser).read
+        assert set(quiet.ids()) == {early, other, late}, "what came since the look was not shown"
+
     @pytest.mark.parametrize("ids", ["ada.lovelace@analytical.example", "x", "0" * 17, " "])
     def test_only_ids_are_discarded(self, chat: World, ids: str) -> None:
         browser = visitor(chat)
@@ -546,6 +566,8 @@ class TestRoutes:
         browser = visitor(chat)
         assert "Until that is corrected, leads go to all destinations." in browser.open("routes").read
         assert browser.press("Try this text", text="no lead").status == 400
+        came = browser.press("Try this text", text='{"a": "' + "x" * 300_000 + '"}')
+        assert (came.status, "larger than any lead" in came.read, len(came.body) < 60_000) == (400, True, True)
         assert browser.press("Try this lead", id="0" * 16 + "-" + "0" * 16).status == 404
 
     def test_they_decide_again_about_one(self, chat: World) -> None:
