@@ -5,13 +5,19 @@ A mail is the golden file that `test_notification.py` or `test_digest.py` holds 
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
+from dev.standins.dynamics import StandIn
+from leads.intake import accept
 from tests.browser import Browser, browser
 from tests.month import crowd, month
 from tests.page import KEY, Site, serve
-from tests.world import world
+from tests.world import FakeDestination, Pager, post, world
 
 GOLDEN = Path(__file__).parent / "golden" / "en"
 MAILS = {
@@ -52,6 +58,32 @@ def main(folder: Path) -> None:
         with world() as made, serve(made) as site:
             made.live(minutes=5)
             shoot(chrome, site, folder / "page-empty.png")
+        ways(chrome, folder)
+
+
+def ways(chrome: Browser, folder: Path) -> None:
+    """Take pictures on the ways from an alert to its end: a wrong secret of Dynamics, a flood, a quarantined body."""
+    with TemporaryDirectory() as scratch, StandIn(Path(scratch)) as crm, patch.dict(os.environ, crm.environ()):
+        wrong = {"LEADS_DESTINATIONS": "dynamics", "DYNAMICS_CLIENT_SECRET": "x" * 40, "LEADS_ALERTS": "mail"}
+        with world(environ={**crm.environ(), **wrong}, mail=Pager()) as made, serve(made) as site:
+            accept.receive(made.app, post(), made.now)
+            made.live(minutes=3)
+            shoot(chrome, site, folder / "page-check.png", "check", click=".form button", until="Check again")
+    with world(crm=FakeDestination(TITLE="Dynamics 365")) as made, serve(made) as site:
+        for number in range(40):
+            accept.receive(made.app, post(userDetails={"email": f"x{number}@spam.example"}), made.now)
+        made.live(minutes=5)
+        chrome.get(f"{site.url}/api/ops/?code={KEY}")
+        chrome.get(f"{site.url}/api/page/discard")
+        chrome.one("input[name=offer]").send_keys("planner")
+        chrome.follow("section:has([name=offer]) button")
+        chrome.shoot(folder / "page-flood.png", full=False)
+    with world(crm=FakeDestination(TITLE="Dynamics 365")) as made, serve(made) as site:
+        for body in (b"{'not': 'JSON'}", b'["no", "lead"]'):
+            with suppress(accept.NotALead):
+                accept.receive(made.app, body, made.now)
+            made.forward(minutes=7)
+        shoot(chrome, site, folder / "page-quarantine.png", "quarantine")
 
 
 def mail(chrome: Browser, golden: str, path: Path, *, width: int = 700, dark: bool = False) -> None:
@@ -71,8 +103,9 @@ def shoot(
     dark: bool = False,
     click: str = "",
     typed: str = "",
+    until: str = "",
 ) -> None:
-    """Take one picture, of what a click leads to or of what is found."""
+    """Take one picture, of what a click leads to or of what is found; of a task's page once it says `until`."""
     chrome.look(width, 844 if width > 600 else 1500, dark=dark, mobile=width < 600)
     chrome.get(f"{site.url}/api/ops/?code={KEY}")
     chrome.get(f"{site.url}/api/page/{page}")
@@ -81,6 +114,8 @@ def shoot(
     if typed:
         chrome.one("#who").send_keys(typed)
         chrome.follow(".find button")
+    while until not in chrome.text:
+        chrome.refresh()
     chrome.shoot(path, full=width > 600)
 
 

@@ -502,7 +502,12 @@ class TestImport:
 
     def test_a_file_is_read_once(self, quiet: World, monkeypatch: pytest.MonkeyPatch) -> None:
         reads, read = [], importing.read
-        monkeypatch.setattr(importing, "read", lambda *given: reads.append(1) or read(*given))
+
+        def noted(*given: Any) -> Any:
+            reads.append(given)
+            return read(*given)
+
+        monkeypatch.setattr(importing, "read", noted)
         monkeypatch.setattr(jobs, "PAGE_SECONDS", 0.0)
         lines = "".join(f"p{n}@else.example,P {n},Else,Planner,2026-11-20\n" for n in range(35))
         browser, _ = self.upload(quiet, CSV.partition("\n")[0] + "\n" + lines)
