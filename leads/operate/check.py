@@ -85,6 +85,10 @@ class Result:
         return cls(part, name, ok, cause, remedy, values.get("seconds", 0.0), tuple(values.get("waits_for", ())))
 
 
+OWN = frozenset(("settings", "storage", "inbox", "runs", "function key", "partner center"))
+"""The parts that are no destinations."""
+
+
 def parts(app: App) -> tuple[str, ...]:
     """What there is to look at, in order."""
     market = ("partner center",) if partner_center.Settings.read(_market_reader(app)).wanted else ()
@@ -143,10 +147,18 @@ def once(results: Iterable[Result]) -> Iterator[Result]:
 
 
 def first(results: Sequence[Result]) -> Result | None:
-    """The fault to begin with: the one for which most others wait, and of several the one that was found first."""
+    """The fault to begin with: the one for which most others wait, and of several the one that was found first.
+
+    That deliveries wait is last, since it follows from what keeps them waiting.
+    """
     waiting = Counter(name for result in results for name in result.waits_for)
-    faults = [result for result in results if result.failed]
+    faults = sorted((result for result in results if result.failed), key=lambda fault: fault.part == "runs")
     return max(faults, key=lambda fault: waiting[fault.name] + waiting[f"{fault.part}, {fault.name}"], default=None)
+
+
+def called(result: Result) -> str:
+    """What a look is called where it stands alone: that at a destination has its title before it."""
+    return result.name if result.part in OWN else f"{enabled.title(result.part)}, {result.name}"
 
 
 def explained(error: Exception) -> tuple[str, str]:

@@ -382,7 +382,7 @@ def check(call: Call, options: Namespace, screen: Screen) -> int:
         return FINE
     verb = "needs" if failed == 1 else "need"
     screen.line(f"\n{failed} of {len(results)} {verb} a person{f', {waiting} not asked' if waiting else ''}.")
-    screen.line(f"Begin with {screen.paint(printable(begin.name), 'strong')}: {printable(begin.remedy)}")
+    screen.line(f"Begin with {screen.paint(printable(looks.called(begin)), 'strong')}: {printable(begin.remedy)}")
     return FINDING
 
 

@@ -141,7 +141,7 @@ def _checked(job: Job) -> list[str]:
         return ["All is well." if job.phase == DONE else "All is well so far."]
     verb = "needs" if wrong == 1 else "need"
     said = [f"{wrong} of {some(len(results), 'answer')} {verb} a person{f', {waiting} not asked' if waiting else ''}."]
-    return [*said, f"Begin with {begin.name}: {begin.remedy}"] if job.phase == DONE and begin.remedy else said
+    return [*said, f"Begin with {check.called(begin)}: {begin.remedy}"] if job.phase == DONE and begin.remedy else said
 
 
 def _open(job: Job, counts: Counts) -> list[str]:

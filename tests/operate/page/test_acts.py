@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from leads.contract import Finding
 from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept
 from leads.operate import forget, importing, jobs, stretches
@@ -116,6 +117,23 @@ class TestCheck:
         assert "CHAT_URL needs a person It is not set. Paste it." in read
         assert "Chat settings Not asked, since this comes first: CHAT_URL." in read
         assert "Begin with CHAT_URL: Paste it." in read
+
+    def test_it_begins_with_the_cause_and_not_with_what_waits_for_it(self) -> None:
+        crm = FakeDestination(TITLE="Contoso CRM", always=failing(Misconfigured))
+        with world(crm=crm) as w:
+            take(w)
+            w.sweep()
+
+            def refused(*_: Any) -> Iterator[Finding]:
+                yield Finding("sign-in", ok=False, cause="The secret has expired.", remedy="Make a new one.")
+
+            crm.check = refused  # type: ignore[attr-defined]
+            browser = visitor(w)
+            browser.open("check")
+            browser.press("Check everything")
+            read = watch(browser).read
+        assert "These destinations need a person: Contoso CRM." in read
+        assert "Begin with Contoso CRM, sign-in: Make a new one." in read
 
     def test_what_hangs_on_the_storage_is_not_asked_again(self, quiet: World, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*_: Any) -> None:
