@@ -156,10 +156,17 @@ def say_dates(app: App, job: Job, order: str, now: datetime) -> Job:
 
 
 def drop(app: App, job: Job, now: datetime) -> Job:
-    """End a job before its end. What is done stays done. Raises Changed where somebody is at it just now."""
-    if job.phase in ENDS or _is_taken(job, now):
+    """End a job before its end. What is done stays done. Raises Changed where it has ended.
+
+    Whoever is at it just now stops within a second or two, and what is kept of it is deleted when that is over.
+    """
+    if job.phase in ENDS:
         raise Changed
-    return _clean(app, _save(app, _ended(job, DROPPED, now)), now)
+    ended = _ended(job, DROPPED, now)
+    if not _is_taken(job, now):
+        return _clean(app, _save(app, ended), now)
+    done = {**job.done, "interrupted": 1} if job.phase == WORK else job.done
+    return _save(app, replace(ended, busy_until=job.busy_until, done=done))
 
 
 def go_on(app: App, job_id: str, now: datetime, seconds: float = PAGE_SECONDS) -> Job | None:
@@ -230,6 +237,7 @@ def _work(app: App, job: Job, now: datetime, seconds: float) -> Job:
         perform,
         lambda blob: _blob(app, job, blob),
         lambda blob, data: app.store.put_blob(JOBS, f"{job.id}/{blob}", data, {}),
+        lambda: _is_unchanged(app, job),
     )
     try:
         stretches.run(job.kind, stretch, time.monotonic() + seconds)
@@ -297,9 +305,14 @@ def _tidy(app: App, job: Job, now: datetime) -> Job:
     with contextlib.suppress(Changed):
         if job.phase in (NEW, ASK) and now - job.changed_at > KEPT:
             job = _save(app, _ended(job, DROPPED, now))
-        if job.phase in ENDS:
+        if job.phase in ENDS and not _is_taken(job, now):
             return _clean(app, job, now)
     return job
+
+
+def _is_unchanged(app: App, job: Job) -> bool:
+    row = app.store.get(STATE, _PARTITION, job.id)
+    return row is not None and row.etag == job.etag
 
 
 def _is_taken(job: Job, now: datetime) -> bool:

@@ -31,6 +31,8 @@ LISTED, LINES, RECORDS, ROWS, NAMES = 25, 25, 10, 10, 100
 names of the quarantine."""
 SECONDS = 1
 """How long one step searches."""
+ASKED_EVERY = 1.0
+"""Seconds after which a stretch looks whether the job was dropped."""
 ASKS = 6
 """Seconds that one part of `check` may take."""
 
@@ -63,6 +65,8 @@ class Stretch:
     """The blob of that name which the job has; None where it has none."""
     keep: Callable[[str, bytes], object]
     """Keep a blob of that name until the job has ended."""
+    is_wanted: Callable[[], bool]
+    """Whether nobody dropped the job meanwhile."""
     parts: list[dict[str, Any]] = field(default_factory=list)
     """Answers that are kept whole, for a download."""
 
@@ -390,8 +394,17 @@ def amount(kind: str, found: Mapping[str, int]) -> int:
 
 
 def run(kind: str, stretch: Stretch, stop_at: float) -> None:
-    """Take steps until the phase is over, or until `stop_at` on the monotonic clock; one step at least."""
+    """Take steps until the phase is over, until `stop_at` on the monotonic clock, or until somebody drops the job.
+
+    It is one step at least.
+    """
+    asked_at = time.monotonic()
     while True:
         KINDS[kind](stretch)
-        if not stretch.cursor or time.monotonic() >= stop_at:
+        now = time.monotonic()
+        if not stretch.cursor or now >= stop_at:
             return
+        if now - asked_at >= ASKED_EVERY:
+            if not stretch.is_wanted():
+                return
+            asked_at = now

@@ -14,7 +14,7 @@ import pytest
 
 from leads.errors import Rejected
 from leads.intake import accept
-from leads.operate import jobs, operations
+from leads.operate import jobs, operations, stretches
 from leads.operate.jobs import ASK, DONE, DROPPED, FAILED, Job
 from leads.operate.page import job_words
 from leads.operate.stretches import WORK
@@ -167,6 +167,46 @@ class TestGoingOn:
         left = dead_ones(dead)
         jobs.go_on_all(dead.app, dead.now)
         assert dead_ones(dead) == left > 0
+
+    def test_stopping_what_the_sweep_is_at(self, dead: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        job = yes(dead, replay(dead))
+        perform, calls = operations.perform, []
+
+        def dropped(app: Any, name: str, *given: Any) -> dict[str, Any]:
+            calls.append(name)
+            if len(calls) == 3:
+                seen = jobs.read(app, job.id, dead.now)
+                assert seen
+                assert jobs.drop(app, seen, dead.now).phase == DROPPED
+            return perform(app, name, *given)
+
+        monkeypatch.setattr(stretches, "ASKED_EVERY", 0.0)
+        monkeypatch.setattr(operations, "perform", dropped)
+        jobs.go_on_all(dead.app, dead.now)
+        left = dead_ones(dead)
+        assert left == LEADS - 2, "it ended with the step that was under way"
+        ended = jobs.read(dead.app, job.id, dead.now)
+        assert ended
+        assert "so it may have done more than it counted" in str(job_words.told(ended).said)
+        dead.forward(minutes=5)
+        jobs.go_on_all(dead.app, dead.now)
+        assert dead_ones(dead) == left
+
+    def test_what_a_dropped_stretch_still_found_is_deleted(self, dead: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        job = begin(dead, "customer", who="p1@contoso.com")
+        perform = operations.perform
+
+        def dropped(app: Any, name: str, *given: Any) -> dict[str, Any]:
+            seen = jobs.read(app, job.id, dead.now)
+            assert seen
+            jobs.drop(app, seen, dead.now)
+            return perform(app, name, *given)
+
+        monkeypatch.setattr(operations, "perform", dropped)
+        jobs.go_on(dead.app, job.id, dead.now)
+        dead.forward(minutes=3)
+        jobs.go_on_all(dead.app, dead.now)
+        assert dead.store.containers["jobs"] == {}
 
     def test_an_old_yes_counts_once(self, dead: World) -> None:
         job = replay(dead)
