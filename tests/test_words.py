@@ -23,9 +23,9 @@ SPEAK = re.compile(
 )
 """Calls whose texts reach a person."""
 REFUSED = {
-    r"(?<!here )\bis no\b(?! longer\b)": "say what it has to be",
-    r"(?<!here )\bare no\b(?! longer\b)": "say what they have to be",
-    r"\bis none of\b": "say: has to be one of",
+    r"(?<!here )\bis no\b(?! longer\b)": "say what it must be",
+    r"(?<!here )\bare no\b(?! longer\b)": "say what they must be",
+    r"\bis none of\b": "say: must be one of",
     r"\bhas not the\b": "say: does not have the",
     r"\bmend(?:s|ed|ing)?\b": "say: correct, repair",
     r"\bnothing that proves\b": "say what is missing",

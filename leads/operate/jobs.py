@@ -43,7 +43,7 @@ TRIES = 5
 AT_ONCE, LISTED = 20, 50
 """Jobs that may not have ended, and those that are remembered at most."""
 RESULT_LIMIT = 32 * 1024 * 1024
-"""Bytes of a download, which has to be put together in memory."""
+"""Bytes of a download, which must be put together in memory."""
 ID = re.compile(r"[0-9a-f]{16}")
 
 _PARTITION = "job"
@@ -306,7 +306,7 @@ def _is_taken(job: Job, now: datetime) -> bool:
 def _uploaded(app: App, job: Job) -> bytes:
     blob = app.store.get_blob(JOBS, f"{job.id}/{_UPLOAD}")
     if blob is None:
-        raise operations.WrongUse("The uploaded file is no longer here. Upload it again.")
+        raise operations.WrongUse("The app no longer has the uploaded file. Upload it again.")
     return blob.data
 
 

@@ -80,7 +80,7 @@ def parse(name: str, text: str) -> tuple[Template, list[str]]:
         problems += _unknown(place, each, (*VARIABLES, GREETING))
     for key, values in head.items():
         if not values or not values[-1] or _VARIABLE.search(values[-1]):
-            problems.append(f"The last line {key}: has to be one without variables, for leads that lack them.")
+            problems.append(f"The last line {key}: must be one without variables, for leads that lack them.")
     if not any(each.strip() for each in lines[body:]):
         problems.append("There is no text below the first empty line.")
     return Template(name[:2].lower(), tuple(head["subject"]), tuple(head[GREETING]), tuple(lines[body:])), problems
