@@ -129,7 +129,7 @@ class Act:
                 upload=upload,
             )
         except jobs.TooMany:
-            said = f"{jobs.AT_ONCE} tasks are under way. Wait until one of them has finished, or cancel one."
+            said = f"{jobs.AT_ONCE} tasks are under way. Wait until one of them has finished, or stop one."
             return _hub(self, Notice(said, bad=True))
         return Done(f"jobs/{job.id}")
 
