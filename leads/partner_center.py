@@ -192,7 +192,7 @@ def _version(reader: Reader) -> str:
     reader.problem(
         "PARTNER_CENTER_API_VERSION",
         "It must be of the form 2022-07-01 or 2022-03-01-preview3.",
-        f"Remove it; {VERSION} is used until then.",
+        f"Remove it; until then the app uses {VERSION}.",
     )
     return VERSION
 

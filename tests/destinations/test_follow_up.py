@@ -424,7 +424,7 @@ class TestTemplates:
             (GERMAN.replace("{name}", "{greeting}"), "Line 3 names {greeting}; "),
             (GERMAN.replace("hallo", "{name"), "Line 7 has a brace that stands for no variable."),
             (GERMAN.replace("subject: Ihre Anfrage\n", ""), "The last line subject: must be one without variables"),
-            (GERMAN.replace("greeting", "dear"), "Line 3 has to begin with subject: or greeting:, or be empty."),
+            (GERMAN.replace("greeting", "dear"), "Line 3 must begin with subject: or greeting:, or be empty."),
             ("subject: x\ngreeting: y\n", "There is no text below the first empty line."),
             ("", "The last line subject: must be one without variables"),
         ],

@@ -75,7 +75,7 @@ def parse(name: str, text: str) -> tuple[Template, list[str]]:
             head[found[1].lower()].append(found[2])
             problems += _unknown(place, found[2], VARIABLES)
         else:
-            problems.append(f"Line {place} has to begin with subject: or greeting:, or be empty.")
+            problems.append(f"Line {place} must begin with subject: or greeting:, or be empty.")
     for place, each in enumerate(lines[body:], body + 1):
         problems += _unknown(place, each, (*VARIABLES, GREETING))
     for key, values in head.items():
