@@ -77,6 +77,6 @@ button: $(VENV)/.installed ## print the links of the Deploy button for a reposit
 $(VENV)/.installed: requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later was not found. Install it, or say make PYTHON=/path/to/python3"; exit 1; }
 	@test -x $(BIN)/python || { echo "Making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); }
-	@echo "Installing Python packages into $(VENV)"
+	@echo "Installing Python packages into $(VENV): one to three minutes"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@

@@ -139,7 +139,7 @@ class Way:
     name: str
     label: str
     needs: tuple[str, ...] = ()
-    """The settings that are asked for then, and have to be given."""
+    """The settings that are asked for then, and must be given."""
     sets: Mapping[str, str] = field(default_factory=dict)
     """Settings that follow from the choice."""
 
@@ -197,7 +197,7 @@ class Asked(Reader):
         self.numbers: set[str] = set()
 
     def text(self, name: str, default: str = "", *, required: bool = False) -> str:
-        """Read it, and note whether it has to be there."""
+        """Read it, and note whether it must be there."""
         if required:
             self.required.add(name)
         return super().text(name, default, required=required)
@@ -243,7 +243,7 @@ def declared(kind: str) -> tuple[Setting, ...]:
 
 
 def form(package: str) -> dict[str, Any]:
-    """The form, whose package has the address `package` unless a person writes another; empty: it has to be written."""
+    """The form, whose package has the address `package` unless a person writes another; empty: it must be written."""
     plain: dict[str, str] = {"LEADS_DESTINATIONS": _listed({kind: _chosen(kind) for kind in destinations()})}
     secret: dict[str, str] = {}
     needed: dict[str, str] = {}

@@ -57,7 +57,7 @@ def settings(environ: Mapping[str, str], root: Path = ROOT) -> dict[str, str]:
             merged |= {str(key): str(value) for key, value in values.items()}
         except (ValueError, KeyError, TypeError, AttributeError):
             raise HostError(
-                f"{name} has to be a JSON object with an object 'Values'. Correct it, or delete it."
+                f"{name} must be a JSON object with an object 'Values'. Correct it, or delete it."
             ) from None
     return merged | dict(environ)
 

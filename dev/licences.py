@@ -1,7 +1,7 @@
 """The licences of what this project uses: docs/licences.md lists them, and `make audit` holds the list to be true.
 
 `python -m dev.licences` writes the tables of that page anew, from what is installed. A licence that asks something of
-whoever passes the app on has to be explained on the page, under *What asks for something*.
+whoever passes the app on must be explained on the page, under *What asks for something*.
 """
 
 from __future__ import annotations

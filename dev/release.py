@@ -1,7 +1,7 @@
 """Make the package as a release has it: `make package` writes dist/<version>/released-package.zip and its SHA-256.
 
 The name is the one that Microsoft's page about `onedeploy` asks for. Any Python 3.9 with pip runs this; the bytecode in
-the package is made by the Python that runs it in Azure, which has to be at hand.
+the package is made by the Python that runs it in Azure, which must be at hand.
 """
 
 from __future__ import annotations

@@ -77,7 +77,10 @@ def documentation(text: str) -> str:
         made = f"{table(settings)}\n"
         text, count = re.subn(pattern, lambda found, made=made: found[1] + made + found[2], text, flags=re.DOTALL)  # type: ignore[misc]
         if count != 1:
-            raise ValueError(f"docs/settings.md needs the comments <!-- settings: {name} --> and <!-- end --> once.")
+            raise ValueError(
+                f"docs/settings.md has no table for {name}: write a heading and, each on a line of its own below it, "
+                f"<!-- settings: {name} --> and <!-- end -->, once."
+            )
     return text
 
 
@@ -143,7 +146,11 @@ def parameters(text: str) -> str:
 
 
 if __name__ == "__main__":
-    DOCS.write_text(documentation(DOCS.read_text("utf-8")), "utf-8")
+    try:
+        DOCS.write_text(documentation(DOCS.read_text("utf-8")), "utf-8")
+    except ValueError as error:
+        # Whoever adds a destination reads it.
+        sys.exit(str(error))
     SAMPLE.write_text(sample(), "utf-8")
     KNOWN.write_text(known(), "utf-8")
     PARAMETERS.write_text(parameters(PARAMETERS.read_text("utf-8")), "utf-8")

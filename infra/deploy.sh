@@ -230,7 +230,7 @@ if [ -n "$unknown" ]; then
 fi
 
 step 'Code (some minutes)'
-# `false` has to be said: left out means that Azure installs the dependencies anew, for a Python of its own choice.
+# `false` must be said: left out means that Azure installs the dependencies anew, for a Python of its own choice.
 publish=(az functionapp deployment source config-zip --resource-group "$group" --name "$app" --src "$package"
   --build-remote false --output none)
 for ((try = 1; ; try++)); do

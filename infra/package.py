@@ -293,7 +293,10 @@ def main() -> None:
     arguments.add_argument("target", type=Path)
     given = arguments.parse_args()
     if given.python and version_of(given.python) != RUNTIME["python"]:
-        arguments.error(f"{given.python} is not Python {RUNTIME['python']}, which runs the package.")
+        arguments.error(
+            f"{given.python} is not Python {RUNTIME['python']}, which runs the package. Name one that is: "
+            f"--python PATH, or make package PYTHON=PATH."
+        )
     target = given.target.absolute()
     if target.suffix != ".zip" and target.exists() and any(target.iterdir()) and not (target / BUILD).exists():
         arguments.error(f"{target} is not empty, and not a package that was made by this.")

@@ -63,7 +63,7 @@ def environment(environ: Mapping[str, str], root: Path) -> dict[str, str]:
                 # The stand-ins' certificate, which a bundle of the shell's own would not have.
                 certificates = {name: merged[name] for name in CERTIFICATES if name in merged}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            cause = f"{path.name} has to be a JSON object with an object 'Values'. Correct it, or delete it."
+            cause = f"{path.name} must be a JSON object with an object 'Values'. Correct it, or delete it."
             raise SettingsFile(cause) from None
     return merged | dict(environ) | certificates
 
@@ -123,10 +123,8 @@ def parser() -> argparse.ArgumentParser:
     """The arguments of all commands."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="answer in JSON")
-    common.add_argument(
-        "--url", default=argparse.SUPPRESS, help="work at a deployed app: https://NAME.azurewebsites.net"
-    )
-    common.add_argument("--key", default=argparse.SUPPRESS, help="key of its function ops; better in LEADS_OPS_KEY")
+    common.add_argument("--url", default=argparse.SUPPRESS, help="use a deployed app: https://NAME.azurewebsites.net")
+    common.add_argument("--key", default=argparse.SUPPRESS, help="key of its function ops; safer in LEADS_OPS_KEY")
     common.add_argument("--operator", default=argparse.SUPPRESS, help="your name, for the log; or in LEADS_OPERATOR")
     root = argparse.ArgumentParser(prog="python -m leads", description="Where is my lead?", parents=[common])
     root.add_argument("--version", action="version", version=__version__)
@@ -146,7 +144,7 @@ def parser() -> argparse.ArgumentParser:
         "--step", choices=STEPS, help="what the customer did; goes to CRMs as well (default: a test lead)"
     )
     made.add_argument("--email", help="the address of that customer")
-    made.add_argument("--address", help="POST it to the URL that stands in Partner Center, with its ?code=")
+    made.add_argument("--address", help="POST it to the URL that you gave to Partner Center, with its ?code=")
     made.add_argument("--wait", type=_wait, default=60, help="seconds to follow it (default 60)")
 
     made = command("list", look.list_leads, "list the newest leads, personal data masked")
@@ -174,8 +172,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--yes", action="store_true", help="do not ask")
 
     for name, run, summary in (
-        ("forget", order.forget, "erase all that is kept of a customer (GDPR)"),
-        ("export", look.export, "write all that is kept of a customer, for the customer (GDPR)"),
+        ("forget", order.forget, "erase everything kept about a customer (GDPR)"),
+        ("export", look.export, "write everything kept about a customer, for the customer (GDPR)"),
     ):
         made = command(name, run, summary)
         made.add_argument(
@@ -201,20 +199,20 @@ def parser() -> argparse.ArgumentParser:
     made = command("import", importing.import_leads, "bring leads in from a CSV file or from old rows of the table")
     made.add_argument("file", metavar="FILE.csv", nargs="?", type=Path)
     made.add_argument(
-        "--dates", type=Order, choices=Order, help="how the file writes dates, if no day above 12 shows it"
+        "--dates", type=Order, choices=Order, help="the order of day and month in the file, if no day above 12 shows it"
     )
     made.add_argument(
-        "--table", metavar="NAME", help="bring in the rows of this watched table that are older than the app"
+        "--table", metavar="NAME", help="import the rows of this watched table that are older than the app"
     )
     made.add_argument(
         "--force", action="store_true", help="also records with the customer, offer and day of a lead that is here"
     )
-    made.add_argument("--yes", action="store_true", help="do not only show it, do it")
+    made.add_argument("--yes", action="store_true", help="import; without it the command only shows what would come in")
 
     command("offers", offers.offers, "show where each offer of the account sends its leads")
     made = command("connect", offers.connect_offers, "point the drafts of offers at this app; never publishes")
     made.add_argument("offers", metavar="OFFER", nargs="*", help="an offer's id, as `offers` lists it")
-    made.add_argument("--all", action="store_true", help="every offer that goes nowhere so far")
+    made.add_argument("--all", action="store_true", help="every offer that has no destination for its leads yet")
     made.add_argument("--replace", action="store_true", help="with --all: also those that go elsewhere on purpose")
     made.add_argument("--by", choices=("table", "https"), default="table", help="the way of the leads (default: table)")
     made.add_argument("--account", metavar="NAME", help="the storage account of the inbox (default: LEADS_INBOX)")
@@ -251,8 +249,8 @@ def caller(options: argparse.Namespace, environ: Mapping[str, str]) -> Call:
     def call(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         if app.settings.storage is None and name not in ("checks", "check"):
             raise Misconfigured(
-                "No storage account is known here.",
-                "Run it beside `make run`, set AzureWebJobsStorage, or work at a deployed app with --url.",
+                "The command does not know which storage account to use.",
+                "Start `make run` in another terminal, set AzureWebJobsStorage, or name a deployed app with --url.",
             )
         return operations.perform(app, name, arguments, datetime.now(UTC), operator)
 

@@ -55,7 +55,7 @@ class App:
 
         if self.settings.storage is not None and self.settings.inbox is None:
             raise Misconfigured(
-                "LEADS_INBOX names no storage account.",
+                "LEADS_INBOX does not name a storage account.",
                 "Correct it. The check on the page says how, and so does `python -m leads check`.",
             )
         return AzureInbox(self._account(self.settings.inbox))
@@ -144,7 +144,7 @@ class App:
     def _account(account: Account | None) -> Account:
         if account is None:
             raise Misconfigured(
-                "AzureWebJobsStorage names no storage account.",
+                "AzureWebJobsStorage does not name a storage account.",
                 "Set its connection string, or AzureWebJobsStorage__accountName with a managed identity.",
             )
         return account

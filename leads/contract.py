@@ -134,7 +134,7 @@ class Step:
 
     now: datetime
     deadline: Deadline
-    """When the attempt, with all its calls and tokens, has to be over."""
+    """When the attempt, with all its calls and tokens, must be over."""
     earlier: tuple[Earlier, ...] = ()
     """The customer's earlier leads, oldest first, as far as they are read."""
     later: tuple[Earlier, ...] = ()
@@ -165,7 +165,7 @@ class Finding:
     cause: str = ""
     remedy: str = ""
     waits_for: tuple[str, ...] = ()
-    """What has to be put right before this can be asked: where there is something, it was not asked, and is not ok."""
+    """What must be put right before this can be asked: where there is something, it was not asked, and is not ok."""
 
 
 class ReadsSettings(Protocol):

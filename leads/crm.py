@@ -269,7 +269,7 @@ def further_fields(
         parsed = None
     if not isinstance(parsed, dict):
         reader.problem(
-            setting, "It has to be a JSON object.", f"Write it like {example}; no further field is written until then."
+            setting, "It must be a JSON object.", f"Write it like {example}; until then the app writes none of them."
         )
         return MappingProxyType({})
     good: dict[str, Constant] = {}

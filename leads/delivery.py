@@ -298,7 +298,7 @@ def enabled_place(app: App, name: str) -> Enabled:
     """Load a destination with its settings. Raises Misconfigured with every problem of them at once."""
     if name not in app.destinations:
         raise Misconfigured(
-            f"{name} is not in LEADS_DESTINATIONS any more.",
+            f"{name} is no longer in LEADS_DESTINATIONS.",
             "Add it there again, or end these deliveries on the page (Skip), or by "
             "`python -m leads skip --destination NAME`.",
         )
@@ -329,7 +329,7 @@ def unloadable(error: ImportError) -> Misconfigured:
     """The failure of a destination that cannot be loaded whole."""
     return _Unloadable(
         f"The package {error.name or 'that it needs'} cannot be loaded.",
-        "Deploy the app again as docs/deploy.md says: it came without its packages, or with those of another Python.",
+        "Deploy the app again as docs/deploy.md says: its packages are missing, or are for another Python.",
     )
 
 

@@ -98,5 +98,5 @@ def _collision(kind: str, instance: str, declared: tuple[Setting, ...]) -> Probl
     return Problem(
         "LEADS_DESTINATIONS",
         f"The settings of {kind}:{instance} would have names that {kind} has already, such as {taken[0]}.",
-        f"Give the instance another name than {instance}.",
+        f"Give the instance a name other than {instance}.",
     )

@@ -19,8 +19,8 @@ _WRONG_RESOURCE = (
     "Check the service's URL, and that it belongs to the tenant in {prefix}_TENANT_ID.",
 )
 _CLOUD = (
-    "The sign-in went to another cloud than the tenant's.",
-    "Set {prefix}_AUTHORITY to that of the tenant's cloud, such as https://login.microsoftonline.us for US Government.",
+    "The sign-in went to a different cloud from the tenant's.",
+    "Set {prefix}_AUTHORITY to the tenant's cloud, such as https://login.microsoftonline.us for US Government.",
 )
 _MALFORMED_TENANT = (
     "The tenant id is malformed.",
@@ -39,7 +39,7 @@ _CERTIFICATE = (
 _HELP: dict[int, tuple[str, str]] = {
     90002: (
         "The tenant was not found.",
-        "Check {prefix}_TENANT_ID, and that {prefix}_AUTHORITY is that of the tenant's cloud.",
+        "Check {prefix}_TENANT_ID, and that {prefix}_AUTHORITY is the authority of the tenant's cloud.",
     ),
     900023: _MALFORMED_TENANT,
     90013: _MALFORMED_TENANT,
@@ -50,7 +50,7 @@ _HELP: dict[int, tuple[str, str]] = {
     ),
     7000215: (
         "The client secret is wrong.",
-        f"Put the secret's Value, not its Secret ID, into {{prefix}}_CLIENT_SECRET; a new one is made {_PORTAL}.",
+        f"Put the secret's Value, not its Secret ID, into {{prefix}}_CLIENT_SECRET; make a new one {_PORTAL}.",
     ),
     7000222: (
         "The client secret has expired.",
@@ -75,7 +75,7 @@ _HELP: dict[int, tuple[str, str]] = {
 }
 _PASSING = frozenset({90055, 90006, 90012, 90024, 90033, 90090})
 _PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error"})
-_AGAIN = "Nothing to do if it passes: the app tries again."
+_AGAIN = "The app tries again by itself."
 
 
 def of_entra(answer: Response, prefix: str) -> Failure:
@@ -109,7 +109,7 @@ def of_identity(answer: Response, prefix: str) -> Failure:
     """The failure that an answer of the managed identity endpoint without a token means."""
     detail = f"({answer.status})"
     # msal's authors found that App Service answers an unknown resource with 500.
-    again = f"{_AGAIN} If it stays, the URL of the service that the token is for may be wrong."
+    again = f"{_AGAIN} If it keeps failing, the URL of the service that the token is for may be wrong."
     passing = refusal(answer, "The managed identity endpoint", datetime.now(UTC))
     if passing:
         passing.remedy = again

@@ -34,7 +34,7 @@ class Failure(Exception):
 
 
 class Transient(Failure):
-    """The destination is out of order for now: a timeout, a broken connection, a 5xx."""
+    """The destination is not working right now: a timeout, a broken connection, a 5xx."""
 
     outcome = Outcome.TRANSIENT
 

@@ -127,7 +127,7 @@ def _guid(reader: Reader, name: str) -> str:
     value = reader.text(name)
     if value and not GUID.fullmatch(value):
         reader.problem(
-            name, "It has to be a GUID.", "Paste the id as the portal shows it, 36 characters with four hyphens."
+            name, "It must be a GUID.", "Paste the id as the portal shows it, 36 characters with four hyphens."
         )
         return ""
     return value.lower()

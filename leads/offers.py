@@ -80,7 +80,7 @@ class Offer:
     looked_at: datetime | None = None
     unread: str = ""
     """Why the last look failed."""
-    told: str = ""
+    alerted: str = ""
     """The trouble that the last alert reported."""
     last_at: datetime | None = None
     """When its last lead arrived here, tests and imports aside."""
@@ -121,7 +121,7 @@ _TEXTS = (
     "draft",
     "press",
     "unread",
-    "told",
+    "alerted",
     "arrivals",
     "connected_to",
     "connecting_to",
@@ -176,7 +176,7 @@ def read_publisher(reader: Reader) -> str:
         return value
     reader.problem(
         "PARTNER_CENTER_PUBLISHER",
-        "It has to be a publisher id: letters, digits, - and _ only.",
+        "It must be a publisher id: letters, digits, - and _ only.",
         "Copy it from Partner Center: Account settings > Organization profile > Identifiers.",
     )
     return ""

@@ -50,7 +50,7 @@ def read(environ: Mapping[str, str]) -> Settings:
     if wanted and not oauth.GUID.fullmatch(credentials.tenant_id):
         reader.problem(
             "OPERATORS_TENANT_ID",
-            "It has to be a GUID, since each sign-in is compared with it.",
+            "It must be a GUID, since each sign-in is compared with it.",
             "Paste the directory (tenant) id from the overview of the app registration.",
         )
     if not key_opens and not wanted:

@@ -84,7 +84,7 @@ CODES: Mapping[str, tuple[str, str]] = {
         "Check that every contact address of the offer's Customer leads is a full e-mail address. " + _PAGE,
     ),
     "collectionLimitExceeded": (
-        "The offer holds more of something than Partner Center allows.",
+        "The offer has more of something than Partner Center allows.",
         "Remove contact addresses under Customer leads, then try again.",
     ),
     "invalidId": (
@@ -93,7 +93,7 @@ CODES: Mapping[str, tuple[str, str]] = {
     ),
     "invalidEntityStatus": (
         "The offer is in a state in which it cannot be changed.",
-        "Look at its Offer overview in Partner Center; end or cancel what is under way there.",
+        "Look at its Offer overview in Partner Center; finish or cancel what is under way there.",
     ),
     "invalidRequest": (
         "Partner Center cannot read the request.",
@@ -105,7 +105,7 @@ CODES: Mapping[str, tuple[str, str]] = {
         "Wait until its publication has ended, or cancel it in Partner Center.",
     ),
     "notDeployed": (
-        "The offer was not published to where the change belongs.",
+        "The offer has not yet been published where this change applies.",
         "Publish it once in Partner Center, then try again.",
     ),
     "notSupported": (
@@ -177,7 +177,7 @@ def _base(reader: Reader) -> str:
     url = reader.url(name, schemes=("https", "http"))
     parts = urlsplit(url)
     if parts.username or parts.query or parts.fragment:
-        reader.problem(name, "It holds more than an address.", "Keep scheme, host and path only.")
+        reader.problem(name, "It contains more than an address.", "Keep only scheme, host and path.")
         return BASE
     if parts.scheme == "http" and parts.hostname not in _LOCAL:
         reader.problem(name, "It is not encrypted.", "Start it with https://.")
@@ -191,8 +191,8 @@ def _version(reader: Reader) -> str:
         return value
     reader.problem(
         "PARTNER_CENTER_API_VERSION",
-        "It has to be of the form 2022-07-01 or 2022-03-01-preview3.",
-        f"Remove it; {VERSION} is used until then.",
+        "It must be of the form 2022-07-01 or 2022-03-01-preview3.",
+        f"Remove it; until then the app uses {VERSION}.",
     )
     return VERSION
 
@@ -401,12 +401,12 @@ class PartnerCenter:
         seen: set[str] = set()
         while url is not None:
             if url in seen or len(seen) == PAGES:
-                raise Transient("Partner Center's list of offers does not end.", _AGAIN)
+                raise Transient("Partner Center's list of offers never ends.", _AGAIN)
             seen.add(url)
             answer = self._answered("GET", url, deadline)
             if answer.status == 404 and len(seen) == 1:
                 raise Rejected(
-                    f"{transport.host(url)} has no such list (404).",
+                    f"{transport.host(url)} does not have this list (404).",
                     "Check PARTNER_CENTER_URL; without it Microsoft's own address is used.",
                 )
             document = _document(answer)
@@ -428,7 +428,7 @@ class PartnerCenter:
         base = urlsplit(self._settings.url)
         if (parts.scheme, parts.netloc.lower()) != (base.scheme, base.netloc.lower()):
             raise Rejected(
-                "Partner Center's list goes on at another host, to which the sign-in is not sent.",
+                "Partner Center's list continues on another host, and the app does not send its sign-in there.",
                 "Check PARTNER_CENTER_URL.",
             )
         return parts.geturl()
@@ -470,8 +470,8 @@ def refusal(answer: Response) -> Failure:
     if answer.status == 401:
         return Misconfigured(
             f"Partner Center refuses the sign-in {detail}.",
-            "Check PARTNER_CENTER_TENANT_ID and PARTNER_CENTER_CLIENT_ID: the tenant is the one that Partner Center's "
-            "account is associated with.",
+            "Check PARTNER_CENTER_TENANT_ID and PARTNER_CENTER_CLIENT_ID: the tenant must be the one that the "
+            "Partner Center account is associated with.",
         )
     if answer.status == 403:
         return Misconfigured(
@@ -623,7 +623,7 @@ def finish(
         wait = interval if job.retry_after is None else max(job.retry_after, 1.0)
         if not job.id or clock() - began + wait > JOB_SECONDS:
             raise Transient(
-                "Partner Center did not say within ten minutes that the change is done.",
+                "Partner Center did not confirm the change within ten minutes.",
                 "Look at the offer in Partner Center later, or run `python -m leads offers`: the draft stands there.",
             )
         pause(wait)
@@ -637,7 +637,7 @@ def finish(
         raise rejected(job.codes)
     if job.result in ("cancelled", "canceled"):
         raise rejected(("operationCanceled",))
-    raise Rejected("Partner Center ended the change without success, and gives no reason.", _PAGE)
+    raise Rejected("Partner Center did not make the change, and gave no reason.", _PAGE)
 
 
 def _document(answer: Response) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def _of_destination(name: str, environ: Mapping[str, str], setting: str) -> Prob
     except Exception as error:  # noqa: BLE001 - one destination's bug must not hide what is wrong with the others
         cause = f"The settings of {name} could not be read ({type(error).__name__})."
         problem = Problem(
-            setting, cause, "It is a bug: report it with the name of the error, or take it out until then."
+            setting, cause, "It is a bug: report it with the name of the error, or take the destination out until then."
         )
         return Problems((problem,), (), frozenset({name}))
     return Problems(place.problems, place.warnings, frozenset({name} if place.problems else ()))

@@ -61,7 +61,7 @@ class Reader:
         self._declared = {setting.name: setting for setting in declared}
         self._names = {name: instance_name(name, kind, instance) for name in self._declared}
         self.problems: list[Problem] = []
-        """What has to be corrected before the destination that reads it can deliver."""
+        """What must be corrected before the destination that reads it can deliver."""
         self.warnings: list[Problem] = []
         """What has a harmless default in its place, such as English for an unknown language."""
 
@@ -113,7 +113,7 @@ class Reader:
         if value in allowed:
             return value
         self.problem(
-            name, f"It has to be one of {', '.join(allowed)}.", f"Use one of them; {default} is used until then."
+            name, f"It must be one of {', '.join(allowed)}.", f"Use one of them; until then the app uses {default}."
         )
         return default
 
@@ -129,8 +129,8 @@ class Reader:
             return int(value)
         self.problem(
             name,
-            f"It has to be a whole number from {minimum} to {maximum}.",
-            f"Use one; {default} is used until then.",
+            f"It must be a whole number from {minimum} to {maximum}.",
+            f"Correct it; until then the app uses {default}.",
         )
         return default
 
@@ -146,7 +146,7 @@ class Reader:
             good = False
         if not good:
             wanted = " or ".join(f"{scheme}://" for scheme in schemes)
-            self.problem(name, f"It has to be a URL that starts with {wanted}.", "Paste the whole URL.")
+            self.problem(name, f"It must be a URL that starts with {wanted}.", "Paste the whole URL.")
             return ""
         return value.rstrip("/")
 

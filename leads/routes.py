@@ -133,7 +133,7 @@ def decide(routes: Routes, lead: Facts, enabled: Sequence[str], customers: Colle
     """Choose the destinations of a lead out of the `enabled` ones.
 
     `customers` are those of kind `customer`: where LEADS_ROUTES says anything, also something that cannot be read,
-    they have to be named and do not belong to all destinations.
+    they must be named and do not belong to all destinations.
     """
     texts = _texts(lead)
     unknown = {"offer": not texts["offer"], "country": lead.country.upper() not in COUNTRIES}

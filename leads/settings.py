@@ -169,7 +169,7 @@ def account(reader: Reader, prefix: str) -> Account | None:
         if not name:
             reader.problem(
                 prefix,
-                "It has to be the connection string of a storage account.",
+                "It must be the connection string of a storage account.",
                 "Copy it from Access keys of the account.",
             )
             return None
@@ -230,7 +230,7 @@ def read(environ: Mapping[str, str]) -> Settings:
     if storage is None:
         reader.problem(
             "AzureWebJobsStorage",
-            "There is no storage account to keep the leads in.",
+            "The app has no storage account to keep the leads in.",
             "Set its connection string, or AzureWebJobsStorage__accountName with a managed identity.",
         )
     known = len(reader.problems)
@@ -275,7 +275,7 @@ def _tables(reader: Reader, *, is_shared: bool) -> tuple[str, ...]:
             reader.problem(
                 "LEADS_INBOX_TABLES",
                 f"{item} is a table of this app.",
-                "Name the table that Microsoft writes to, which is MarketplaceLeads; this one is not read.",
+                "Name the table that Microsoft writes to, which is MarketplaceLeads; the app does not read this one.",
             )
         elif 3 <= len(item) <= 63 and item.isascii() and item.isalnum() and item[0].isalpha():
             tables.append(item)
@@ -283,7 +283,7 @@ def _tables(reader: Reader, *, is_shared: bool) -> tuple[str, ...]:
             reader.problem(
                 "LEADS_INBOX_TABLES",
                 f"{_quoted(item)} cannot be the name of an Azure table.",
-                "Names have 3 to 63 letters and digits and start with a letter; this one is not read.",
+                "Names have 3 to 63 letters and digits and start with a letter; the app does not read this one.",
             )
     return tuple(tables) or ("MarketplaceLeads",)
 
@@ -299,7 +299,8 @@ def _destinations(reader: Reader, name: str, default: str) -> tuple[str, ...]:
         reader.problem(
             name,
             f"{_quoted(item)} cannot be the name of a destination.",
-            "Separate names by commas, as in console,email:emea. An instance has up to 20 small letters and digits.",
+            "Separate names by commas, as in console,email:emea. An instance has up to 20 lowercase letters and "
+            "digits.",
         )
         kind = re.sub(r"[^a-z0-9_]+", "_", kind).strip("_")[:40]
         instance = re.sub(r"[^a-z0-9]+", "", instance)[:20].lstrip("0123456789")
@@ -310,7 +311,7 @@ def _destinations(reader: Reader, name: str, default: str) -> tuple[str, ...]:
         reader.problem(
             name,
             f"It names more than {DESTINATIONS} destinations.",
-            "Take some out; those behind the first ones get nothing.",
+            "Remove some; those after the limit get nothing.",
         )
     return tuple(names[:DESTINATIONS])
 
@@ -318,7 +319,9 @@ def _destinations(reader: Reader, name: str, default: str) -> tuple[str, ...]:
 def _enabled(reader: Reader) -> tuple[str, ...]:
     names = _destinations(reader, "LEADS_DESTINATIONS", "console")
     if not names:
-        reader.problem("LEADS_DESTINATIONS", "It names no destination.", "Name one; console is used until then.")
+        reader.problem(
+            "LEADS_DESTINATIONS", "It does not name a destination.", "Name one; until then the app uses console."
+        )
     return names or ("console",)
 
 
@@ -346,7 +349,7 @@ def _stages(reader: Reader) -> Mapping[str, Stage]:
         else:
             reader.problem(
                 "LEADS_STAGES",
-                f"{_quoted(item)} has to be of the form CODE:stage.",
+                f"{_quoted(item)} must be of the form CODE:stage.",
                 f"The stages are {', '.join(Stage)}.",
             )
     return MappingProxyType(stages)
@@ -358,8 +361,8 @@ def _schedule(reader: Reader, name: str, default: str) -> str:
         return value
     reader.problem(
         name,
-        "It has to be an NCRONTAB schedule of six fields, each number in its range.",
-        f"Put the seconds first, as in '{default}', which is used until then.",
+        "It must be an NCRONTAB schedule of six fields, each number in its range.",
+        f"Put the seconds first, as in '{default}', which the app uses until then.",
     )
     return default
 
@@ -372,8 +375,8 @@ def _silence(reader: Reader) -> int | None:
         return int(value)
     reader.problem(
         "LEADS_SILENCE",
-        "It has to be off or a number of days from 1 to 365.",
-        "Use one of them; until then the app learns what is usual.",
+        "It must be off or a number of days from 1 to 365.",
+        "Correct it; until then the app learns what is usual.",
     )
     return None
 
@@ -387,7 +390,7 @@ def _retry_schedule(reader: Reader) -> tuple[int, ...]:
         return tuple(int(wait) for wait in waits)
     reader.problem(
         "LEADS_RETRY_SCHEDULE",
-        "It has to be a list of whole seconds.",
-        "Separate at most 30 waits of 0 to 86400 seconds by commas; the default is used until then.",
+        "It must be a list of whole seconds.",
+        "Separate at most 30 waits of 0 to 86400 seconds by commas; until then the app uses the default.",
     )
     return RETRY_SCHEDULE

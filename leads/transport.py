@@ -41,7 +41,7 @@ SEND_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The moment by which something has to be over, on a clock that never jumps."""
+    """The moment by which something must be over, on a clock that never jumps."""
 
     at: float
     clock: Callable[[], float] = time.monotonic
@@ -57,7 +57,7 @@ class Deadline:
         if left <= 0:
             raise Transient(
                 f"The attempt took longer than {SEND_SECONDS:.0f} seconds.",
-                "Nothing to do: the app tries again on the schedule.",
+                "The app tries again on its schedule.",
             )
         return left
 
@@ -331,7 +331,7 @@ def request(
     except (requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError) as error:
         unanswered = not _never_sent(error)
         cause = f"{where} broke the connection." if unanswered else f"No connection to {where} could be made."
-        remedy = "Nothing to do if it passes: the app tries again." if unanswered else "Check that the URL is right."
+        remedy = "The app tries again by itself." if unanswered else "Check that the URL is right."
     except (OSError, ValueError) as error:
         cause = f"The request to {where} failed ({type(error).__name__})."
         remedy, unanswered = "Check that the URL is right.", isinstance(error, OSError)
@@ -361,8 +361,8 @@ def refusal(answer: Response, who: str, now: datetime, detail: str = "") -> Fail
         )
     if answer.status >= 500 or answer.status == 408:
         return Transient(
-            f"{who} is out of order for now ({detail}).",
-            "Nothing to do if it passes: the app tries again.",
+            f"{who} is not working right now ({detail}).",
+            "The app tries again by itself.",
             retry_after=wait,
             unanswered=answer.status != 503,
         )

@@ -134,7 +134,7 @@ def _unreadable(error: Exception) -> dict[str, str]:
     """Why health is unknown. The text of an error may quote a connection string."""
     return {
         "cause": f"The storage does not answer ({type(error).__name__}).",
-        "remedy": "Correct AzureWebJobsStorage. Signing in to the page says why, and so does `python -m leads check`.",
+        "remedy": "Correct AzureWebJobsStorage. The page says why when you sign in, as does `python -m leads check`.",
         "setting": "AzureWebJobsStorage",
     }
 

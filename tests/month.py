@@ -33,9 +33,7 @@ COLUMN = Rejected(
     "Dynamics has no column new_region, which DYNAMICS_FIELDS names.",
     "Make the column, or correct DYNAMICS_FIELDS. Then replay.",
 )
-SLOW = Transient(
-    "contoso.crm4.dynamics.com did not answer in time.", "Nothing to do if it passes: the app tries again."
-)
+SLOW = Transient("contoso.crm4.dynamics.com did not answer in time.", "The app tries again by itself.")
 BUSY = Throttled("Dynamics asked for fewer requests (429).", "Nothing to do: the app tries again when Dynamics allows.")
 SECRET = Misconfigured(
     "Entra ID refused the app's secret: it has expired (AADSTS7000222).",
@@ -67,7 +65,7 @@ def offered(made: World) -> tuple[Offer, ...]:
             differs_since=now - timedelta(days=2),
         ),
         offer(3, "insights", "Contoso Insights for Retail", Verdict.NOT_COMPARABLE, place=table, **wrote),
-        offer(4, "draw", "Contoso Draw", Verdict.NOWHERE, place="nowhere", unread="Partner Center is out of order."),
+        offer(4, "draw", "Contoso Draw", Verdict.NOWHERE, place="nowhere", unread="Partner Center is not working."),
         offer(5, "soon", "Contoso Soon", ""),
     )
 

@@ -192,7 +192,7 @@ class TestTitles:
             accept.receive(w.app, post(), w.now)
             w.live(minutes=30)
             causes = [reason.cause for reason in health.health(w.app, w.now).reasons]
-            assert "These destinations need a person: Toy, lower." in causes
+            assert "These destinations need attention: Toy, lower." in causes
 
     def test_one_that_cannot_be_loaded_is_called_by_its_name(self) -> None:
         assert enabled.title("nowhere:emea") == "nowhere:emea"

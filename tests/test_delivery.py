@@ -70,7 +70,7 @@ def test_an_outage_of_a_weekend_is_survived_and_one_of_a_week_ends_dead(w: World
     w.live(hours=40)
     assert w.states() == {"crm": "dead"}
     assert len(w.places["crm"].got) == len(RETRY_SCHEDULE)
-    assert {(attempt.cause, attempt.remedy) for attempt in stored(w).attempts} == {("It did not work.", "Mend it.")}
+    assert {(attempt.cause, attempt.remedy) for attempt in stored(w).attempts} == {("It did not work.", "Correct it.")}
 
 
 def test_the_destinations_own_wish_is_honoured_up_to_a_day(w: World) -> None:

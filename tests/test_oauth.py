@@ -199,7 +199,7 @@ def test_a_failing_identity_endpoint_fails_the_federated_sign_in(crm: StandIn, m
         token(mine, crm.url, deadline=soon())
     crm.add_identity(system_assigned=True)
     crm.fail(500, path="/msi/")
-    with pytest.raises(Transient, match="managed identity endpoint is out of order"):
+    with pytest.raises(Transient, match="managed identity endpoint is not working"):
         token(mine, crm.url, deadline=soon())
 
 

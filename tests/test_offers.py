@@ -84,16 +84,16 @@ def test_an_app_that_does_not_know_itself_cannot_compare() -> None:
 
 def test_not_live_is_never_published_and_trouble_is_could_not_be_read() -> None:
     assert judge(not_live(TABLE), HERE).verdict == Verdict.NEVER_PUBLISHED
-    trouble = Trouble("live", "Partner Center is out of order for now (503).", "Try again later.")
+    trouble = Trouble("live", "Partner Center is not working right now (503).", "Try again later.")
     found = judge(not_live(TABLE, trouble), HERE)
     assert (found.verdict, found.cause, found.remedy) == (Verdict.UNREAD, trouble.cause, trouble.remedy)
 
 
 def test_trouble_with_the_draft_is_a_remark() -> None:
-    trouble = Trouble("draft", "Partner Center is out of order for now (503).", "Try again later.")
+    trouble = Trouble("draft", "Partner Center is not working right now (503).", "Try again later.")
     found = judge(replace(reading(TABLE), draft=None, troubles=(trouble,)), HERE)
     assert found.verdict == Verdict.THIS_APP
-    assert found.remarks == ("Its draft could not be read: Partner Center is out of order for now (503).",)
+    assert found.remarks == ("Its draft could not be read: Partner Center is not working right now (503).",)
 
 
 def test_a_deprecated_offer_is_judged_not() -> None:
@@ -159,7 +159,7 @@ OFFERS = st.builds(
     published_at=st.none() | TIME,
     publishing=st.booleans(),
     looked_at=st.none() | TIME,
-    told=TEXT,
+    alerted=TEXT,
     last_at=st.none() | TIME,
     last_by_table_at=st.none() | TIME,
     arrivals=TEXT,

@@ -92,12 +92,12 @@ def test_secrets_are_declared_as_such() -> None:
     [
         ({"CLIENT_ID": GUID}, ["CLIENT_SECRET: PARTNER_CENTER_CLIENT_ID names an app registration, but there"]),
         ({"CLIENT_SECRET": "x"}, ["TENANT_ID: It is not set.", "CLIENT_ID: It is not set."]),
-        ({"CLIENT_ID": "mine", "TENANT_ID": "t.example", "CLIENT_SECRET": "x"}, ["CLIENT_ID: It has to be a GUID."]),
+        ({"CLIENT_ID": "mine", "TENANT_ID": "t.example", "CLIENT_SECRET": "x"}, ["CLIENT_ID: It must be a GUID."]),
         ({"CLIENT_ID": GUID, "TENANT_ID": GUID, "CERTIFICATE": "x"}, ["CERTIFICATE: It has to hold both"]),
         ({"URL": "http://graph.microsoft.com/rp"}, ["URL: It is not encrypted."]),
-        ({"URL": "https://graph.microsoft.com/rp?code=1"}, ["URL: It holds more than an address."]),
-        ({"API_VERSION": "newest"}, ["API_VERSION: It has to be of the form"]),
-        ({"PUBLISHER": "contoso.planner"}, ["PUBLISHER: It has to be a publisher id"]),
+        ({"URL": "https://graph.microsoft.com/rp?code=1"}, ["URL: It contains more than an address."]),
+        ({"API_VERSION": "newest"}, ["API_VERSION: It must be of the form"]),
+        ({"PUBLISHER": "contoso.planner"}, ["PUBLISHER: It must be a publisher id"]),
     ],
 )
 def test_a_setting_that_cannot_be_right_is_named_with_its_remedy(environ: dict[str, str], told: list[str]) -> None:

@@ -33,7 +33,7 @@ README = (
 
 
 def read(text: str) -> Routes:
-    """The routes of a text that has to be without problems."""
+    """The routes of a text that must be without problems."""
     parsed = parse(text, ENABLED)
     assert parsed.problems == ()
     return parsed
@@ -444,7 +444,7 @@ def test_the_facts_of_a_lead() -> None:
 # --- telling it ---
 
 
-def test_all_problems_are_told_at_once_each_with_its_place() -> None:
+def test_all_problems_are_alerted_at_once_each_with_its_place() -> None:
     text = "\n > dynamics;;country=XX > teams\r\n\tstage=new offer= > teems"
     assert [re.match(r"Route (\d), line (\d), column (\d+): ", told)[0] for told in problems(text)] == [  # type: ignore[index]
         "Route 2, line 2, column 22: ",

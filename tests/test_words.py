@@ -23,9 +23,9 @@ SPEAK = re.compile(
 )
 """Calls whose texts reach a person."""
 REFUSED = {
-    r"(?<!here )\bis no\b(?! longer\b)": "say what it has to be",
-    r"(?<!here )\bare no\b(?! longer\b)": "say what they have to be",
-    r"\bis none of\b": "say: has to be one of",
+    r"(?<!here )\bis no\b(?! longer\b)": "say what it must be",
+    r"(?<!here )\bare no\b(?! longer\b)": "say what they must be",
+    r"\bis none of\b": "say: must be one of",
     r"\bhas not the\b": "say: does not have the",
     r"\bmend(?:s|ed|ing)?\b": "say: correct, repair",
     r"\bnothing that proves\b": "say what is missing",
@@ -45,6 +45,18 @@ REFUSED = {
     r"\bis (?:everybody|nobody)'s\b": "say: is shared; belongs to no one",
     r"\b(?:has|have) come to (?:its|their) end\b": "say: is finished",
     r"\bamounts? to\b": "say: means",
+    r"\b(?:has|have) to be(?:gin)?\b": "say: must",
+    r"\bout of order\b": "say: is not working",
+    r"\bif it (?:stays|passes|lasts)\b": "say: if it keeps failing",
+    r"\bwell again\b": "say: works again",
+    r"\bneeds? a person\b": "say: needs attention",
+    r"\bhangs? on\b": "say: depends on",
+    r"\bneed be\b": "say: if necessary",
+    r"\bmeanwhile\b": "say: until then, in the meantime",
+    r"\b(?:is|are) used until then\b": "say: until then the app uses",
+    r"\bknown here\b": "say who does not know it: the app, the command",
+    r"\bsmall letters\b": "say: lowercase letters",
+    r"\ball the same\b": "say: still",
 }
 NAME = re.compile(r"\b[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+\b")
 

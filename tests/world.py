@@ -215,7 +215,7 @@ def world(
 
 def failing(kind: type[Failure], **details: Any) -> Failure:
     """A failure of a destination."""
-    return kind("It did not work.", "Mend it.", **details)
+    return kind("It did not work.", "Correct it.", **details)
 
 
 __all__ = [

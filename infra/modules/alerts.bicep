@@ -56,7 +56,7 @@ var reports = [
     name: 'misconfigured'
     severity: 1
     title: 'Leads: a destination is misconfigured'
-    text: 'A setting, a secret or a permission has to be corrected. Leads are kept and tried again. What is wrong: ${page}check (or python -m leads check).'
+    text: 'A setting, a secret or a permission must be corrected. Leads are kept and tried again. What is wrong: ${page}check (or python -m leads check).'
     query: '| where event == "alert" and tostring(e.kind) == "misconfigured"'
   }
   {

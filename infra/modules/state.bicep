@@ -52,7 +52,7 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
   parent: account
   name: 'default'
   properties: {
-    // A lead that is forgotten has to be gone at once; a container deleted by accident may come back.
+    // A lead that is forgotten must be gone at once; a container deleted by accident may come back.
     deleteRetentionPolicy: {
       enabled: false
     }

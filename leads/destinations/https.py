@@ -57,11 +57,11 @@ class Settings:
         url = reader.text("HTTPS_URL") if reader.url("HTTPS_URL", required=True) else ""
         secrets = reader.items("HTTPS_SECRET")
         if not reader.is_set("HTTPS_SECRET"):
-            reader.problem("HTTPS_SECRET", "It is not set, and the app sends nothing unsigned.", _MAKE)
+            reader.problem("HTTPS_SECRET", "It is not set, and the app does not send unsigned requests.", _MAKE)
         elif not secrets or not all(map(_is_secret, secrets)):
             reader.problem(
                 "HTTPS_SECRET",
-                f"It has to be {_PREFIX} and 24 to 64 random bytes in Base64, or several of these separated by commas.",
+                f"It must be {_PREFIX} and 24 to 64 random bytes in Base64, or several of these separated by commas.",
                 _MAKE,
             )
         return cls(url, secrets)
@@ -172,7 +172,7 @@ def _failure(answer: Response, now: datetime) -> Failure:
         case 413 | 422:
             return Rejected(
                 f"The receiver refuses this lead ({answer.status}).",
-                "Find out in the receiver why: the lead is too large for it, or not what it expects. Then replay it.",
+                "Find out in the receiver why: the lead is too large, or not what it expects. Then replay the lead.",
             )
         case 401 | 403:
             return Misconfigured(
@@ -191,7 +191,7 @@ def _failure(answer: Response, now: datetime) -> Failure:
             )
         case status:
             return Misconfigured(
-                f"The receiver did not take it ({status}).",
+                f"The receiver did not take the lead ({status}).",
                 "Look for the reason in the receiver's log. Check HTTPS_URL and HTTPS_SECRET.",
             )
 

@@ -67,8 +67,8 @@ class Settings:
             reader.problem(
                 "TABLE_NAME",
                 "It cannot be the name of the table.",
-                "Use 3 to 63 small letters and digits, a letter first: Power BI finds no others when it signs in with "
-                "an account of your organization.",
+                "Use 3 to 63 lowercase letters and digits, starting with a letter: Power BI finds no others when it "
+                "signs in with an account of your organization.",
             )
         elif name in _TAKEN:
             reader.problem("TABLE_NAME", "The app keeps something else in a table of this name.", "Use another name.")

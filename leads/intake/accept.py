@@ -428,14 +428,14 @@ def quarantined_words(notes: Sequence[Mapping[str, str]]) -> tuple[str, str]:
         sizes = ", ".join(f"{size:,}" for size in large[-SIZES_TOLD:])
         causes.append(f"Bodies too large for a lead, over {BODY_LIMIT // 1024} KiB: {len(large)}, of {sizes} bytes.")
         remedies.append(
-            "What was too large was refused and is not kept. Leads are far smaller: see who else has the address of "
-            "the function receive_lead, and give Partner Center a new key if need be."
+            "The app refused what was too large, and did not keep it. Leads are far smaller: find out who else has the "
+            "URL of the function receive_lead, and give Partner Center a new key if necessary."
         )
     if others:
         causes.append(f"Bodies or rows that could not be read as a lead: {others}.")
         remedies.append(
             "What could not be read is kept: look at it on the page (Quarantine), or with "
-            "`python -m leads list --quarantined`. What is a lead after all can be replayed there."
+            "`python -m leads list --quarantined`. If it is a lead after all, replay it there."
         )
     return " ".join(causes), " ".join(remedies)
 

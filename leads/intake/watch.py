@@ -94,8 +94,8 @@ def _refuse_own(app: App, table: str) -> None:
     storage = app.settings.storage
     if table.lower() in OWN_TABLES and storage is not None and app.inbox.account == storage.name:
         raise Misconfigured(
-            f"{table} is a table of this app, which is never watched.",
-            "Name Microsoft's table in LEADS_INBOX_TABLES; it is MarketplaceLeads.",
+            f"{table} is a table of this app, which the app never watches.",
+            "Name Microsoft's table, MarketplaceLeads, in LEADS_INBOX_TABLES.",
         )
 
 

@@ -102,7 +102,9 @@ class Settings:
         graph = _graph(reader) if reader.text("EMAIL_GRAPH_SENDER") else None
         server = _server(reader)
         if graph and server:
-            reader.problem("EMAIL_SMTP_URL", "EMAIL_GRAPH_SENDER is set too.", "Keep one; SMTP is used until then.")
+            reader.problem(
+                "EMAIL_SMTP_URL", "EMAIL_GRAPH_SENDER is set too.", "Remove one of them; until then the app uses SMTP."
+            )
         if not graph and not server and not reader.text("EMAIL_SMTP_URL"):
             reader.problem(
                 "EMAIL_SMTP_URL",
@@ -157,7 +159,7 @@ def _sender(reader: Reader, graph: Graph | None) -> Mailbox:
     if text and not mailbox:
         reader.problem(
             "EMAIL_FROM" if reader.text("EMAIL_FROM") else "EMAIL_GRAPH_SENDER",
-            "It has to be an e-mail address.",
+            "It must be an e-mail address.",
             "Write it as leads@contoso.com or Leads <leads@contoso.com>.",
         )
     return mailbox or Mailbox("leads@localhost")
@@ -180,14 +182,14 @@ def _server(reader: Reader) -> Server | None:
     if not good or any(c.isspace() or not c.isprintable() for c in text):
         reader.problem(
             "EMAIL_SMTP_URL",
-            "It has to be of the form smtp://user:password@host:587 or smtps://user:password@host:465.",
+            "It must be of the form smtp://user:password@host:587 or smtps://user:password@host:465.",
             "Percent-encode special characters of user and password: @ as %40, : as %3A, / as %2F, # as %23, ? as %3F.",
         )
         return None
     implicit = parts.scheme == "smtps"
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if bool(user) != bool(password):
-        reader.problem("EMAIL_SMTP_URL", "It has a user name or a password, but not both.", "Give both or none.")
+        reader.problem("EMAIL_SMTP_URL", "It has a user name or a password, but not both.", "Set both or neither.")
     return Server(host, port or (465 if implicit else 587), implicit, user, password)
 
 

@@ -23,8 +23,8 @@ STEP_SECONDS = 10.0
 """What the server may take for one command, the mail itself excepted."""
 
 _ENHANCED = re.compile(rb"\s*([245]\.\d{1,3}\.\d{1,3})\b")
-_AGAIN = "Nothing to do if it passes: the app tries again."
-_REACH = "Check host and port in EMAIL_SMTP_URL if it stays; Azure often blocks port 25."
+_AGAIN = "The app tries again by itself."
+_REACH = "The app tries again. If it keeps failing, check host and port in EMAIL_SMTP_URL; Azure often blocks port 25."
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def _session(server: Server, sender: str, deadline: Deadline) -> Iterator[smtpli
     except ssl.SSLCertVerificationError:
         raise Misconfigured(
             f"{server.host} has no certificate that this app trusts.",
-            "Check the host name in EMAIL_SMTP_URL; it has to be one that the server's certificate names.",
+            "Check the host name in EMAIL_SMTP_URL; it must be one that the server's certificate names.",
         ) from None
     except ssl.SSLError:
         deadline.remaining()
@@ -222,7 +222,7 @@ def _refused(server: Server, refusal: Refusal, what: str = "") -> Failure:
     if refusal.code in (432, 452) or refusal.enhanced in ("4.3.1", "4.5.3", "4.7.28"):
         return Throttled(f"{server.host} asks for fewer mails for now ({refusal}).", _AGAIN)
     if refusal.passing or (what == "mail" and refusal.code < 200):
-        return Transient(f"{server.host} is out of order for now ({refusal}).", _AGAIN)
+        return Transient(f"{server.host} is not working right now ({refusal}).", _AGAIN)
     if refusal.code in (530, 534, 535, 538):
         return Misconfigured(
             f"{server.host} requires its users to sign in ({refusal}).", "Put user and password into EMAIL_SMTP_URL."
@@ -259,5 +259,5 @@ def refused_recipients(server: Server, refused: Mapping[str, Refusal], to: Seque
         return Transient(cause, _AGAIN)
     return Misconfigured(
         cause,
-        "Check these addresses in EMAIL_TO. Whoever got the mail already does not get it again.",
+        "Check these addresses in EMAIL_TO. Recipients who already got the mail do not get it again.",
     )

@@ -110,8 +110,8 @@ def read(reader: Reader) -> Language:
         return load(code)
     reader.problem(
         "LEADS_LANGUAGE",
-        f"There is no such language; there are {', '.join(codes())}.",
-        "Use one of them; English is used until then.",
+        f"The app does not have this language. It has {', '.join(codes())}.",
+        "Use one of them; until then the app uses English.",
     )
     return load(DEFAULT)
 
@@ -127,8 +127,8 @@ def read_zone(reader: Reader, name: str = "LEADS_TIME_ZONE") -> tzinfo:
         # ZoneInfo raises all three: for unknown names, for paths, and for folders of the time zone database.
         reader.problem(
             name,
-            "This machine does not know that time zone.",
-            "Use an IANA name such as Europe/Rome; UTC is used until then.",
+            "This machine does not know this time zone.",
+            "Use an IANA name such as Europe/Rome; until then the app uses UTC.",
         )
         return UTC
 

@@ -47,7 +47,7 @@ def _perform(app: App, name: str, given: bytes, now: datetime, operator: str) ->
     except (ValueError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict):
-        return _problem(400, "No arguments", f"The body has to be a JSON object of {BODY_LIMIT} bytes at most.")
+        return _problem(400, "No arguments", f"The body must be a JSON object of {BODY_LIMIT} bytes at most.")
     if name not in operations.OPERATIONS:
         return _problem(404, "No such operation", f"There are {', '.join(sorted(operations.OPERATIONS))}.")
     try:

@@ -34,7 +34,7 @@ NO_LEAD = "0" * 16 + "-" + "0" * 16
 _STORAGE = {
     "AuthenticationFailed": (
         "The storage account refuses the key or the identity.",
-        "Copy the connection string again from Access keys of the account; keys change when somebody rotates them.",
+        "Copy the connection string again from Access keys of the account; rotating the keys changes it.",
     ),
     "AuthorizationFailure": (
         "The storage account's firewall refuses this app (Partner Center calls it a StorageException).",
@@ -50,7 +50,7 @@ _STORAGE = {
     ),
     "AccountIsDisabled": (
         "The storage account is disabled.",
-        "See whether the Azure subscription is disabled or over its spending limit.",
+        "Check whether the Azure subscription is disabled or over its spending limit.",
     ),
     "InvalidHeaderValue": (
         "The storage emulator is older than the app's libraries.",
@@ -71,7 +71,7 @@ class Result:
     remedy: str = ""
     seconds: float = 0.0
     waits_for: tuple[str, ...] = ()
-    """What has to be put right before this can be asked: settings, or `part, name` of another look."""
+    """What must be put right before this can be asked: settings, or `part, name` of another look."""
 
     @property
     def failed(self) -> bool:
@@ -128,7 +128,7 @@ def look(app: App, part: str, now: datetime, seconds: float = SECONDS) -> Iterat
 
 
 def not_asked(part: str, name: str, waits_for: tuple[str, ...]) -> Result:
-    """What stands in place of an answer where something else has to be put right first."""
+    """What stands in place of an answer where something else must be put right first."""
     return Result(part, name, False, f"Not asked, since this comes first: {', '.join(waits_for)}.", waits_for=waits_for)
 
 
@@ -173,7 +173,7 @@ def explained(error: Exception) -> tuple[str, str]:
     if kind in _UNREACHABLE:
         return (
             "The storage account does not answer.",
-            "Check its name in the connection string; on one machine, see whether `make run` is running.",
+            "Check its name in the connection string; on a local machine, check that `make run` is running.",
         )
     if kind == "ClientAuthenticationError":
         return (
@@ -182,7 +182,7 @@ def explained(error: Exception) -> tuple[str, str]:
         )
     return (
         f"It failed with an unexpected error ({kind}).",
-        "Try again; if it stays so, report it with the name of the error.",
+        "Try again. If it keeps failing, report it with the name of the error.",
     )
 
 
@@ -280,7 +280,7 @@ def _function_key(app: App, seconds: float) -> Iterator[Finding]:
     """Whether the deployed app asks for a key where leads come in."""
     site = app.environ.get("WEBSITE_HOSTNAME", "").strip()
     if not app.is_deployed:
-        yield Finding("asked for", ok=True, cause="Not looked at on one machine, where keys are off unless AUTH=1.")
+        yield Finding("asked for", ok=True, cause="Not checked on a local machine, where keys are off unless AUTH=1.")
         return
     answer = transport.request("GET", f"https://{site}/api/leads", deadline=Deadline.after(seconds))
     if answer.status == 401:
@@ -297,7 +297,7 @@ def _function_key(app: App, seconds: float) -> Iterator[Finding]:
             "asked for",
             ok=False,
             cause=f"{site} answered {answer.status} where leads come in.",
-            remedy="See whether the app is started, and look at its access restrictions: Partner Center must get in.",
+            remedy="Check that the app is running, and look at its access restrictions: Partner Center must get in.",
         )
 
 

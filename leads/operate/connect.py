@@ -100,7 +100,7 @@ def plan(client: PartnerCenter, product: Product, wanted: Wanted, deadline: Dead
     """Read the draft and say what becomes of it. Raises Rejected where nothing may be written now, in words."""
     if any(one.runs for one in client.submissions(product, deadline)):
         raise Rejected(
-            f"{product.offer_id} is being published, and must not be changed meanwhile.",
+            f"{product.offer_id} is being published, and must not be changed until that is finished.",
             "Wait until its publication has ended, or cancel it in Partner Center.",
         )
     resource = client.customer_leads(product, deadline)
@@ -145,7 +145,7 @@ def apply(
     except Transient as failure:
         raise Transient(
             f"{failure.cause} Whether Partner Center took the change is not known.",
-            "Look at the offer in Partner Center, or run `python -m leads offers`: both show what the draft holds. "
+            "Look at the offer in Partner Center, or run `python -m leads offers`: both show what is in the draft. "
             "Connecting again does no harm.",
         ) from None
     except Failure:
@@ -166,13 +166,13 @@ def left_alone(reading: Reading, here: Here, *, take_over: bool) -> str:
     if reading.publishing:
         return "A publication is under way."
     if reading.draft is None:
-        return "It has no Customer leads that could be set."
+        return "It does not have Customer leads that could be set."
     live = verdict.compare(reading.live.leads, here)[0] if reading.live else Verdict.NEVER_PUBLISHED
     draft = verdict.compare(reading.draft, here)[0]
     if draft == Verdict.THIS_APP:
         return "It is right already." if live == draft else "Its draft is right already, and waits to be published."
     if draft == Verdict.NOT_COMPARABLE:
-        return "Its draft sends leads to a place that cannot be compared. Name it to set it anyway."
+        return "Its draft sends leads to a place that the app cannot compare. Name the offer to set it anyway."
     if Verdict.ELSEWHERE in (draft, live) and not take_over:
         where = reading.draft if draft == Verdict.ELSEWHERE or not reading.live else reading.live.leads
         return f"It goes to {verdict.name(where or reading.draft)}. Name it, or use --replace."

@@ -66,10 +66,10 @@ class _Place:
         try:
             number, found, stage, at = json.loads(cursor) if cursor else (1, False, 0, "")
         except (ValueError, TypeError, RecursionError):
-            raise NotACustomer("The cursor has to be the one that the last answer gave.") from None
+            raise NotACustomer("The cursor must be the one that the last answer gave.") from None
         known = isinstance(number, int) and isinstance(found, bool) and isinstance(stage, int) and isinstance(at, str)
         if not known or not (1 <= number <= PASSES and 0 <= stage < len(_STAGES)):
-            raise NotACustomer("The cursor has to be the one that the last answer gave.")
+            raise NotACustomer("The cursor must be the one that the last answer gave.")
         return cls(number, found, stage, at)
 
     @property
@@ -178,7 +178,7 @@ class _Search:
             number, token, skip = json.loads(after) if after else (0, "", 0)
             tables = self.app.settings.inbox_tables[number:]
         except (ValueError, TypeError):
-            raise NotACustomer("The cursor has to be the one that the last answer gave.") from None
+            raise NotACustomer("The cursor must be the one that the last answer gave.") from None
         for at, table in enumerate(tables, number):
             try:
                 yield from self._rows(at, table, token, skip)

@@ -132,7 +132,7 @@ def _silent(
     if ran_at is None and (started is None or now - started > allowed):
         yield Reason(f"{who} has not run yet.", "It runs within minutes after the start of the app.")
     if ran_at is not None and now - ran_at > allowed:
-        yield Reason(f"{who} last ran at {ran_at:%Y-%m-%d %H:%M} UTC.", "See why its function fails in the logs.")
+        yield Reason(f"{who} last ran at {ran_at:%Y-%m-%d %H:%M} UTC.", "The logs say why its function fails.")
 
 
 def _stuck(whole: Cycle, oldest: datetime | None, now: datetime) -> Iterator[Reason]:
@@ -141,7 +141,7 @@ def _stuck(whole: Cycle, oldest: datetime | None, now: datetime) -> Iterator[Rea
         yield Reason(f"{leads} since {oldest:%Y-%m-%d %H:%M} UTC.", _OPEN, about="open")
     if whole.misconfigured:
         named = enabled.titles(whole.misconfigured)
-        yield Reason(f"These destinations need a person: {named}.", _OPEN, about="destinations")
+        yield Reason(f"These destinations need attention: {named}.", _OPEN, about="destinations")
 
 
 def _needs_a_person(dead: int, quarantined: int) -> Iterator[Reason]:

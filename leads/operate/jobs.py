@@ -43,7 +43,7 @@ TRIES = 5
 AT_ONCE, LISTED = 20, 50
 """Jobs that may not have ended, and those that are remembered at most."""
 RESULT_LIMIT = 32 * 1024 * 1024
-"""Bytes of a download, which has to be put together in memory."""
+"""Bytes of a download, which must be put together in memory."""
 ID = re.compile(r"[0-9a-f]{16}")
 
 _PARTITION = "job"

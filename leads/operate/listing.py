@@ -203,7 +203,7 @@ def listing(
     `state` is `open` or `dead` (any delivery is), `delivered` or `skipped` (the lead stands so as a whole). `offer` is
     a part of the offer's title or id. `customer` is an e-mail address, or the first half of a lead id. `words` have to
     stand in the name, the company or the address, each in any of them; since the journal holds none of these, every
-    lead has to be read. Neither regards case and accents. `until` is when none arrived any more. `chosen` decides by
+    lead must be read. Neither regards case and accents. `until` is when none arrived any more. `chosen` decides by
     where the lead's deliveries stand. `reads` is how many leads the call may read beyond those that it gives,
     `LEADS_PER_CALL` otherwise. Within a day of more than `SLICE` leads, and among more than that many dead or open
     ones, the order is by slices. Raises ValueError for another state, and WrongCursor.

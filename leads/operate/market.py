@@ -63,7 +63,7 @@ def from_json(entry: Mapping[str, Any]) -> Offer:
     """The offer that `as_json` wrote. Raises NotAnOffer."""
     product = entry.get("product")
     if not isinstance(product, str) or not _PRODUCT.fullmatch(product):
-        raise NotAnOffer("product has to be the GUID of an offer.")
+        raise NotAnOffer("product must be the GUID of an offer.")
     values = {str(name): value for name, value in entry.items() if isinstance(value, str | bool)}
     try:
         return offers.read_row(Row(STATE, f"{PREFIX}{product}", values))

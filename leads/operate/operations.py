@@ -47,7 +47,7 @@ def text(arguments: Arguments, name: str, *, required: bool = False) -> str:
     """A text among the arguments, trimmed; empty where it is missing. Raises WrongUse."""
     value = arguments.get(name)
     if value is not None and not isinstance(value, str):
-        raise WrongUse(f"{name} has to be a text.")
+        raise WrongUse(f"{name} must be a text.")
     value = (value or "").strip()
     if required and not value:
         raise WrongUse(f"{name} is missing.")
@@ -58,7 +58,7 @@ def number(arguments: Arguments, name: str, default: int, most: int) -> int:
     """A whole number from 0 to `most` among the arguments. Raises WrongUse."""
     value = arguments.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise WrongUse(f"{name} has to be a whole number from 0 to {most}.")
+        raise WrongUse(f"{name} must be a whole number from 0 to {most}.")
     return value
 
 
@@ -75,13 +75,13 @@ def since(arguments: Arguments, name: str = "since") -> datetime | None:
     try:
         return time_read(value)
     except (ValueError, OverflowError):
-        raise WrongUse(f"{name} has to be a time in ISO 8601, such as 2026-11-21 or 2026-11-21T12:00:00Z.") from None
+        raise WrongUse(f"{name} must be a time in ISO 8601, such as 2026-11-21 or 2026-11-21T12:00:00Z.") from None
 
 
 def _state(arguments: Arguments) -> State | None:
     state = text(arguments, "state")
     if state not in ("", *State):
-        raise WrongUse(f"state has to be one of {', '.join(State)}.")
+        raise WrongUse(f"state must be one of {', '.join(State)}.")
     return State(state) if state else None
 
 
@@ -101,7 +101,7 @@ def _found(app: App, arguments: Arguments, now: datetime, limit: int, chosen: Ch
             cursor=text(arguments, "cursor"),
         )
     except listing.WrongCursor:
-        raise WrongUse("cursor has to be one that a list gave.") from None
+        raise WrongUse("cursor must be one that a list gave.") from None
 
 
 def _stretch(found: Listed) -> dict[str, Any]:
@@ -244,7 +244,7 @@ def _check(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
 
     part = text(arguments, "part", required=True)
     if part not in check.parts(app):
-        raise WrongUse("part has to be one of those that the operation checks names.")
+        raise WrongUse("part must be one of those that the operation checks names.")
     seconds = number(arguments, "seconds", int(check.SECONDS), int(check.SECONDS))
     return {"results": [asdict(result) for result in check.look(app, part, now, seconds)]}
 
@@ -254,7 +254,7 @@ def _send_test(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
 
     step = text(arguments, "step")
     if step not in ("", *sample.STEPS):
-        raise WrongUse(f"step has to be one of {', '.join(sample.STEPS)}.")
+        raise WrongUse(f"step must be one of {', '.join(sample.STEPS)}.")
     receipt = accept.receive(app, sample.body(step, text(arguments, "email"), now), now)
     return {"id": receipt.id, "repeated": receipt.repeated}
 
@@ -289,7 +289,7 @@ def _discard(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
 
     ids = arguments.get("ids")
     if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
-        raise WrongUse("ids has to be a list of texts.")
+        raise WrongUse("ids must be a list of texts.")
     if len(ids) > discard.IDS_A_CALL:
         raise WrongUse(f"ids may hold {discard.IDS_A_CALL} at most.")
     try:
@@ -317,7 +317,7 @@ def _import(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
 
     records = arguments.get("records")
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise WrongUse("records has to be a list of objects.")
+        raise WrongUse("records must be a list of objects.")
     if len(records) > importing.RECORDS_A_CALL:
         raise WrongUse(f"records may hold {importing.RECORDS_A_CALL} at most.")
     yes, force = flag(arguments, "yes"), flag(arguments, "force")
@@ -349,7 +349,7 @@ def _keep_offers(app: App, arguments: Arguments, now: datetime) -> dict[str, Any
     del now
     entries = arguments.get("offers")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise WrongUse("offers has to be a list of objects.")
+        raise WrongUse("offers must be a list of objects.")
     if len(entries) > market.OFFERS_A_CALL:
         raise WrongUse(f"offers may hold {market.OFFERS_A_CALL} at most.")
     try:
@@ -364,7 +364,7 @@ def _mark_offer(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]
 
     known = text(arguments, "mark", required=True)
     if known not in set(market.Mark):
-        raise WrongUse(f"mark has to be one of {', '.join(market.Mark)}.")
+        raise WrongUse(f"mark must be one of {', '.join(market.Mark)}.")
     try:
         offer = market.from_json(arguments)
     except market.NotAnOffer as error:

@@ -106,7 +106,7 @@ def replay_quarantined(app: App, name: str, now: datetime) -> str:
     """
     blob = app.store.get_blob(QUARANTINE, name) if NAME.fullmatch(name) else None
     if blob is None:
-        raise accept.NotALead("There is nothing with that name in quarantine.")
+        raise accept.NotALead("There is nothing with this name in quarantine.")
     if not blob.data:
         raise accept.NotALead("Only the size of this was kept: it was empty, or larger than any lead.")
     lead_id = accept.take_quarantined(app, blob, now).id

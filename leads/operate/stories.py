@@ -19,9 +19,9 @@ LOOKED_AT = 5000
 """Entries of it that are looked at for that: one page of a listing."""
 
 FATES: Mapping[str, str] = {
-    "backfilled": "This row is older than the app, so it was noted and not delivered. "
+    "backfilled": "This row is older than the app, so the app noted it and did not deliver it. "
     "The page (Import), or `python -m leads import --table`, brings such rows in.",
-    "gone": "This lead was purged after its retention, or forgotten at the customer's wish.",
+    "gone": "This lead was purged after its retention, or forgotten at the customer's request.",
 }
 """What became of an event that is not a lead, in words for operators."""
 

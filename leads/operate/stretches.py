@@ -129,7 +129,7 @@ def _check(stretch: Stretch) -> None:
     part = parts[at] if at < len(parts) else ""
     stretch.counts["parts"] = len(parts)
     for result in stretch.perform("check", {"part": part, "seconds": ASKS})["results"] if part else ():
-        # Every finding has to be seen, so each part is a sort of its own.
+        # Every finding must be seen, so each part is a sort of its own.
         stretch.show(f"check {part}", **{**result, "waits_for": list(result["waits_for"])})
     stretch.count("looked")
     stretch.cursor = str(at + 1) if at + 1 < len(parts) else ""

@@ -40,7 +40,7 @@ _REMEDIES = {
     ),
     "AccountIsDisabled": (
         "The storage account is disabled.",
-        "See whether its Azure subscription is disabled or over its spending limit.",
+        "Check whether its Azure subscription is disabled or over its spending limit.",
     ),
 }
 
@@ -138,11 +138,11 @@ def _failure(error: AzureError) -> Failure:
         if isinstance(error, ClientAuthenticationError):
             return Misconfigured(
                 "The app's managed identity gets no token for the storage account.",
-                "See whether the identity exists; TABLE_STORAGE__clientId names a user-assigned one.",
+                "Check that the identity exists; TABLE_STORAGE__clientId names a user-assigned one.",
             )
         return Transient(
             "No connection to the storage account could be made, or it broke.",
-            "Check the account's name in TABLE_STORAGE, if it does not pass.",
+            "The app tries again. If it keeps failing, check the account's name in TABLE_STORAGE.",
             unanswered=isinstance(error, ServiceResponseError),
         )
     status = error.status_code
@@ -161,5 +161,5 @@ def _failure(error: AzureError) -> Failure:
         )
     return Misconfigured(
         f"The storage account did not take the row ({detail}).",
-        "Check TABLE_STORAGE: it has to be the connection string of a storage account with tables, or name one.",
+        "Check TABLE_STORAGE: it must be the connection string of a storage account with tables, or name one.",
     )

@@ -280,7 +280,7 @@ class Ledger:
     def close(self, line: Line, finished: DayLine, now: datetime) -> None:
         """Write the day line of a finished lead, and the one of a dead lead; then delete its open line.
 
-        The day has to be noted as changed before (`change`). Raises Changed when the open line is not the one that
+        The day must be noted as changed before (`change`). Raises Changed when the open line is not the one that
         was read: somebody opened the lead again.
         """
         self.store.upsert(JOURNAL, _day_row(line.day, finished))

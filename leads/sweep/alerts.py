@@ -37,16 +37,16 @@ def due(
 ) -> bool:
     """Whether an alert of this kind and subject may be sent now; if so the hour is taken, and nobody else sends it.
 
-    There is one an hour at most. Where nothing else remembers what was told, `about` names the trouble, and
-    `again_after` is the time until it is worth another alert once somebody took one (`told`).
+    There is one an hour at most. Where nothing else remembers what was alerted, `about` names the trouble, and
+    `again_after` is the time until it is worth another alert once somebody took one (`note_taken`).
     """
     note = app.ledger.note(note_name(kind, subject))
-    tried_at, told_at = time_read(note.values.get("tried_at")), time_read(note.values.get("told_at"))
+    tried_at, taken_at = time_read(note.values.get("tried_at")), time_read(note.values.get("taken_at"))
     if tried_at is not None and _hour(tried_at) == _hour(now):
         return False
     if (
-        told_at is not None
-        and timedelta(0) <= now - told_at < again_after
+        taken_at is not None
+        and timedelta(0) <= now - taken_at < again_after
         and str(note.values.get("about", "")) == about
     ):
         return False
@@ -58,29 +58,29 @@ def due(
     return True
 
 
-def told(app: App, kind: str, subject: str, now: datetime, about: str = "") -> None:
-    """Note that somebody took an alert, so that the same trouble is not told again too soon."""
+def note_taken(app: App, kind: str, subject: str, now: datetime, about: str = "") -> None:
+    """Note that somebody took an alert, so that the same trouble makes no other too soon."""
     note = app.ledger.note(note_name(kind, subject))
-    values: Mapping[str, Value] = {**note.values, "told_at": time_text(now), "about": about}
+    values: Mapping[str, Value] = {**note.values, "taken_at": time_text(now), "about": about}
     with contextlib.suppress(Changed):
         app.ledger.write_note(replace(note, values=values))
 
 
-def told_at(app: App, kind: str, subject: str) -> datetime | None:
+def taken_at(app: App, kind: str, subject: str) -> datetime | None:
     """When somebody last took such an alert."""
-    return time_read(app.ledger.note(note_name(kind, subject)).values.get("told_at"))
+    return time_read(app.ledger.note(note_name(kind, subject)).values.get("taken_at"))
 
 
 def through(app: App, kind: str, destination: str) -> datetime | None:
-    """The begin of the last cycle whose trouble with a destination somebody was told of.
+    """The begin of the last cycle whose trouble with a destination somebody took an alert about.
 
-    Deliveries that were stamped with it, or with an earlier one, are told.
+    Deliveries that were stamped with it, or with an earlier one, are alerted.
     """
     return time_read(app.ledger.note(note_name(kind, destination)).values.get("about"))
 
 
 def note_name(kind: str, subject: str) -> str:
-    """The row of the table `state` that remembers what was told."""
+    """The row of the table `state` that remembers what was alerted."""
     return f"alert:{kind}:{subject}"
 
 
@@ -108,10 +108,10 @@ def send(app: App, alert: Alert, broken: frozenset[str] = frozenset()) -> bool:
     taken = 0
     for channel in asked:
         try:
-            channel.tell(alert, Deadline.after(SEND_SECONDS))
+            channel.alert(alert, Deadline.after(SEND_SECONDS))
         except Failure as failure:
             log.event("alert_failed", kind=alert.kind, destination=channel.name, cause=failure.cause)
-        except Exception as error:  # noqa: BLE001 - one destination's bug must not keep the others from telling
+        except Exception as error:  # noqa: BLE001 - one destination's bug must not keep the others from alerting
             log.event("alert_failed", kind=alert.kind, destination=channel.name, cause=type(error).__name__)
         else:
             taken += 1

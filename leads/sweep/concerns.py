@@ -20,7 +20,7 @@ from leads.store.ledger import CHANGED, QUARANTINE, STATE
 from leads.store.protocol import Row, Value
 from leads.store.rows import time_read, time_text
 from leads.sweep import counting
-from leads.sweep.alerts import REMINDER, due, send, told, told_at
+from leads.sweep.alerts import REMINDER, due, note_taken, send, taken_at
 from leads.sweep.configuration import configuration
 from leads.sweep.cycle import Cycle, Trouble
 
@@ -36,10 +36,10 @@ _ENTRIES = "quarantined:"
 
 @dataclass
 class Troubled:
-    """A destination whose trouble somebody was told of, until they are told that it is well again."""
+    """A destination in trouble of which somebody took an alert, until somebody takes the one that it works again."""
 
     since: str
-    """When that was told, as times are stored."""
+    """When somebody took it, as times are stored."""
     delivered: int = 0
     """Leads delivered there since, among those that are closed."""
 
@@ -57,8 +57,8 @@ def troubled_text(troubled: dict[str, Troubled]) -> str:
 def tell_deliveries(app: App, cycle: Cycle, now: datetime, *, is_late: Callable[[], bool]) -> dict[str, Troubled]:
     """Tell of deliveries that died, or that wait for a person, with the number of a whole cycle.
 
-    Each is told once, and while some wait, again after a day. Returns the destinations of which somebody was told and
-    that can be well again.
+    Each makes one alert, and while some wait, another after a day. Returns the destinations of which somebody took one,
+    and that can work again.
     """
     broken = frozenset(name for by_name in cycle.troubles.values() for name in by_name)
     troubled = {}
@@ -80,7 +80,7 @@ def tell_deliveries(app: App, cycle: Cycle, now: datetime, *, is_late: Callable[
             command=f"python -m leads {_HELP[kind].format(destination)}",
         )
         if send(app, alert, broken):
-            told(app, kind, destination, now, about=cycle.began_at)
+            note_taken(app, kind, destination, now, about=cycle.began_at)
             # A lead that was refused says nothing of the destination.
             if last is None or last.outcome != Outcome.REJECTED:
                 troubled[destination] = Troubled(time_text(now))
@@ -95,14 +95,14 @@ def _grouped(cycle: Cycle) -> list[tuple[str, str, Trouble]]:
 
 
 def _is_reminder(app: App, kind: str, destination: str, now: datetime) -> bool:
-    last = told_at(app, kind, destination) if kind == MISCONFIGURED else None
+    last = taken_at(app, kind, destination) if kind == MISCONFIGURED else None
     return last is not None and not timedelta(0) <= now - last < REMINDER
 
 
 def tell_recovery(app: App, cycle: Cycle, troubled: dict[str, Troubled], now: datetime) -> None:
-    """Tell that destinations are well again: nothing waits for a person there, and leads arrived since.
+    """Alert that destinations work again: nothing waits for a person there, and leads arrived since.
 
-    Those that were told are taken out of `troubled`.
+    Those of which somebody took it are taken out of `troubled`.
     """
     for name, each in list(troubled.items()):
         count = each.delivered + cycle.delivered.get(name, 0)
@@ -116,13 +116,13 @@ def tell_recovery(app: App, cycle: Cycle, troubled: dict[str, Troubled], now: da
             count=count,
             since=time_read(each.since) or now,
             cause=f"{enabled.title(name)} works again: {leads} delivered since.",
-            remedy="Nothing is left to do, unless leads died there meanwhile: replay those on the page.",
+            remedy="Nothing is left to do, unless leads died there in the meantime: replay those on the page.",
             command=f"python -m leads {_HELP[DEAD].format(name)}",
         )
         if send(app, alert):
-            told(app, "well", name, now)
+            note_taken(app, "well", name, now)
             # What fails there from now on is news.
-            told(app, MISCONFIGURED, name, now)
+            note_taken(app, MISCONFIGURED, name, now)
             del troubled[name]
 
 
@@ -145,20 +145,20 @@ def tell_quarantine(app: App, changes: Sequence[Row], now: datetime) -> int:
     """Tell of bytes that came into quarantine, and return how many are there.
 
     `changes` names the days on which any came; nothing is read where there are none. A day is listed when more came,
-    and hourly, since what was replayed or forgotten is no longer there and no longer told.
+    and hourly, since what was replayed or forgotten is no longer there and makes no alert.
     """
     if not changes:
         return 0
     known = counted_entries(app)
     entries = [_entries(app, change, known.get(change.key.removeprefix(_CAME)), now) for change in changes]
     present = {day: values for day, values in entries if values["count"]}
-    fresh = {day: values for day, values in present.items() if int(values["count"]) > int(values["told"])}
+    fresh = {day: values for day, values in present.items() if int(values["count"]) > int(values["alerted"])}
     if fresh and due(app, "quarantine", "intake", now):
         cause, remedy = accept.quarantined_words(_newest(app, fresh))
         alert = Alert(
             kind="quarantine",
             subject="intake",
-            count=sum(int(values["count"]) - int(values["told"]) for values in fresh.values()),
+            count=sum(int(values["count"]) - int(values["alerted"]) for values in fresh.values()),
             since=min(time_read(values["since"]) or now for values in fresh.values()),
             cause=cause,
             remedy=remedy,
@@ -166,7 +166,7 @@ def tell_quarantine(app: App, changes: Sequence[Row], now: datetime) -> int:
         )
         if send(app, alert):
             for values in fresh.values():
-                values["told"] = values["count"]
+                values["alerted"] = values["count"]
     for day, values in present.items():
         if day not in known or dict(known[day].values) != values:
             app.store.upsert(STATE, Row(STATE, f"{_ENTRIES}{day}", values))
@@ -174,11 +174,11 @@ def tell_quarantine(app: App, changes: Sequence[Row], now: datetime) -> int:
 
 
 def _newest(app: App, fresh: Mapping[str, Mapping[str, Value]]) -> list[Mapping[str, str]]:
-    """What was noted beside the entries of which nobody was told yet."""
+    """What was noted beside the entries that made no alert yet."""
     found = []
     for day, values in fresh.items():
         notes = [note for _, note in app.store.blobs(QUARANTINE, f"{day.replace('-', '/')}/")]
-        count = int(values["count"]) - int(values["told"])
+        count = int(values["count"]) - int(values["alerted"])
         found += sorted(notes, key=lambda note: note.get("at", ""))[-count:]
     return found
 
@@ -189,14 +189,19 @@ def counted_entries(app: App) -> dict[str, Row]:
 
 
 def _entries(app: App, change: Row, known: Row | None, now: datetime) -> tuple[str, dict[str, Value]]:
-    """A day, how many entries it has, of how many somebody was told, and since when others wait."""
+    """A day, how many entries it has, how many of them were alerted, and since when others wait."""
     day, came = change.key.removeprefix(_CAME), str(change.values["at"])
-    values: dict[str, Value] = dict(known.values) if known else {"told": 0, "count": 0, "since": came}
+    values: dict[str, Value] = dict(known.values) if known else {"alerted": 0, "count": 0, "since": came}
     if values.get("came") != came or counting.is_due(values.get("listed_at"), now, counting.HOURLY):
-        if int(values["told"]) >= int(values["count"]):
+        if int(values["alerted"]) >= int(values["count"]):
             values["since"] = came
         count = sum(1 for _ in app.store.blobs(QUARANTINE, f"{day.replace('-', '/')}/"))
-        values |= {"came": came, "listed_at": time_text(now), "count": count, "told": min(int(values["told"]), count)}
+        values |= {
+            "came": came,
+            "listed_at": time_text(now),
+            "count": count,
+            "alerted": min(int(values["alerted"]), count),
+        }
         if not count:
             app.store.delete(STATE, STATE, f"{_ENTRIES}{day}")
             app.ledger.unchange(change)
@@ -225,12 +230,12 @@ def tell_watch(app: App, first: datetime, now: datetime) -> None:
             count=1,
             since=ran_at,
             cause=f"The table {table} was not read for more than {_span(allowed)}.",
-            remedy="The check on the page says whether the inbox can be read. If it cannot, correct LEADS_INBOX; else "
-            "see why watch_tables fails in the logs. Leads wait in the table meanwhile.",
+            remedy="The check on the page says whether the inbox can be read. If it cannot, correct LEADS_INBOX; if it "
+            "can, the logs say why watch_tables fails. Until then leads wait in the table.",
             command="python -m leads check",
         )
         if send(app, alert):
-            told(app, "watch_silent", table.lower(), now, about)
+            note_taken(app, "watch_silent", table.lower(), now, about)
 
 
 def _span(time: timedelta) -> str:
@@ -239,7 +244,7 @@ def _span(time: timedelta) -> str:
 
 
 def tell_settings(app: App, now: datetime) -> None:
-    """Tell of all wrong settings at once, daily while they last, and when others are wrong than were told."""
+    """Alert all wrong settings at once, daily while they last, and at once when others are wrong than last time."""
     problems = configuration(app).problems
     about = ",".join(sorted({problem.setting for problem in problems}))
     if not problems or not due(app, "settings", "app", now, again_after=REMINDER, about=about):
@@ -256,7 +261,7 @@ def tell_settings(app: App, now: datetime) -> None:
         command="python -m leads check",
     )
     if send(app, alert):
-        told(app, "settings", "app", now, about)
+        note_taken(app, "settings", "app", now, about)
 
 
 def good_destinations(app: App) -> tuple[str, ...]:

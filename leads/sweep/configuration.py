@@ -39,7 +39,7 @@ class Channel:
         """Whether its settings are as they should be."""
         return self.place is not None and not self.place.problems
 
-    def tell(self, alert: Alert, deadline: Deadline) -> None:
+    def alert(self, alert: Alert, deadline: Deadline) -> None:
         """Send an alert by it. Raises whatever keeps it from that."""
         if self.place is None:
             raise Misconfigured(f"{self.name} could not be loaded.")

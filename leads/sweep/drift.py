@@ -137,12 +137,12 @@ def trouble(offer: Offer, now: datetime) -> str:
 def report(app: App, offer: Offer, now: datetime) -> None:
     """Alert about an offer once for each change, and once when the trouble is over."""
     about = trouble(offer, now)
-    if about == offer.told or not alerts.due(app, "offer", offer.product, now):
+    if about == offer.alerted or not alerts.due(app, "offer", offer.product, now):
         return
     alert = _alert(offer, now) if about else _well(offer, now)
     if alerts.send(app, alert):
         with contextlib.suppress(Changed):
-            offers.keep(app.ledger, replace(offer, told=about))
+            offers.keep(app.ledger, replace(offer, alerted=about))
 
 
 def _alert(offer: Offer, now: datetime) -> Alert:
@@ -152,10 +152,8 @@ def _alert(offer: Offer, now: datetime) -> Alert:
         remedy = verdict.CONNECT
         since = offer.published_at or now
     else:
-        cause = (
-            f"The draft of {offer.offer_id} would send its leads to {offer.draft}, and was not published for a week."
-        )
-        remedy = f'Press "{offer.press}" on the offer in Partner Center, or set the draft back.'
+        cause = f"The draft of {offer.offer_id} sends leads to {offer.draft}, and has not been published for a week."
+        remedy = f'Press "{offer.press}" on the offer in Partner Center, or undo the change to the draft.'
         since = offer.differs_since or now
     return Alert("offer", offer.title, 1, since, cause, remedy, "python -m leads offers")
 
@@ -164,7 +162,7 @@ def _well(offer: Offer, now: datetime) -> Alert:
     if offer.verdict == Verdict.THIS_APP:
         cause = f"The leads of {offer.offer_id} come to this app."
     elif offer.verdict == Verdict.NOT_COMPARABLE:
-        cause = f"The leads of {offer.offer_id} now go to {offer.place}. Whether that is this app cannot be compared."
+        cause = f"The leads of {offer.offer_id} now go to {offer.place}. The app cannot tell whether that is this app."
     else:
-        cause = f"{offer.offer_id} is not live any more."
+        cause = f"{offer.offer_id} is no longer live."
     return Alert("well", offer.title, 1, now, cause, "Nothing to do.")

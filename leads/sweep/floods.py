@@ -19,7 +19,7 @@ from leads.lead import Attempt, Delivery, Lead, Outcome, State
 from leads.messages.alert import Alert
 from leads.store.protocol import Changed, Value
 from leads.store.rows import ATTEMPTS_KEPT, time_read, time_text
-from leads.sweep.alerts import due, send, told
+from leads.sweep.alerts import due, note_taken, send
 from leads.transport import SEND_SECONDS, Deadline
 
 LISTED = 200
@@ -112,13 +112,13 @@ def _alert(app: App, name: str, number: int, now: datetime) -> None:
         destination=name,
         count=number,
         since=now - delivery.FLOOD_WINDOW,
-        cause=f"{number} leads for {title} came within an hour, so it gets one summary each quarter of an hour.",
-        remedy="Look among the leads on the page whether they are real. CRMs and feeds get every lead all the same. "
-        "LEADS_FLOOD sets the number.",
+        cause=f"{number} leads for {title} came within an hour, so it gets one summary every 15 minutes.",
+        remedy="Check on the page whether these leads are real. CRMs and feeds still get every lead. "
+        "LEADS_FLOOD sets the limit.",
         command="python -m leads list --since 1h",
     )
     if send(app, alert):
-        told(app, "flood", name, now, name)
+        note_taken(app, "flood", name, now, name)
 
 
 def sum_up(app: App, name: str, held: Sequence[Held], now: datetime) -> int:

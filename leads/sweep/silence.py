@@ -210,25 +210,25 @@ def _report(
     if reported == about or not alerts.due(app, "silence", key, now, again_after=ONCE, about=about):
         return
     if alerts.send(app, _alert(subject, found, now) if found else _well(subject, arrivals, now)):
-        alerts.told(app, "silence", key, now, about)
+        alerts.note_taken(app, "silence", key, now, about)
 
 
 def _alert(subject: str, found: Silence, now: datetime) -> Alert:
-    usual = f"the longest such time of the last 90 days was {found.usual}" if found.usual else "that is unusual"
+    usual = f"the longest gap in the last 90 days was {found.usual}" if found.usual else "that is unusual"
     return Alert(
         kind="silence",
         subject=subject,
         count=found.days,
         since=datetime(found.since.year, found.since.month, found.since.day, tzinfo=now.tzinfo),
         cause=f"No lead has come for {found.days} whole days; {usual}.",
-        remedy="See whether the offers still send their leads here (the offers on the page, or "
+        remedy="Check whether the offers still send their leads here (the offers on the page, or "
         "`python -m leads offers`) and whether a key was rotated: Validate in Partner Center sends a test lead, which "
-        "has to arrive. If it is only quiet, do nothing.",
+        "must arrive. If business is only quiet, do nothing.",
         command="python -m leads check",
     )
 
 
 def _well(subject: str, arrivals: Arrivals, now: datetime) -> Alert:
     last = arrivals.until or now
-    cause = f"Leads come again; the last one came at {last:%Y-%m-%d %H:%M} UTC."
+    cause = f"Leads are coming in again; the last one came at {last:%Y-%m-%d %H:%M} UTC."
     return Alert("well", subject, 1, last, cause, "Nothing to do.")

@@ -16,7 +16,7 @@ PATH = "/api/leads"
 PUBLISH = "Review and publish"
 """The button in Partner Center that begins a publication; "Go live" ends it."""
 FINDINGS = (Verdict.ELSEWHERE, Verdict.NOWHERE, Verdict.UNREAD)
-"""Verdicts that need a person."""
+"""Verdicts that need attention."""
 
 WORDS: Mapping[str, str] = {
     Verdict.THIS_APP: "this app",
@@ -87,7 +87,7 @@ def compare(where: Where | None, here: Here) -> tuple[Verdict, str]:
     if where is None:
         return Verdict.NOWHERE, "The offer has no Customer leads."
     if not where.way:
-        return Verdict.UNREAD, "Partner Center names no destination in a form that this app knows."
+        return Verdict.UNREAD, "Partner Center names a destination in a form that this app does not know."
     if where.way == Way.NONE:
         return Verdict.NOWHERE, "No destination is set under Customer leads."
     if where.way == Way.TABLE:
@@ -99,9 +99,9 @@ def compare(where: Where | None, here: Here) -> tuple[Verdict, str]:
 
 def _compare_table(where: Where, here: Here) -> tuple[Verdict, str]:
     if not where.place:
-        return Verdict.NOT_COMPARABLE, "Microsoft masks the connection string, so its account is not known."
+        return Verdict.NOT_COMPARABLE, "Microsoft masks the connection string, so the app cannot see its account."
     if not here.account:
-        return Verdict.NOT_COMPARABLE, "The storage account that this app watches is not known here: set LEADS_INBOX."
+        return Verdict.NOT_COMPARABLE, "The app does not know which storage account it watches: set LEADS_INBOX."
     if where.place == here.account:
         return Verdict.THIS_APP, ""
     return Verdict.ELSEWHERE, f"Leads go to the table of another account, {where.place}."
@@ -111,7 +111,7 @@ def _compare_https(where: Where, here: Here) -> tuple[Verdict, str]:
     if not where.place:
         return Verdict.NOT_COMPARABLE, "Partner Center does not show the address."
     if not here.addresses:
-        return Verdict.NOT_COMPARABLE, "This app's own address is not known here: set LEADS_URL."
+        return Verdict.NOT_COMPARABLE, "The app does not know its own address: set LEADS_URL."
     for address in here.addresses:
         place, path = host_and_path(address)
         if where.place == place and where.path == f"{path}{PATH}":

@@ -166,10 +166,10 @@ def test_8_not_a_dynamics_instance(crm: StandIn) -> None:
         (400, "0x80048408", "3 is not a valid status code", Rejected, "not a valid status code"),
         (413, "", "", Rejected, "HTTP 413"),
         (409, "", "conflict", Transient, "HTTP 409"),
-        (500, "0x80040216", "An unexpected error occurred.", Transient, "out of order"),
-        (502, "", "", Transient, "out of order"),
-        (503, "", "", Transient, "out of order"),
-        (504, "", "", Transient, "out of order"),
+        (500, "0x80040216", "An unexpected error occurred.", Transient, "is not working"),
+        (502, "", "", Transient, "is not working"),
+        (503, "", "", Transient, "is not working"),
+        (504, "", "", Transient, "is not working"),
     ],
 )
 def test_refusals(crm: StandIn, status: int, code: str, message: str, kind: type[Failure], words: str) -> None:

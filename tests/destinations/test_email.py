@@ -571,7 +571,7 @@ def test_any_subject_survives_the_way_through_a_header(text: str) -> None:
 
 def test_an_alert_says_what_since_when_and_the_remedy(smtp: tuple[Postbox, Settings]) -> None:
     postbox, settings = smtp
-    alert = Alert("dead", "dynamics", 3, NOW, "It refused <b>all</b>.", "Mend it.", "python -m leads replay --dead")
+    alert = Alert("dead", "dynamics", 3, NOW, "It failed <b>all</b>.", "Correct it.", "python -m leads replay --dead")
     for _ in range(2):
         email.alert(alert, Deadline.after(20), settings)
     first, second = (mail.message for mail in postbox.mails)
@@ -580,7 +580,7 @@ def test_an_alert_says_what_since_when_and_the_remedy(smtp: tuple[Postbox, Setti
     assert first["Subject"] == "Alert: Leads could not be delivered to dynamics"
     assert first["Reply-To"] is None
     text, html = parts(first)
-    for words in ("Mend it.", "python -m leads replay --dead", "28 September 2026, 12:03 UTC", "Leads given up"):
+    for words in ("Correct it.", "python -m leads replay --dead", "28 September 2026, 12:03 UTC", "Leads given up"):
         assert words in text
         assert words in html
     assert "&lt;b&gt;all&lt;/b&gt;" in html

@@ -423,10 +423,10 @@ class TestTemplates:
             (GERMAN.replace("hallo", "{message}"), "Line 7 names {message}; "),
             (GERMAN.replace("{name}", "{greeting}"), "Line 3 names {greeting}; "),
             (GERMAN.replace("hallo", "{name"), "Line 7 has a brace that stands for no variable."),
-            (GERMAN.replace("subject: Ihre Anfrage\n", ""), "The last line subject: has to be one without variables"),
-            (GERMAN.replace("greeting", "dear"), "Line 3 has to begin with subject: or greeting:, or be empty."),
+            (GERMAN.replace("subject: Ihre Anfrage\n", ""), "The last line subject: must be one without variables"),
+            (GERMAN.replace("greeting", "dear"), "Line 3 must begin with subject: or greeting:, or be empty."),
             ("subject: x\ngreeting: y\n", "There is no text below the first empty line."),
-            ("", "The last line subject: has to be one without variables"),
+            ("", "The last line subject: must be one without variables"),
         ],
     )
     def test_check_and_send_refuse_what_cannot_be_filled(self, box: Drafts, text: str, cause: str) -> None:

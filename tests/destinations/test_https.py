@@ -38,7 +38,7 @@ from tests.message_samples import HOSTILE, SAMPLES, hostile_lead, sample
 
 ROOT = Path(__file__).parents[2]
 OTHER = f"whsec_{b64encode(bytes(range(32))).decode()}"
-ALERT = Alert("dead", "dynamics", 3, datetime(2026, 11, 3, tzinfo=UTC), "It refused.", "Correct it.", "replay")
+ALERT = Alert("dead", "dynamics", 3, datetime(2026, 11, 3, tzinfo=UTC), "The CRM is full.", "Correct it.", "replay")
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_an_alert_is_an_event_of_its_own_type(server: Server) -> None:
     event = Webhook(SECRET).verify(call.body, dict(call.headers))
     ALERT_SCHEMA.validate(event)
     assert event["type"] == "alert.raised"
-    assert event["data"]["cause"] == "It refused."
+    assert event["data"]["cause"] == "The CRM is full."
     assert call.headers["webhook-id"].startswith("alert-")
     server.failures.append(Failure(Answer(503)))
     with pytest.raises(errors.Transient):

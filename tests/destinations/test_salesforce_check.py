@@ -29,7 +29,7 @@ def test_all_is_well_and_nothing_is_written(org: StandIn) -> None:
     found = findings(org)
     assert list(found) == ["sign-in", "organization", "leads", "lead key", "steps", "step key", "contacts"]
     assert all(one.ok for one in found.values())
-    assert found["organization"].cause == "Calls used today, of those allowed: 18/5000."
+    assert found["organization"].cause == "Calls used today, out of those allowed: 18/5000."
     assert {call.method for call in org.api_calls} == {"GET"}
     assert org.leads == {}
 

@@ -26,7 +26,7 @@ from leads.reader import Reader
 from leads.transport import Deadline
 from tests.message_samples import HOSTILE, NOW, SAMPLES, VOICE, hostile_lead, sample
 
-ALERT = Alert("dead", "dynamics", 3, NOW, "It refused.", "Correct it.", "python -m leads replay --dead")
+ALERT = Alert("dead", "dynamics", 3, NOW, "The CRM is full.", "Correct it.", "python -m leads replay --dead")
 
 
 @dataclass
@@ -272,7 +272,7 @@ def test_a_summary_has_as_many_lines_as_slack_takes_and_counts_the_rest(server: 
 def test_an_alert_says_what_why_and_the_remedy(server: Server) -> None:
     slack.alert(ALERT, Deadline.after(20), settings_for(server))
     words = shown(server.calls[0].body)
-    for told in ("Leads could not be delivered to dynamics", "It refused.", "Correct it.", "replay --dead", "3"):
+    for told in ("Leads could not be delivered to dynamics", "The CRM is full.", "Correct it.", "replay --dead", "3"):
         assert told in words
 
 

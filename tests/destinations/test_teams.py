@@ -170,10 +170,16 @@ def test_an_ordinary_lead_is_not_cut() -> None:
 
 
 def test_an_alert_says_what_why_and_the_remedy(server: Server) -> None:
-    alert = Alert("dead", "dynamics", 3, NOW, "It refused.", "Mend it.", "python -m leads replay --dead")
+    alert = Alert("dead", "dynamics", 3, NOW, "The CRM is full.", "Correct it.", "python -m leads replay --dead")
     teams.alert(alert, Deadline.after(20), settings_for(server))
     text = server.calls[0].body.decode()
-    for words in ("Leads could not be delivered to dynamics", "It refused.", "Mend it.", "replay --dead", '"3"'):
+    for words in (
+        "Leads could not be delivered to dynamics",
+        "The CRM is full.",
+        "Correct it.",
+        "replay --dead",
+        '"3"',
+    ):
         assert words in text
 
 

@@ -243,7 +243,7 @@ def test_run_does_nothing_where_nothing_is_asked_for_or_a_setting_is_wrong(
 
 def test_a_mail_that_cannot_be_sent_is_told_to_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> bool:
-        raise Transient("It is out of order.")
+        raise Transient("It is not working.")
 
     monkeypatch.setattr(email, "send_digest", fail)
     with pytest.raises(Transient):

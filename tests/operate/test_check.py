@@ -74,7 +74,7 @@ def test_looking_changes_nothing_of_the_app() -> None:
         assert len(w.places["crm"].got) == 1
 
 
-def test_all_wrong_settings_are_told_at_once() -> None:
+def test_all_wrong_settings_are_alerted_at_once() -> None:
     environ = {
         "LEADS_DESTINATIONS": "dynamics,teams,carrier_pigeon",
         "LEADS_RETENTION_DAYS": "x",

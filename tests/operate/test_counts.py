@@ -49,7 +49,7 @@ def test_each_lead_counts_once_by_its_worst_delivery() -> None:
 
 
 def test_closed_ones_are_counted_from_the_journal_alone() -> None:
-    chat = FakeDestination(always=Rejected("It was refused.", "Mend it."))
+    chat = FakeDestination(always=Rejected("It was refused.", "Correct it."))
     with world(chat=chat) as made:
         accept.receive(made.app, post(), made.now)
         made.live(minutes=10)
@@ -131,7 +131,7 @@ def test_bars_stay_in_the_drawing(counts: list[tuple[int, int, int, int]]) -> No
 def test_one_dead_lead_among_thousands_is_seen() -> None:
     (bar,) = ops_chart.draw([Day(DAY, delivered=3999, dead=1)]).bars
     assert [(part.kind, part.length >= 2) for part in bar.parts] == [("d", True), ("x", True)]
-    assert bar.parts[-1].start == 0, "the bar is as high as it has to be"
+    assert bar.parts[-1].start == 0, "the bar is as high as it must be"
 
 
 @given(st.floats(0, 10**7), st.floats(0, 10**7))

@@ -29,7 +29,7 @@ LEADS = 6
 
 @pytest.fixture
 def dead() -> Iterator[World]:
-    """Some leads that died at `crm`, which is well again."""
+    """Some leads that died at `crm`, which works again."""
     with world(crm=FakeDestination(always=failing(Rejected))) as made:
         for number in range(LEADS):
             person = {"email": f"p{number}@contoso.com", "firstName": "P"}

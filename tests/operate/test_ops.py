@@ -196,7 +196,7 @@ def test_a_summary_stands_as_its_worst_delivery_and_tells_the_newest_trouble() -
         (summary,) = listing.listing(w.app, now=w.now).leads
     assert summary.state == State.OPEN
     assert summary.trouble
-    assert summary.trouble.remedy == "Mend it."
+    assert summary.trouble.remedy == "Correct it."
 
 
 def test_a_story_tells_all() -> None:

@@ -73,7 +73,7 @@ def test_leads_and_deliveries_are_read(upgraded: tuple[World, dict[str, Any]]) -
     assert (dead.state, dead.attempts[0].outcome, dead.attempts[0].remedy) == (
         State.DEAD,
         Outcome.REJECTED,
-        "Mend it.",
+        "Correct it.",
     )
 
 

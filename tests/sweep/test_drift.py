@@ -385,7 +385,7 @@ def test_an_offer_with_ten_leads_is_watched_by_itself(w: World) -> None:
 
 
 def test_a_lead_that_is_looked_at_often_counts_once(w: World) -> None:
-    w.places["crm"].always = Misconfigured("No.", "Mend it.")
+    w.places["crm"].always = Misconfigured("No.", "Correct it.")
     accept.receive(w.app, post(), w.now)
     for _ in range(5):
         w.drain()
@@ -407,7 +407,7 @@ def test_a_sweep_without_new_leads_reads_nothing_more(w: World, monkeypatch: pyt
 
 
 def test_a_lead_that_was_refused_says_nothing_about_its_destination(w: World) -> None:
-    w.places["crm"].failures = [Rejected("No such country.", "Mend it.")]
+    w.places["crm"].failures = [Rejected("No such country.", "Correct it.")]
     accept.receive(w.app, post(), w.now)
     w.live(hours=1)
     accept.receive(w.app, post(description="good"), w.now)

@@ -204,7 +204,7 @@ def test_a_destination_whose_summary_has_a_bug_keeps_no_other_waiting_and_its_le
         assert [each.count for each in other.alerts if each.kind == "dead"] == [2]
 
 
-def test_a_setting_that_is_wrong_in_a_flood_is_told_at_once() -> None:
+def test_a_setting_that_is_wrong_in_a_flood_is_alerted_at_once() -> None:
     with flooded(LEADS_FLOOD="5", LEADS_DESTINATIONS="mail,other") as (w, mail):
         mail.broken = failing(Misconfigured)
         w.places["other"] = other = Mailbox()

@@ -101,7 +101,7 @@ def test_a_dead_delivery_is_told_once_with_cause_remedy_and_command(w: World) ->
     w.live(hours=30)
     assert [(a.kind, a.subject, a.count) for a in alerts(w) if a.kind == "dead"] == [("dead", "Fake", 3)]
     alert = alerts(w)[0]
-    assert (alert.cause, alert.remedy) == ("It did not work.", "Mend it.")
+    assert (alert.cause, alert.remedy) == ("It did not work.", "Correct it.")
     assert alert.command == "python -m leads replay --dead --destination crm"
     assert open_lines(w) == 0
 
@@ -138,7 +138,7 @@ def test_a_channel_in_trouble_is_tried_last_and_never_left_out() -> None:
     assert [(a.kind, a.destination) for a in sick.alerts] == [("misconfigured", "sick")]
 
 
-def test_a_misconfigured_destination_is_told_at_the_first_attempt_and_again_after_a_day(w: World) -> None:
+def test_a_misconfigured_destination_is_taken_at_the_first_attempt_and_again_after_a_day(w: World) -> None:
     w.places["crm"].always = failing(Misconfigured)
     accept.receive(w.app, post(), w.now)
     w.live(minutes=6)

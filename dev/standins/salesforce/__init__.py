@@ -76,7 +76,7 @@ class StandIn:
         self.run_as: str = USERNAME
         """The user of the client credentials flow; empty where none is named."""
         self.public_key: Any = None
-        """What a JWT has to be signed for; None where no certificate was uploaded."""
+        """What a JWT must be signed for; None where no certificate was uploaded."""
 
     def environ(self) -> dict[str, str]:
         """The settings with which the app signs in here with a client secret."""

@@ -56,8 +56,8 @@ class Api:
         except Transient as unanswered:
             raise errors.Unanswered(
                 unanswered.cause,
-                "Nothing to do if it passes: the app tries again. If it stays, DYNAMICS_URL is not the address of a "
-                "Dynamics environment, or a firewall is in between.",
+                "The app tries again. If it keeps failing, DYNAMICS_URL is not the address of a Dynamics "
+                "environment, or a firewall blocks the way.",
                 unanswered=unanswered.unanswered,
             ) from None
 

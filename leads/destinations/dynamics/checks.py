@@ -109,7 +109,7 @@ def _columns(api: Api) -> Finding:
         return Finding(
             "columns",
             ok=False,
-            cause=f"The organization has no {', '.join(absent)} in its table of leads, or they cannot be set.",
+            cause=f"The organization's table of leads does not have {', '.join(absent)}, or the app cannot set them.",
             remedy='Correct the name in DYNAMICS_FIELDS, or leave the column out there by "<column>": null.',
         )
     remarks = [

@@ -144,8 +144,8 @@ def failure(response: Response, doing: str, where: str, now: datetime, private: 
         )
     if response.status >= 500 or response.status in (408, 409, 425):
         return Unanswered(
-            f"{where} is out of order (HTTP {response.status}{f', {found}' if found else ''}).",
-            "Nothing to do if it passes: the app tries again on the schedule.",
+            f"{where} is not working (HTTP {response.status}{f', {found}' if found else ''}).",
+            "The app tries again on its schedule.",
             retry_after=response.retry_after(now),
             unanswered=True,
         )

@@ -155,7 +155,7 @@ class _Visit:
                 return found
         raise Rejected(
             f"This customer's record was closed or deleted {GENERATIONS} times.",
-            "Look for a rule or a flow in Dynamics that closes new records at once.",
+            "Find the rule or flow in Dynamics that closes new records at once.",
         )
 
     def _known(self) -> list[str]:

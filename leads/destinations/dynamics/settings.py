@@ -82,7 +82,7 @@ def _origin(reader: Reader) -> str:
     """Scheme and host: people paste the address of a page or of the Web API."""
     parts = urlsplit(_web(reader, "DYNAMICS_URL", required=True))
     if parts.username or parts.password:
-        reader.problem("DYNAMICS_URL", "It holds a user name or a password.", "Keep scheme and host only.")
+        reader.problem("DYNAMICS_URL", "It contains a user name or a password.", "Keep only the scheme and the host.")
         return ""
     return f"{parts.scheme}://{parts.netloc.lower()}" if parts.netloc else ""
 
@@ -95,8 +95,8 @@ def _owner(reader: Reader) -> str:
     if kind not in ("systemuser", "team") or not oauth.GUID.fullmatch(guid.strip()):
         reader.problem(
             "DYNAMICS_OWNER",
-            "It is not of the form systemuser:<guid> or team:<guid>.",
-            "Use one of them, or leave it empty; new records belong to the app's own user until then.",
+            "It must look like systemuser:<guid> or team:<guid>.",
+            "Correct it, or leave it empty; until then new records belong to the app's own user.",
         )
         return ""
     return f"/{kind}s({UUID(guid.strip())})"

@@ -32,7 +32,7 @@ def make_draft(graph: Graph, draft: Mapping[str, Any], deadline: Deadline, now: 
     if not isinstance(id_, str) or not _ID.fullmatch(id_):
         raise Transient(
             f"{transport.host(graph.url)} did not say which draft it made.",
-            "Check FOLLOW_UP_GRAPH_URL if it stays; the app tries again, and there may be a second draft.",
+            "The app tries again, which may make a second draft. If it keeps failing, check FOLLOW_UP_GRAPH_URL.",
             unanswered=True,
         )
     return " ".join(filter(None, (_shown_by(made.get("webLink")), id_)))

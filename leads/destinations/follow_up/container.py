@@ -38,8 +38,8 @@ def names(settings: Settings, deadline: Deadline, now: datetime) -> tuple[str, .
     text = answer.body.decode("utf-8", "replace")
     if _MORE.search(text) or len(answer.body) == transport.BODY_LIMIT:
         raise Misconfigured(
-            "The container of templates holds more files than can be listed at once.",
-            "Keep nothing but templates in the container in FOLLOW_UP_TEMPLATES.",
+            "The container of templates has more files than the app can list at once.",
+            "Keep only templates in the container that FOLLOW_UP_TEMPLATES names.",
         )
     return tuple(unescape(name) for name in _NAMES.findall(text))
 
@@ -84,4 +84,4 @@ def _failure(settings: Settings, answer: Response, now: datetime) -> Failure:
         # Nothing of the draft has left.
         passing.unanswered = False
         return passing
-    return Misconfigured(f"{host} does not show the templates ({answer.status}).", _ROLE)
+    return Misconfigured(f"{host} does not let the app read the templates ({answer.status}).", _ROLE)

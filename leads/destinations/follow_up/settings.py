@@ -39,7 +39,7 @@ class Settings:
         """Read all `FOLLOW_UP_*` settings, noting every problem."""
         mailbox = reader.text("FOLLOW_UP_MAILBOX", required=True)
         if mailbox and not is_address(mailbox):
-            reader.problem("FOLLOW_UP_MAILBOX", "It has to be an e-mail address.", "Write it as ada@contoso.com.")
+            reader.problem("FOLLOW_UP_MAILBOX", "It must be an e-mail address.", "Write it as ada@contoso.com.")
         graph = Graph(
             sender=mailbox,
             url=reader.url("FOLLOW_UP_GRAPH_URL") or GRAPH,
@@ -54,7 +54,7 @@ def _templates(reader: Reader) -> str:
     if url and (parts.query or parts.fragment or parts.username or not parts.path.strip("/") or "/" in parts.path[1:]):
         reader.problem(
             "FOLLOW_UP_TEMPLATES",
-            "It has to be the URL of a blob container, and nothing else.",
+            "It must be the URL of a blob container, and nothing else.",
             "Write it as https://contoso.blob.core.windows.net/follow-up, without a signature: it is read with the "
             "function app's managed identity.",
         )

@@ -75,12 +75,12 @@ def parse(name: str, text: str) -> tuple[Template, list[str]]:
             head[found[1].lower()].append(found[2])
             problems += _unknown(place, found[2], VARIABLES)
         else:
-            problems.append(f"Line {place} has to begin with subject: or greeting:, or be empty.")
+            problems.append(f"Line {place} must begin with subject: or greeting:, or be empty.")
     for place, each in enumerate(lines[body:], body + 1):
         problems += _unknown(place, each, (*VARIABLES, GREETING))
     for key, values in head.items():
         if not values or not values[-1] or _VARIABLE.search(values[-1]):
-            problems.append(f"The last line {key}: has to be one without variables, for leads that lack them.")
+            problems.append(f"The last line {key}: must be one without variables, for leads that lack them.")
     if not any(each.strip() for each in lines[body:]):
         problems.append("There is no text below the first empty line.")
     return Template(name[:2].lower(), tuple(head["subject"]), tuple(head[GREETING]), tuple(lines[body:])), problems

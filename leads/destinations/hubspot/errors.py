@@ -75,7 +75,7 @@ def failure(response: Response, doing: str, now: datetime) -> Failure:
     about = f"HubSpot refused to {doing} ({detail})"
     if response.status == 429 and body.get("policyName") == "DAILY":
         return Throttled(
-            f"The account's requests to HubSpot are used up for today ({detail}).",
+            f"The account has used up its requests to HubSpot for today ({detail}).",
             "Nothing to do: the app tries again. If it happens often, HubSpot shows which integration uses so many.",
             retry_after=response.retry_after(now) or DAILY_WAIT,
         )
@@ -87,7 +87,7 @@ def failure(response: Response, doing: str, now: datetime) -> Failure:
         )
     if response.status == 477:
         return Throttled(
-            f"HubSpot is moving the account to another place ({detail}).",
+            f"HubSpot is moving the account to another data centre ({detail}).",
             "Nothing to do: the app tries again.",
             retry_after=response.retry_after(now),
         )
@@ -106,7 +106,9 @@ def failure(response: Response, doing: str, now: datetime) -> Failure:
             f"{about}: the token may not do this.{lacks}", f"Give the service key its scopes ({GUIDE})."
         )
     if is_absent(response):
-        return Transient(f"{about}: it was deleted or merged in between.", "Nothing to do: the app looks for it again.")
+        return Transient(
+            f"{about}: somebody deleted or merged it in the meantime.", "Nothing to do: the app looks for it again."
+        )
     if response.status < 400 or not body or response.status in (404, 405):
         return Misconfigured(
             f"{about}: it does not answer like HubSpot's API.",

@@ -149,7 +149,7 @@ class _Visit:
         if found is None or not str(found.get("id", "")).isdecimal():
             raise Transient(
                 "HubSpot says that the contact exists already, but does not show it.",
-                "Nothing to do if it passes: the app tries again. If it stays, let the token see all contacts.",
+                "The app tries again. If it keeps failing, let the token see all contacts.",
             )
         return found
 

@@ -64,7 +64,7 @@ class Settings:
         if opt_out and not key:
             reader.problem(
                 "HUBSPOT_OPT_OUT",
-                "It needs HUBSPOT_KEY: after a lost answer only that key shows whether the app made the contact.",
+                "It needs HUBSPOT_KEY: when an answer is lost, only that key shows whether the app made the contact.",
                 "Make a contact property with unique values and put its internal name into HUBSPOT_KEY, or set "
                 "HUBSPOT_OPT_OUT to false.",
             )
@@ -102,7 +102,7 @@ def _version(reader: Reader) -> str:
     if _VERSION.fullmatch(value):
         return value
     reader.problem(
-        "HUBSPOT_API_VERSION", "It has to be a year and a month.", f"Use {VERSION}, which is used until then."
+        "HUBSPOT_API_VERSION", "It must be a year and a month.", f"Use {VERSION}, which the app uses until then."
     )
     return VERSION
 
@@ -112,8 +112,8 @@ def _property(reader: Reader, name: str) -> str:
     if value and not PROPERTY.fullmatch(value):
         reader.problem(
             name,
-            "It cannot be the internal name of a property.",
-            "Copy the internal name from the property's settings in HubSpot, behind the sign </>.",
+            "This cannot be the internal name of a property.",
+            "Copy the internal name from the property's settings in HubSpot, next to the sign </>.",
         )
         return ""
     return value
@@ -124,8 +124,8 @@ def _account(reader: Reader) -> str:
     if value and not (value.isascii() and value.isdecimal() and len(value) <= 15):
         reader.problem(
             "HUBSPOT_ACCOUNT",
-            "It has to be a number.",
-            "Copy the Hub ID from the menu of your account; contacts are not linked until then.",
+            "It must be a number.",
+            "Copy the Hub ID from the menu of your account; until then the app does not link contacts.",
         )
         return ""
     return value

@@ -44,7 +44,7 @@ _MISCONFIGURED = {
     "616": ("the subscription does not have it", "Ask your contact at Adobe, or leave the setting for it empty."),
     "703": ("the subscription does not have it", "Ask your contact at Adobe, or leave the setting for it empty."),
     "1008": ("the API user may not write into the partition", "Give its role the workspace, or set MARKETO_PARTITION."),
-    "1009": ("a partition has to be named", "Set MARKETO_PARTITION to the name of one."),
+    "1009": ("a partition must be named", "Set MARKETO_PARTITION to the name of one."),
     "1013": ("there is no such form or activity", "Check MARKETO_FORM_ID and MARKETO_ACTIVITY_TYPE_ID."),
 }
 _CODE = re.compile(r"[0-9]{3,4}")
@@ -67,7 +67,7 @@ def named(listed: object, names: Iterable[str]) -> list[str]:
 
 
 def of_status(response: Response, now: datetime) -> Failure | None:
-    """The failure that the HTTP status means, or a body that is not Marketo's; None where the body has to be read."""
+    """The failure that the HTTP status means, or a body that is not Marketo's; None where the body must be read."""
     passing = transport.refusal(response, "Marketo", now)
     if passing:
         return passing
@@ -110,7 +110,7 @@ def failure(listed: object, doing: str) -> Failure:
     passes = "Nothing to do: the app tries again."
     if code == "607":
         return Throttled(
-            f"The account's calls to Marketo are used up for today ({detail}).",
+            f"The account has used up its calls to Marketo for today ({detail}).",
             "Nothing to do: the app tries again. If it happens often, ask Adobe for more, or find out which "
             "integration uses so many.",
             retry_after=DAILY_WAIT,
@@ -119,8 +119,8 @@ def failure(listed: object, doing: str) -> Failure:
         return Throttled(f"Marketo asks for fewer calls for now ({detail}).", passes, retry_after=RATE_WAIT)
     if code in TOKEN:
         return Misconfigured(
-            f"Marketo does not accept the token that it gave ({detail}).",
-            f"Check in LaunchPoint that the service and its API-only user are there and active ({GUIDE}).",
+            f"Marketo does not accept the token that it issued ({detail}).",
+            f"Check in LaunchPoint that the service and its API-only user exist and are active ({GUIDE}).",
         )
     if code in _MISCONFIGURED:
         cause, remedy = _MISCONFIGURED[code]
@@ -128,8 +128,8 @@ def failure(listed: object, doing: str) -> Failure:
     # What is not listed begins with 6 where the request was not carried out, which time may change.
     if not code or code in _PASSING or (code.startswith(("5", "6")) and code not in ("605", "609", "612", "613")):
         return Transient(
-            f"Marketo is out of order for now ({detail}).",
-            "Nothing to do if it passes: the app tries again.",
+            f"Marketo is not working right now ({detail}).",
+            "The app tries again by itself.",
             unanswered=not code or code in _UNKNOWN_END,
         )
     return Rejected(

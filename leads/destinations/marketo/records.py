@@ -99,7 +99,7 @@ def _submit(api: Api, lead: Lead, step: Step, settings: Settings) -> str:
         fields = ", ".join(errors.named(reasons, mapping.form(lead, settings)))
         raise Misconfigured(
             f"The form does not have every field that is sent{f': {fields}' if fields else ''}.",
-            'Put the field onto the form, or leave it out by "<field>": null in MARKETO_FIELDS.',
+            'Add the field to the form, or leave it out by "<field>": null in MARKETO_FIELDS.',
         )
     raise errors.failure(reasons, doing)
 
@@ -216,7 +216,7 @@ class _Visit:
             return self._activity(other, fresh=False) if other else person
         if found & {"1001", "1002", "1003", *errors.NO_FIELD}:
             raise Misconfigured(
-                f"Marketo's custom activity is not as the app writes it (error {', '.join(sorted(found))}).",
+                f"Marketo's custom activity does not match what the app writes (error {', '.join(sorted(found))}).",
                 f"Give it the attributes offer, action and text, and approve it ({errors.GUIDE}).",
             )
         raise errors.failure(record.get("errors"), doing)
@@ -232,7 +232,7 @@ class _Visit:
 
 def _demand_address(lead: Lead) -> None:
     if not mapping.email(lead):
-        raise Skip("it came without an e-mail address that Marketo takes, which has to be ASCII")
+        raise Skip("it came without an e-mail address that Marketo takes, which must be ASCII")
 
 
 def _single(body: Body) -> Body:
@@ -240,18 +240,14 @@ def _single(body: Body) -> Body:
     found = errors.records(body)
     if found:
         return found[0]
-    raise Transient(
-        "Marketo answered without a result.", "Nothing to do if it passes: the app tries again.", unanswered=True
-    )
+    raise Transient("Marketo answered without a result.", "The app tries again by itself.", unanswered=True)
 
 
 def _id(record: Body) -> int:
     id_: Any = record.get("id")
     if isinstance(id_, int) and not isinstance(id_, bool) and id_ > 0:
         return id_
-    raise Transient(
-        "Marketo answered without the person's id.", "Nothing to do if it passes: the app tries again.", unanswered=True
-    )
+    raise Transient("Marketo answered without the person's id.", "The app tries again by itself.", unanswered=True)
 
 
 def _listed(values: Fields) -> list[str]:

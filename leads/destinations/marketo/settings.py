@@ -62,7 +62,7 @@ class Settings:
             reader.problem(
                 "MARKETO_FORM_ID",
                 "It is not set, and MARKETO_MODE is form.",
-                "Set it to the number behind the form's name in Marketo's address bar, or set MARKETO_MODE to rest.",
+                "Set it to the number after the form's name in Marketo's address bar, or set MARKETO_MODE to rest.",
             )
         return cls(
             url=_address(reader),
@@ -98,7 +98,7 @@ def _web(reader: Reader, name: str) -> str:
         reader.problem(name, "It is not encrypted.", "Start it with https://.")
         return ""
     if parts.username or parts.password:
-        reader.problem(name, "It holds a user name or a password.", "Keep scheme and host only.")
+        reader.problem(name, "It contains a user name or a password.", "Keep only the scheme and the host.")
         return ""
     return f"{parts.scheme}://{parts.netloc.lower()}" if parts.netloc else ""
 
@@ -121,5 +121,5 @@ def _number(reader: Reader, name: str) -> int:
         return 0
     if value.isascii() and value.isdecimal() and 0 < int(value) < 2**31:
         return int(value)
-    reader.problem(name, "It has to be a whole number above 0.", "Copy the number from Marketo.")
+    reader.problem(name, "It must be a whole number above 0.", "Copy the number from Marketo.")
     return 0

@@ -132,8 +132,8 @@ def _request(method: str, url: str, **rest: Any) -> Response:
         return transport.request(method, url, **rest)
     except Transient as silent:
         silent.remedy = (
-            "Nothing to do if it passes: the app tries again. If it stays, SALESFORCE_URL is not the org's My Domain, "
-            "or a firewall is in between."
+            "The app tries again. If it keeps failing, SALESFORCE_URL is not the org's My Domain, "
+            "or a firewall blocks the way."
         )
         raise
 

@@ -58,7 +58,7 @@ def _version(api: Api) -> Finding:
     answer = api.call("GET", "")
     api.parsed(answer, "show what it offers")
     used = answer.headers.get("sforce-limit-info", "").rpartition("api-usage=")[2]
-    return Finding("organization", ok=True, cause=f"Calls used today, of those allowed: {used}." if used else "")
+    return Finding("organization", ok=True, cause=f"Calls used today, out of those allowed: {used}." if used else "")
 
 
 def _described(api: Api, kind: str) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def _step_key(settings: Settings, task: dict[str, Any]) -> Finding:
 
 
 def _key(name: str, setting: str, field: str, kind: str, described: dict[str, Any]) -> Finding:
-    """Whether the field keeps the app's key as it has to be kept."""
+    """Whether the field keeps the app's key as it must be kept."""
     about = described["fields"].get(field)
     if about is None:
         return Finding(

@@ -96,14 +96,14 @@ _SIGN_IN = {
     ),
     "approved": (
         "The user has not approved the External Client App.",
-        "Under its Policies, let admin approved users be pre-authorized, and add the user's permission set.",
+        "Under its Policies, pre-authorize admin approved users, and add the user's permission set.",
     ),
     "audience": (
         "Salesforce does not take the token's audience, which follows the My Domain.",
         "Set SALESFORCE_URL to the address under Setup > My Domain, with .sandbox. in it for a sandbox.",
     ),
     "assertion": (
-        "Salesforce does not accept what was signed with the private key.",
+        "Salesforce does not accept the signature of the private key.",
         "Upload the certificate that belongs to SALESFORCE_PRIVATE_KEY to the External Client App.",
     ),
     "user": (
@@ -187,7 +187,7 @@ def failure(
     if name in _THROTTLED:
         return Throttled(
             f"The org has used up the calls that Salesforce allows it ({status}).",
-            "Nothing to do: the app tries again. If it stays, look at API usage under Setup > Company Information.",
+            "The app tries again. If it keeps failing, look at API usage under Setup > Company Information.",
         )
     if name in _TRANSIENT:
         return Transient(f"{where} is busy ({status}).", "Nothing to do: the app tries again.")
@@ -239,7 +239,7 @@ def of_sign_in(response: Response, where: str, now: datetime) -> Failure:
         return passing
     if "rate" in error or "rate exceeded" in words:
         return Throttled(
-            f"{where} allows no further sign-in for now ({status}).", "Nothing to do: the app tries again."
+            f"{where} does not allow another sign-in right now ({status}).", "Nothing to do: the app tries again."
         )
     if not error:
         return Misconfigured(
@@ -251,7 +251,7 @@ def of_sign_in(response: Response, where: str, now: datetime) -> Failure:
         (found for part, found in _SIGN_IN.items() if part in both),
         (
             crm.whole_sentence("Salesforce refused the sign-in", crm.safe(words, ())),
-            f"Compare the External Client App with the set-up ({GUIDE}).",
+            f"Compare the External Client App with the set-up instructions ({GUIDE}).",
         ),
     )
     return Misconfigured(f"{cause} ({status})", remedy)

@@ -112,7 +112,7 @@ def _one_way_to_sign_in(reader: Reader, read: Settings) -> None:
     if read.private_key and "PRIVATE KEY-----" not in read.private_key:
         reader.problem(
             "SALESFORCE_PRIVATE_KEY",
-            "It has to be a private key in PEM.",
+            "It must be a private key in PEM.",
             "Paste the whole text, from -----BEGIN PRIVATE KEY----- to the END line.",
         )
     if read.private_key and not read.username:
@@ -131,7 +131,7 @@ def _origin(reader: Reader, *, web: bool) -> str:
     if url.startswith("http://") and host not in _LOCAL:
         reader.problem("SALESFORCE_URL", "It is not encrypted.", "Start it with https://.")
     elif parts.username or parts.password:
-        reader.problem("SALESFORCE_URL", "It holds a user name or a password.", "Keep scheme and host only.")
+        reader.problem("SALESFORCE_URL", "It contains a user name or a password.", "Keep only the scheme and the host.")
     elif host in _SHARED and not web:
         reader.problem(
             "SALESFORCE_URL",
@@ -147,9 +147,7 @@ def _version(reader: Reader) -> str:
     found = _VERSION.fullmatch(reader.text("SALESFORCE_API_VERSION", "66.0"))
     if found:
         return f"{found[1]}.0"
-    reader.problem(
-        "SALESFORCE_API_VERSION", "It has to be a version of the API.", "Write it as 66.0, or leave it empty."
-    )
+    reader.problem("SALESFORCE_API_VERSION", "It must be a version of the API.", "Write it as 66.0, or leave it empty.")
     return "66.0"
 
 
@@ -158,7 +156,7 @@ def _key(reader: Reader, name: str, default: str) -> str:
     if _CUSTOM_FIELD.fullmatch(value):
         return value
     reader.problem(
-        name, "It has to be the API name of a custom field.", f"Write it with its __c, or leave it empty for {default}."
+        name, "It must be the API name of a custom field.", f"Write it with its __c, or leave it empty for {default}."
     )
     return default
 
@@ -168,7 +166,7 @@ def _oid(reader: Reader, *, web: bool) -> str:
     if value and not _OID.fullmatch(value):
         reader.problem(
             "SALESFORCE_OID",
-            "It has to be an organization id: 15 or 18 letters and digits that begin with 00D.",
+            "It must be an organization id: 15 or 18 letters and digits that begin with 00D.",
             "Copy it from Setup > Company Information.",
         )
         return ""

@@ -195,6 +195,6 @@ def _take_turn(url: str, deadline: Deadline) -> None:
         wait = turns.promised - now
     raise Throttled(
         "Slack takes one message a second, and another one went just before.",
-        "Nothing to do: it is sent in a moment.",
+        "The app sends it again in a moment.",
         retry_after=wait,
     )

@@ -40,7 +40,7 @@ class Command:
     summary: str
     options: tuple[Option, ...]
     values: tuple[str, ...]
-    """What its first argument has to be one of."""
+    """What its first argument must be one of."""
 
 
 def completion(call: Call, options: Namespace, screen: Screen) -> int:

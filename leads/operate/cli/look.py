@@ -197,7 +197,7 @@ def _list_quarantine(call: Call, options: Namespace, screen: Screen) -> int:
         screen.line(f"{moment(entry['at'])}  {entry['via']:<6}  {entry['size']:>7} bytes  {printable(entry['reason'])}")
         screen.line(f"    {entry['name']}")
     if not found["entries"]:
-        screen.line("Nothing came into quarantine since then." if since else "Quarantine is empty.")
+        screen.line("Nothing has come into quarantine since then." if since else "Quarantine is empty.")
     if found["more"]:
         screen.line(f"These are the newest {len(found['entries'])}; --limit shows more.")
     return FINE
@@ -336,7 +336,7 @@ def _show_raw(story: Mapping[str, Any], screen: Screen) -> None:
     elif coded:
         screen.line(f"\nRaw, as it arrived, in Base64\n  {coded}")
     else:
-        screen.line("\nRaw is gone, or was never kept.")
+        screen.line("\nThe raw bytes were deleted, or never kept.")
 
 
 def _route(call: Call, options: Namespace, screen: Screen) -> int:
@@ -346,7 +346,7 @@ def _route(call: Call, options: Namespace, screen: Screen) -> int:
     found = call("route", given)
     screen.answer(found)
     if not found:
-        screen.trouble("There is no such file, and no lead with this id.", "Give the path of a file, or an ID.")
+        screen.trouble("There is neither a file nor a lead with this name.", "Give the path of a file, or a lead id.")
         return FINDING
     for each in found["routes"]:
         why = "matches" if each["matched"] else f"does not match: {each['condition']}"
@@ -459,7 +459,7 @@ def export(call: Call, options: Namespace, screen: Screen) -> int:
             _write(file, escaped(content) + "\n")
             _write(file.with_suffix(".html"), page(content))
         except OSError as error:
-            screen.trouble(f"{file} cannot be written ({error.strerror}).", "Give another --output.")
+            screen.trouble(f"{file} cannot be written ({error.strerror}).", "Give a different --output.")
             return WRONG_USE
         screen.answer({"written": [str(file), str(file.with_suffix(".html"))], "records": count})
         screen.line(f"Written to {file}, and to read {file.with_suffix('.html')}: {some(count, 'record')}.")

@@ -232,7 +232,7 @@ def _show_rest(there: Market, seen: Sequence[Seen], covered: Sequence[str], scre
             "If you have such offers, check them by hand."
         )
     found = sum(one.judged.verdict in verdict.FINDINGS for one in seen)
-    screen.line(f"\n{some(len(seen), 'offer')}, {found} need a person." if found else f"\n{some(len(seen), 'offer')}.")
+    screen.line(f"\n{some(len(seen), 'offer')}, {found} need attention." if found else f"\n{some(len(seen), 'offer')}.")
 
 
 def connect_offers(call: Call, options: Namespace, screen: Screen) -> int:
@@ -320,14 +320,16 @@ def _wanted(there: Market, options: Namespace, screen: Screen) -> connect.Wanted
     try:
         if options.by == "https":
             if not there.here.addresses:
-                raise WrongUse("This app's address is not known here. Set LEADS_URL, or give --url.")
+                raise WrongUse("The command does not know the app's address. Set LEADS_URL, or give --url.")
             address = there.here.addresses[0]
             host = verdict.host_and_path(address)[0]
             key = azure.function_key(host.partition(":")[0]) or _asked(f"Key of the function receive_lead at {host}")
             return connect.https(address, key)
         account = (options.account or there.here.account).strip().lower()
         if not account:
-            raise WrongUse("The storage account of the inbox is not known here. Set LEADS_INBOX, or give --account.")
+            raise WrongUse(
+                "The command does not know the storage account of the inbox. Set LEADS_INBOX, or give --account."
+            )
         if there.here.account and account != there.here.account:
             screen.trouble(f"This app does not watch {account}, but {there.here.account}.", "Check --account.")
         key, endpoint = azure.storage(account)

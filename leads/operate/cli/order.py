@@ -56,7 +56,7 @@ def send_test(call: Call, options: Namespace, screen: Screen) -> int:
         names = ", ".join(delivery["destination"] for delivery in left) or "its deliveries"
         screen.trouble(
             f"Not finished after {options.wait} seconds: {names}.",
-            f"The lead is kept. See whether the app runs; `python -m leads show {sent['id']}` says more.",
+            f"The lead is kept. Check that the app is running; `python -m leads show {sent['id']}` says more.",
         )
         return FINDING
     return FINDING if any(delivery["state"] == "dead" for delivery in story["deliveries"]) else FINE
@@ -107,7 +107,9 @@ def replay(call: Call, options: Namespace, screen: Screen) -> int:
         return _reroute(call, options, screen)
     if options.ids:
         if filters(options).keys() - {"state"} or options.state not in (None, "open"):
-            screen.trouble("Filters do not go with an ID: what is named is replayed.", "Leave out one of them.")
+            screen.trouble(
+                "Filters do not work with an ID: the command replays what you name.", "Leave out one of them."
+            )
             return WRONG_USE
         orders: list[dict[str, Any]] = [{"id": each, "destination": options.destination or ""} for each in options.ids]
     else:
@@ -262,12 +264,12 @@ def sign_out_all(call: Call, options: Namespace, screen: Screen) -> int:
         screen.answer({"signed_out": False})
         return FINE
     screen.answer(call("sign-out-all", {}))
-    screen.line("All sessions have ended.")
+    screen.line("Every session has ended.")
     return FINE
 
 
 def forget(call: Call, options: Namespace, screen: Screen) -> int:
-    """Erase all that is kept of a customer, and tell what has to be deleted by hand elsewhere."""
+    """Erase all that is kept of a customer, and tell what must be deleted by hand elsewhere."""
     found = search(call, "belongings", options.who, screen)
     count = len(found["leads"]) + len(found["quarantine"])
     entries = some(len(found["quarantine"]), "entry", "entries")
@@ -285,7 +287,7 @@ def forget(call: Call, options: Namespace, screen: Screen) -> int:
         for each in done["by_hand"]:
             screen.line(f"  {printable(each['where'])}: {printable(each['what'])}")
     if done["mentioned_in"]:
-        screen.line("\nThe address also stands in what is of others; look at it, and forget leads by id if need be:")
+        screen.line("\nThe address also appears in records of other customers. Look at them, and forget leads by id:")
         for each in done["mentioned_in"]:
             screen.line(f"  {printable(each)}")
     if not count:
@@ -305,7 +307,7 @@ def discard(call: Call, options: Namespace, screen: Screen) -> int:
         )
         return WRONG_USE
     if options.ids and filters(options):
-        screen.trouble("Filters do not go with an ID: what is named is discarded.", "Leave out one of them.")
+        screen.trouble("Filters do not work with an ID: the command discards what you name.", "Leave out one of them.")
         return WRONG_USE
     ids = options.ids
     if not ids:

@@ -30,7 +30,7 @@ class Remote:
         except ValueError:
             name = None
         if not name:
-            raise WrongUse("--url has to be the app's address, such as https://NAME.azurewebsites.net.")
+            raise WrongUse("--url must be the app's address, such as https://NAME.azurewebsites.net.")
         if parts.scheme != "https" and not (parts.scheme == "http" and name in _LOCAL):
             raise WrongUse("--url has to start with https://, since the key travels with every call.")
         # What stands behind the host is not needed, and a pasted ?code= is not sent.
@@ -70,5 +70,6 @@ class Remote:
                 "Check --url, and deploy the same version there.",
             )
         raise Transient(
-            f"{transport.host(self._base)} answered {answer.status}.", "Try again. If it stays so, look at /api/health."
+            f"{transport.host(self._base)} answered {answer.status}.",
+            "Try again. If it keeps failing, look at /api/health.",
         )

@@ -47,11 +47,11 @@ _STEPS = (
 )
 _PARTS = {
     "settings": "can each be read?",
-    "storage": "can tables, blobs and the queue be written? Everything else hangs on it.",
-    "inbox": "are the watched tables there? It hangs on LEADS_INBOX.",
-    "runs": "do watch and sweep run, and is a lead stuck? It hangs on the storage.",
+    "storage": "can the app write to tables, blobs and the queue? Everything else depends on it.",
+    "inbox": "are the watched tables there? It depends on LEADS_INBOX.",
+    "runs": "do watch and sweep run, and is a lead stuck? It depends on the storage.",
     "function key": "is a key asked for where leads come in?",
-    "partner center": "does it let the app in? It hangs on its settings.",
+    "partner center": "does it let the app in? It depends on its settings.",
 }
 
 
@@ -133,7 +133,7 @@ class Act:
                 upload=upload,
             )
         except jobs.TooMany:
-            said = f"{jobs.AT_ONCE} tasks are under way. Wait until one of them has ended, or drop one."
+            said = f"{jobs.AT_ONCE} tasks are under way. Wait until one of them has finished, or stop one."
             return _hub(self, Notice(said, bad=True))
         return Done(f"jobs/{job.id}")
 
@@ -184,7 +184,7 @@ def _case(act: Act, lead_id: str) -> Case:
         known = seen.lead_id if seen else ""
     case = ledger.case(known) if "-" in known else None
     if case is None:
-        raise NotFound("No lead of this id is known here.")
+        raise NotFound("The app has no lead with this id.")
     return case
 
 
@@ -395,7 +395,7 @@ def _discard(act: Act) -> View | Done:
         if known and known == ids and len(ids) <= IDS:
             return act.begin("discard", ids=ids)
         trouble = (
-            f"Give up to {IDS} ids of leads or names of entries, one a line. A whole customer is forgotten instead."
+            f"Give up to {IDS} ids of leads or names of entries, one a line. To erase a whole customer, use Forget."
         )
     forms = (
         Form(
@@ -580,7 +580,7 @@ def _jobs(act: Act) -> View | Done | File:
         return _hub(act)
     job = jobs.read(act.app, act.rest, act.now)
     if job is None:
-        raise NotFound("There is no such task. It may have been done some days ago.")
+        raise NotFound("There is no such task. It may have finished some days ago.")
     if act.wish.posted:
         return _order(act, job)
     return _job(act, jobs.go_on(act.app, job.id, act.now) or job)
@@ -598,13 +598,13 @@ def _order(act: Act, job: Job) -> View | Done | File:
             jobs.say_dates(act.app, job, order, act.now)
         elif order in ("export", "forget") and job.kind == "customer":
             if act.given("again").casefold() != str(job.given.get("who", "")).casefold():
-                said = "This is not what you looked for. Type it again as you did at first."
+                said = "This is not the same as what you entered at first. Type it again."
                 return _job(act, job, Notice(said, bad=True))
             jobs.say_yes(act.app, job, act.now, act.session.operator, act.session.way, order=order)
         elif order == "yes" and job.kind != "customer":
             jobs.say_yes(act.app, job, act.now, act.session.operator, act.session.way)
     except Changed:
-        said = "The task is not where this page showed it any more. See how it stands."
+        said = "The task has moved on since this page showed it. Look at it as it is now."
         return _job(act, jobs.read(act.app, job.id, act.now) or job, Notice(said, bad=True))
     except jobs.Gone as error:
         return _job(act, job, Notice(str(error), bad=True))
@@ -694,16 +694,20 @@ def _hub(act: Act, notice: Notice | None = None) -> View:
 
 
 _TASKS = (
-    ("check", "Check", "Is every part in order? What is not comes with its cause and remedy."),
+    ("check", "Check", "Is every part in order? Whatever is not is shown with its cause and remedy."),
     ("test", "Send a test lead", "And follow it to every destination."),
     ("waiting", "Try now what waits", "After you corrected what kept deliveries waiting."),
-    ("replay", "Replay", "What died, what never went to a destination, or by the routes as they are."),
+    (
+        "replay",
+        "Replay",
+        "What died, what never went to a destination, or what the current routes would send elsewhere.",
+    ),
     ("skip", "Skip what waits", "End deliveries to a destination that is not wanted any more."),
     ("discard", "Discard", "Entries of the quarantine, or leads, that nobody needs."),
-    ("customer", "Forget or export a customer", "A request by the GDPR, from the address to the end."),
-    ("import", "Import", "Leads out of a CSV file, or old rows of the table."),
+    ("customer", "Forget or export a customer", "A request under the GDPR, from the address to the last record."),
+    ("import", "Import", "Leads from a CSV file, or old rows of the table."),
     ("routes", "Routes", "How they are understood, and where a lead would go."),
-    ("sessions", "Sign everybody out", "After somebody left who had the key."),
+    ("sessions", "Sign everybody out", "After somebody who had the key has left."),
 )
 
 PAGES: Mapping[str, Callable[[Act], View | Done | File]] = {

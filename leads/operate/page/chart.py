@@ -12,7 +12,7 @@ WIDTH, HEIGHT = 1000, 100
 GAP = 0.28
 """The part of a day's width that stays empty between bars."""
 LEAST = 2.0
-"""Height below which no part of a bar goes: one dead lead among thousands has to be seen."""
+"""Height below which no part of a bar goes: one dead lead among thousands must be seen."""
 SPAN, MARGIN = 128, 5
 """Pixels of a picture of how long deliveries took, and how far from its edges nothing is marked."""
 SHORTEST, LONGEST = 0.1, 7 * 86400.0

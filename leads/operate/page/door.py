@@ -60,7 +60,7 @@ def opens(request: func.HttpRequest, environ: Mapping[str, str], root: str, key:
     if status not in (204, 401):
         raise Misconfigured(
             f"The app asked its own route ops whether this key is right, and {transport.host(url)} answered {status}.",
-            "Let the app reach itself: see its access restrictions, and App Service authentication.",
+            "The app must be able to reach itself: check its access restrictions, and App Service authentication.",
         )
     return status == 204
 

@@ -58,7 +58,7 @@ class Told:
     button: str = ""
     """What the button says that lets it work."""
     warning: str = ""
-    """What has to be known before."""
+    """What must be known before."""
 
     @property
     def grave(self) -> bool:
@@ -294,7 +294,7 @@ _DONE: Mapping[str, _Words] = {
 
 
 def _asked(job: Job) -> tuple[str, str]:
-    """What the button says that lets a job work, and what has to be known before."""
+    """What the button says that lets a job work, and what must be known before."""
     found = job.found
     number = found.get("deliveries", 0)
     deliveries = some(number, "delivery", "deliveries")

@@ -1,4 +1,4 @@
-"""What the overview says: how it is, what needs a person, and the last 30 days in numbers and small pictures."""
+"""What the overview says: how it is, what needs attention, and the last 30 days in numbers and small pictures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Ago = Callable[[datetime], str]
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A destination that needs a person, or that is tried again and again."""
+    """A destination that needs attention, or that is tried again and again."""
 
     name: str
     dead: int

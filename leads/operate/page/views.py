@@ -155,7 +155,7 @@ def _found(app: App, wish: Wish, now: datetime, clock: Clock) -> View | Done:
     if search.lead_id:
         return Done(f"leads/{search.lead_id}")
     if not search.is_dated:
-        raise NotFound("A day has to be written like 2026-11-21.")
+        raise NotFound("A day must be written like 2026-11-21.")
     revealed, cursor = wish.form.get("reveal") == "1", wish.form.get("after", "")
     try:
         found = find.results(app, search, now, clock.zone, limit=LISTED, cursor=cursor, revealed=revealed)
@@ -167,7 +167,7 @@ def _found(app: App, wish: Wish, now: datetime, clock: Clock) -> View | Done:
 def _lead(app: App, lead_id: str, wish: Wish, now: datetime, clock: Clock) -> View | Done:
     story = stories.story(app, lead_id, now)
     if story is None:
-        raise NotFound("There is no lead with this id. It may have been purged, or the id was not copied whole.")
+        raise NotFound("There is no lead with this id. It may have been purged, or part of the id is missing.")
     if story.lead is None and story.quarantine:
         return Done(f"quarantine/{story.quarantine.name}")
     if story.lead is None:
@@ -246,7 +246,7 @@ def _offers(app: App) -> View:
 def _bytes(app: App, name: str, wish: Wish, now: datetime) -> View:
     story = stories.story(app, name, now)
     if story is None or story.quarantine is None:
-        raise NotFound("There is nothing of this name in quarantine. It may have been replayed.")
+        raise NotFound("There is nothing with this name in quarantine. It may have been replayed.")
     return View(
         "bytes",
         {

@@ -158,7 +158,7 @@ class Visit:
         return self.show(View("failed", {"title": title, "cause": cause, "remedy": remedy}, status))
 
     def broken(self, error: Exception) -> func.HttpResponse:
-        """Answer that something of ours is out of order."""
+        """Answer that something of ours is not working."""
         from leads.operate import check
 
         log.event("page_failed", error=type(error).__name__)

@@ -21,7 +21,7 @@ from leads.operate import health
 from leads.operate.listing import Summary
 from leads.sweep import verdict
 
-# No browser makes links of words, and an offer's id has to be as it is when it is copied.
+# No browser makes links of words, and an offer's id must be as it is when it is copied.
 line, block = partial(plain.line, links=True), partial(plain.block, links=True)
 
 MESSAGE_LIMIT = 8000
@@ -36,9 +36,9 @@ VIA: Mapping[Via, str] = {
 NOTHING: Mapping[str, str] = {
     "": "No lead has arrived yet. The overview shows how to connect Partner Center.",
     "open": "Nothing is open: every lead is finished.",
-    "dead": "Nothing died. A delivery that the app gives up would wait here for your replay.",
-    "delivered": "No lead is delivered everywhere yet.",
-    "skipped": "No lead was skipped everywhere. Test leads and leads older than the app can be.",
+    "dead": "Nothing died. A delivery that the app gave up would wait here for you to replay it.",
+    "delivered": "No lead has been delivered everywhere yet.",
+    "skipped": "No lead was skipped everywhere. Test leads and leads older than the app may be.",
 }
 
 
@@ -109,7 +109,7 @@ class Offered:
 
     @property
     def order(self) -> tuple[int, str]:
-        """Where it stands in the list: what needs a person first, then by title."""
+        """Where it stands in the list: what needs attention first, then by title."""
         return "xods".index(self.dot), self.title.casefold()
 
     @classmethod

@@ -174,7 +174,7 @@ def test_the_list_takes_filters(shell: Shell) -> None:
     assert len(ids("--limit", "1")) == 1
     text = shell.run("list", "--dead")[1]
     assert "It did not work." in text
-    assert "Mend it." in text
+    assert "Correct it." in text
     assert "--limit" in shell.run("list", "--limit", "1")[1]
 
 
@@ -184,7 +184,7 @@ def test_show_tells_the_whole_story(shell: Shell) -> None:
     shell.w.drain()
     code, out = shell.run("show", lead_id)
     assert code == 0
-    for part in (lead_id, "someone@contoso.com", "Please call.", "transient", "It did not work.", "Mend it.", "ok"):
+    for part in (lead_id, "someone@contoso.com", "Please call.", "transient", "It did not work.", "Correct it.", "ok"):
         assert part in out
     assert shell.run("show", lead_id[-16:])[1] == out
     story = shell.json("show", lead_id)[1]
@@ -364,7 +364,7 @@ def test_a_test_lead_that_fails_is_a_finding_with_its_reason(shell: Shell) -> No
     shell.w.places["crm"].always = failing(Rejected)
     code, out = shell.run("send-test", "--step", "create")
     assert code == 1
-    assert "crm: dead  rejected: It did not work. Mend it." in out
+    assert "crm: dead  rejected: It did not work. Correct it." in out
     shell.w.places["crm"].always = failing(Transient)
     code, _ = shell.run("send-test", "--step", "create", "--wait", "3")
     assert code == 1
@@ -712,7 +712,7 @@ def test_check_says_a_fault_once_and_what_to_begin_with(shell: Shell) -> None:
     assert "Did you mean `email`?" in out
     assert out.count("FAIL") == 1
     assert re.search(r"-\s+emial\s+not asked: LEADS_DESTINATIONS first", out)
-    assert "1 of 11 needs a person, 1 not asked.\nBegin with LEADS_DESTINATIONS: Did you mean `email`?" in out
+    assert "1 of 11 needs attention, 1 not asked.\nBegin with LEADS_DESTINATIONS: Did you mean `email`?" in out
 
 
 @pytest.mark.parametrize(
@@ -783,7 +783,7 @@ def test_the_key_never_goes_over_plain_http_nor_into_the_url(monkeypatch: pytest
         (401, b"", "LEADS_OPS_KEY"),
         (403, b"<html>", "LEADS_OPS_KEY"),
         (404, b"", "same version"),
-        (409, b'{"detail": "Broken.", "remedy": "Mend it."}', "Broken"),
+        (409, b'{"detail": "Broken.", "remedy": "Correct it."}', "Broken"),
         (400, b'{"detail": "Wrong."}', "Wrong"),
         (500, b"", "answered 500"),
         (200, b"[]", "answered 200"),

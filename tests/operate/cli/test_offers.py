@@ -104,7 +104,7 @@ def test_every_verdict_with_its_words_and_exit_code(shell: Shell) -> None:
     for words in ("this app", "elsewhere", "nowhere", "cannot be compared", "never published", "deprecated"):
         assert words in shell.out
     assert "in de-de: Planer" in shell.out
-    assert "6 offers, 2 need a person." in shell.out
+    assert "6 offers, 2 need attention." in shell.out
     assert "SECRET" not in shell.everything
     assert not [call for call in shell.center.calls if call.method == "POST"]
 
@@ -125,7 +125,7 @@ def test_an_offer_that_cannot_be_read_says_why_and_hides_no_other(shell: Shell) 
     code, found = shell.json("offers")
     assert code == 1
     assert [one["verdict"] for one in found["offers"]] == ["could_not_be_read", "this_app"]
-    assert "out of order" in found["offers"][0]["cause"]
+    assert "is not working" in found["offers"][0]["cause"]
 
 
 def test_throttling_is_waited_out(shell: Shell) -> None:
@@ -385,10 +385,10 @@ def test_what_is_no_list_of_offers_is_wrong_use(shell: Shell, arguments: dict[st
 def test_keeping_a_look_leaves_what_the_app_knows_itself(shell: Shell) -> None:
     shell.center.account.add("planner", dynamics())
     shell.run("offers")
-    offers.keep(shell.w.app.ledger, kept_with(shell, told="elsewhere: x", publishers=("contoso",)))
+    offers.keep(shell.w.app.ledger, kept_with(shell, alerted="elsewhere: x", publishers=("contoso",)))
     shell.run("offers")
     after = kept(shell, "planner")
-    assert (after.told, after.publishers) == ("elsewhere: x", ("contoso",))
+    assert (after.alerted, after.publishers) == ("elsewhere: x", ("contoso",))
 
 
 def kept_with(shell: Shell, **more: Any) -> Offer:

@@ -108,13 +108,13 @@ class TestCheck:
         quiet.places["chat"].problems = (("CHAT_URL", "It is not set.", "Paste it."),)
         browser = visitor(quiet)
         assert (
-            "storage: can tables, blobs and the queue be written? Everything else hangs on it."
+            "storage: can the app write to tables, blobs and the queue? Everything else depends on it."
             in browser.open("check").read
         )
         browser.press("Check everything")
         read = watch(browser).read
         assert read.index("Settings CHAT_URL") < read.index("Storage tables") < read.index("Chat settings")
-        assert "CHAT_URL needs a person It is not set. Paste it." in read
+        assert "CHAT_URL needs attention It is not set. Paste it." in read
         assert "Chat settings Not asked, since this comes first: CHAT_URL." in read
         assert "Begin with CHAT_URL: Paste it." in read
 
@@ -145,7 +145,7 @@ class TestCheck:
         browser.open("check")
         browser.press("Check everything")
         read = watch(browser).read
-        assert "blobs needs a person It failed" in read
+        assert "blobs needs attention It failed" in read
         assert "queue Not asked, since this comes first: storage, blobs." in read
 
 

@@ -159,7 +159,7 @@ class TestWhich:
             assert ids(look(browser, until="2026-11-21")) == []
 
     def test_what_is_not_a_day_is_said(self, made: World) -> None:
-        assert "has to be written like 2026-11-21" in look(visitor(made), since="21.11.").read
+        assert "must be written like 2026-11-21" in look(visitor(made), since="21.11.").read
 
 
 class TestBeyond:

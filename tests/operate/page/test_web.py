@@ -370,7 +370,7 @@ class TestOverview:
     def test_what_died_is_told_with_cause_and_remedy(self, busy: World) -> None:
         read = visitor(busy).open().read
         assert "One lead needs you" in read
-        assert "Chat 1 dead See them at Chat Replay 1 dead at Chat It did not work. 10 min ago Mend it." in read
+        assert "Chat 1 dead See them at Chat Replay 1 dead at Chat It did not work. 10 min ago Correct it." in read
         assert "Contoso CRM, all delivered" in read
 
     def test_what_waits_is_told_too(self) -> None:
@@ -378,7 +378,7 @@ class TestOverview:
             take(made)
             read = visitor(made).open().read
         assert re.search(
-            r"Fake 1 open See them at Fake Try what waits at Fake It did not work. \d min ago Mend it.", read
+            r"Fake 1 open See them at Fake Try what waits at Fake It did not work. \d min ago Correct it.", read
         )
 
     def test_empty_it_teaches(self, quiet: World) -> None:
@@ -505,7 +505,7 @@ class TestStory:
     def test_each_attempt_is_told(self, busy: World) -> None:
         read = visitor(busy).open(f"leads/{busy.ids()[0]}").read
         assert "Arrived by HTTPS 21 Nov, 12:00:00" in read
-        assert "Chat dead Replay to Chat rejected 21 Nov, 12:00:00 · 0.0 s It did not work. Mend it." in read
+        assert "Chat dead Replay to Chat rejected 21 Nov, 12:00:00 · 0.0 s It did not work. Correct it." in read
         assert "Contoso CRM delivered Replay to Contoso CRM ok" in read
         assert "Record there: remote-" in read
 
