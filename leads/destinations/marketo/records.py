@@ -10,12 +10,12 @@ submits a form, as Microsoft's own connector does, and the remote id is the pers
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from leads import log
+from leads import crm, log
 from leads.contract import Step
 from leads.destinations.marketo import errors, mapping
 from leads.destinations.marketo.api import Api, Body
@@ -151,7 +151,7 @@ class _Visit:
                 "Give the API user's role the workspaces of all partitions, or set MARKETO_PARTITION.",
             )
         if found["several"]:
-            self._warn(
+            _warn(
                 "MARKETO_PARTITION",
                 f"Several people in Marketo have one lead's address; the newest was taken, {found['id']}.",
                 "Merge them in Marketo.",
@@ -176,27 +176,15 @@ class _Visit:
         failed = errors.failure(reasons, "fill the person")
         if not isinstance(failed, Rejected):
             raise failed
-        self._warn("MARKETO_FIELDS", f"{failed.cause} The step is added all the same.", failed.remedy)
+        _warn("MARKETO_FIELDS", f"{failed.cause} The step is added all the same.", failed.remedy)
 
     def _synced(self, how: Fields, fields: Fields, required: Collection[str]) -> Body:
-        """Write one person, without the fields that the account does not have; `required` ones are never left out."""
-        left = dict(fields)
-        while True:
-            record = _single(self.api.call("POST", _SYNC, "write the person", json={**how, "input": [left]}))
-            reasons = record.get("reasons")
-            found = set(errors.codes(reasons))
-            dropped = [name for name in errors.named(reasons, left) if name not in required and errors.NO_FIELD & found]
-            if errors.COMPANY in found and "company" in left:
-                dropped.append("company")
-            if not dropped:
-                return record
-            for name in dropped:
-                self._warn(
-                    "MARKETO_FIELDS",
-                    f"Marketo does not take the field {name}.",
-                    f'Correct its name, or leave it out by "{name}": null; leads arrive without it until then.',
-                )
-                del left[name]
+        """Write one person."""
+
+        def write(left: Fields) -> Body:
+            return _single(self.api.call("POST", _SYNC, "write the person", json={**how, "input": [left]}))
+
+        return _taken(write, fields, required, self.settings)
 
     def _activity(self, person: int, *, fresh: bool) -> int:
         """Add the step's activity, once, and return the person: another one where they were merged."""
@@ -226,8 +214,43 @@ class _Visit:
         found = self.api.find("email", mapping.email(self.lead), ())
         return _id(found) if found and found["id"] != person else 0
 
-    def _warn(self, setting: str, cause: str, remedy: str) -> None:
-        log.event("settings_problem", setting=setting, cause=cause, remedy=remedy)
+
+def _taken(write: Callable[[Fields], Body], fields: Fields, required: Collection[str], settings: Settings) -> Body:
+    """What Marketo says of a record once it goes without what the account does not take; never without `required`."""
+    left = dict(fields)
+    while True:
+        record = write(left)
+        reasons = record.get("reasons")
+        found = set(errors.codes(reasons))
+        dropped = errors.named(reasons, left) if found & (errors.NO_FIELD | errors.BAD_VALUE) else []
+        if found & errors.BAD_VALUE:
+            shorter = {name: cut for name in settings.fields if (cut := _cut(left.get(name))) != left.get(name)}
+            if shorter:
+                left |= shorter
+                continue
+            # The types of all others are known.
+            dropped = dropped or [name for name in settings.fields if name in left]
+        if errors.COMPANY in found and "company" in left:
+            dropped.append("company")
+        dropped = [name for name in dropped if name not in required]
+        if not dropped:
+            return record
+        for name in dropped:
+            _warn(
+                "MARKETO_FIELDS",
+                f"Marketo does not take the field {name}.",
+                f'Correct its name or value, or leave it out by "{name}": null; leads arrive without it until then.',
+            )
+            del left[name]
+
+
+def _cut(value: Any) -> Any:
+    """The value as every text field takes it."""
+    return crm.cut(value, mapping.LINE) if isinstance(value, str) else value
+
+
+def _warn(setting: str, cause: str, remedy: str) -> None:
+    log.event("settings_problem", setting=setting, cause=cause, remedy=remedy)
 
 
 def _demand_address(lead: Lead) -> None:
