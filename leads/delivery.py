@@ -24,7 +24,7 @@ from leads import enabled, log, retry
 from leads.app import App
 from leads.contract import RULES, Earlier, Flood, Kind, Link, Step
 from leads.enabled import Enabled
-from leads.errors import Failure, Misconfigured, Skip, Transient
+from leads.errors import Failure, Misconfigured, Paced, Skip, Transient
 from leads.lead import Attempt, Delivery, Lead, Outcome, State
 from leads.store.ledger import Case, History
 from leads.store.protocol import Changed
@@ -453,6 +453,8 @@ def on_schedule(app: App, failed: Delivery, failure: Failure, seed: str) -> tupl
     """
     if isinstance(failure, _Unloadable):
         return replace(failed, tries=failed.tries - 1), UNLOADABLE_SECONDS
+    if isinstance(failure, Paced):
+        return replace(failed, tries=failed.tries - 1), failure.retry_after
     if failure.outcome == Outcome.REJECTED:
         return failed, None
     return failed, retry.wait(app.settings.retry_schedule, failed.tries, failure.retry_after, seed)

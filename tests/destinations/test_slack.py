@@ -195,7 +195,7 @@ def test_one_message_a_second_goes_to_a_webhook_and_the_others_are_told_when(ser
         clock.at = at
         try:
             slack.send(sample("create"), step(deadline=Deadline.after(20, clock)), settings)
-        except errors.Throttled as throttled:
+        except errors.Paced as throttled:
             return None if throttled.unanswered else throttled.retry_after
         return None
 
