@@ -46,7 +46,7 @@ class Throttled(Failure):
 
 
 class Paced(Throttled):
-    """The app keeps to the destination's pace by itself: nothing was asked, so it uses up no attempt of the schedule."""
+    """The app itself keeps to a destination's pace. Nothing was asked, so it uses up no attempt of the schedule."""
 
 
 class Rejected(Failure):

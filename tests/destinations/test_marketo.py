@@ -330,7 +330,7 @@ def test_a_further_field_that_is_too_long_is_cut_before_it_is_left_out(crm: Stan
 
 def test_the_address_is_never_left_out(crm: StandIn) -> None:
     crm.account.fields.remove("email")
-    assert isinstance(failure(crm, lead()), Rejected)
+    assert isinstance(failure(crm, lead()), Misconfigured)
     assert crm.account.people == {}
 
 

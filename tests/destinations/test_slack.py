@@ -208,6 +208,13 @@ def test_one_message_a_second_goes_to_a_webhook_and_the_others_are_told_when(ser
     assert len(server.calls) == 3, "who waits asks nobody"
 
 
+def test_nothing_without_text_is_sent_since_slack_refuses_it(server: Server) -> None:
+    """An alert repeats what an attempt said, and that may have no remedy."""
+    slack.alert(replace(ALERT, cause="", remedy="", command=""), Deadline.after(20), settings_for(server))
+    (call,) = server.calls
+    assert all(element["text"] for element in elements(call.json()) if element.get("type") in ("text", "link"))
+
+
 def test_alerts_and_summaries_wait_for_their_turn_too_and_another_webhook_does_not(server: Server) -> None:
     clock, settings = Clock(), settings_for(server)
     slack.alert(ALERT, Deadline.after(20, clock), settings)

@@ -143,6 +143,11 @@ class _Visit:
             return _id(record), True
         reasons = record.get("reasons")
         if not errors.EXISTS & set(errors.codes(reasons)):
+            if errors.NO_FIELD & set(errors.codes(reasons)):
+                raise Misconfigured(
+                    "Marketo does not let the API user write the field email.",
+                    f"Give its role the permission to write people ({errors.GUIDE}).",
+                )
             raise errors.failure(reasons, "make the person")
         found = self.api.find("email", mapping.email(self.lead), fields)
         if found is None:
