@@ -545,20 +545,32 @@ def test_a_form_that_marketo_took_is_submitted_again_by_a_replay_only(crm: Stand
 
 
 @pytest.mark.parametrize(
-    ("changes", "fields", "cause", "setting"),
+    ("changes", "fields", "cause", "remedy"),
     [
         ({"form_id": "7"}, set(), "no such form", "MARKETO_FORM_ID"),
-        ({}, {"leadSource"}, "leadSource", "MARKETO_FIELDS"),
+        ({}, {"email"}, "email", "onto the form"),
     ],
 )
-def test_a_form_that_is_not_as_the_app_fills_it(
-    crm: StandIn, changes: dict[str, str], fields: set[str], cause: str, setting: str
+def test_a_form_that_no_lead_fits_is_misconfigured(
+    crm: StandIn, changes: dict[str, str], fields: set[str], cause: str, remedy: str
 ) -> None:
     crm.account.form_fields -= fields
     told = failure(crm, lead(), changes={**FORM, **changes})
     assert isinstance(told, Misconfigured)
     assert cause in told.cause
-    assert setting in told.remedy
+    assert remedy in told.remedy
+
+
+def test_a_field_that_the_form_does_not_have_is_left_out_with_a_warning(
+    crm: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    crm.account.form_fields -= {"leadSource", "title"}
+    with caplog.at_level(logging.WARNING, "leads"):
+        number = int(send(crm, lead(), changes=FORM))
+    assert crm.account.people[number]["lastName"] == "Smith"
+    assert not {"leadSource", "title"} & crm.account.people[number].keys()
+    assert [caplog.text.count(f"the field {name}.") for name in ("title", "leadSource")] == [1, 1]
+    assert crm.account.submitted == 1
 
 
 # --- preview, links --------------------------------------------------------------------------------------------------

@@ -90,16 +90,19 @@ def _submit(api: Api, lead: Lead, step: Step, settings: Settings) -> str:
     if step.remote_id and not step.replayed:
         return step.remote_id
     doing = "take the form"
-    request = {"formId": settings.form_id, "input": [{"leadFormFields": mapping.form(lead, settings)}]}
-    record = _single(api.call("POST", "/rest/v1/leads/submitForm.json", doing, json=request))
+
+    def submit(left: Fields) -> Body:
+        request = {"formId": settings.form_id, "input": [{"leadFormFields": left}]}
+        return _single(api.call("POST", "/rest/v1/leads/submitForm.json", doing, json=request))
+
+    record = _taken(submit, mapping.form(lead, settings), {"email"}, settings)
     if record.get("status") in ("created", "updated"):
         return str(_id(record))
     reasons = record.get("reasons")
     if errors.NO_FIELD & set(errors.codes(reasons)):
-        fields = ", ".join(errors.named(reasons, mapping.form(lead, settings)))
         raise Misconfigured(
-            f"The form does not have every field that is sent{f': {fields}' if fields else ''}.",
-            'Put the field onto the form, or leave it out by "<field>": null in MARKETO_FIELDS.',
+            "The form does not have the field email, or Marketo does not say which one it lacks.",
+            "Put the fields onto the form that docs/destinations/marketo.md lists.",
         )
     raise errors.failure(reasons, doing)
 
