@@ -4,7 +4,7 @@ A destination's refusal is not an exception: it is recorded, and the message is 
 failure of its storage lets an exception out; then the host tries again, and at last `recover` puts the delivery back on
 its schedule.
 
-A process makes one attempt at a time at each CRM, and none at a destination that is flooded.
+A process makes one attempt at a time at each CRM, a few at a destination that is slow, and none at one that is flooded.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from threading import Lock
@@ -24,7 +24,7 @@ from leads import enabled, log, retry
 from leads.app import App
 from leads.contract import RULES, Earlier, Flood, Kind, Link, Step
 from leads.enabled import Enabled
-from leads.errors import Failure, Misconfigured, Skip, Transient
+from leads.errors import Failure, Misconfigured, Paced, Skip, Transient
 from leads.lead import Attempt, Delivery, Lead, Outcome, State
 from leads.store.ledger import Case, History
 from leads.store.protocol import Changed
@@ -36,6 +36,8 @@ SKEW = timedelta(minutes=20)
 """How far the clocks of two instances may be apart."""
 BUSY_SECONDS, LONGEST_LINE = 5.0, 600.0
 """How long at least a delivery stays away from a CRM that is busy with another, and how long at most."""
+SLOW_SECONDS, SLOW_PLACES = 5.0, 3
+"""A destination whose attempts take longer gets so many of a process's threads: the rest is for those that answer."""
 FLOOD_WINDOW, FLOOD_LOOK = timedelta(hours=1), timedelta(minutes=1)
 """What is counted, and how often a process looks whether the sweep noted a flood."""
 FLOOD = "flood"
@@ -52,22 +54,38 @@ _counting = Lock()
 
 @dataclass(slots=True)
 class _Line:
-    """Who waits for a CRM that this process serves one lead at a time. Nobody waits here: each is told when to come."""
+    """Who is served at a destination, and who waits for it. Nobody waits here: each is told when to come."""
 
-    serving: Lock = field(default_factory=Lock)
+    places: int
+    """How many this process serves there at once: at a CRM always, elsewhere while it is slow."""
+    under_way: int = 0
     pace: float = 0.25
     """Seconds that an attempt took there lately."""
     end: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     """When the last of those comes that were told a time."""
 
+    def enter(self) -> bool:
+        """Take a place; False where all are taken."""
+        with _counting:
+            if self.under_way >= self.places and (self.places == 1 or self.pace > SLOW_SECONDS):
+                return False
+            self.under_way += 1
+            return True
+
+    def leave(self, seconds: float) -> None:
+        """Give the place back after an attempt that took so long."""
+        with _counting:
+            self.under_way -= 1
+            self.pace += (seconds - self.pace) / 8
+
     def turn(self, now: datetime) -> float:
-        """In how many seconds a delivery that found the CRM busy may come.
+        """In how many seconds a delivery that found no place may come.
 
         Each comes half an attempt after the one before it: a line as long as that is hardly ever idle, and costs few
         turns, whereas a crowd that comes every ten seconds grows with its square.
         """
         with _counting:
-            at = max(self.end + timedelta(seconds=self.pace / 2), now + timedelta(seconds=BUSY_SECONDS))
+            at = max(self.end + timedelta(seconds=self.pace / 2 / self.places), now + timedelta(seconds=BUSY_SECONDS))
             wait = (at - now).total_seconds()
             if wait > LONGEST_LINE:
                 return LONGEST_LINE * (0.5 + random.random() / 2)  # noqa: S311 - spreads, hides nothing
@@ -95,22 +113,21 @@ def deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
     line = _line(destination)
     if line is None:
         _deliver(app, lead_id, destination, now)
-    elif line.serving.acquire(blocking=False):
+    elif line.enter():
         began = time.monotonic()
         try:
             _deliver(app, lead_id, destination, now)
         finally:
-            line.pace += (time.monotonic() - began - line.pace) / 8
-            line.serving.release()
+            line.leave(time.monotonic() - began)
     else:
         # Waiting here would hold a thread of the process, and claiming would let the claim run out.
         app.ring(lead_id, destination, line.turn(now))
 
 
 def _line(destination: str) -> _Line | None:
-    """What keeps this process to one attempt at a time there, where the kind of destination asks for it."""
+    """What keeps a crowd from a destination; None for one that cannot be loaded, to which nothing is sent."""
     kind = _kind(destination)
-    return _lines.setdefault(destination, _Line()) if kind and RULES[kind].one_at_a_time else None
+    return _lines.setdefault(destination, _Line(1 if RULES[kind].one_at_a_time else SLOW_PLACES)) if kind else None
 
 
 def _deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
@@ -453,6 +470,8 @@ def on_schedule(app: App, failed: Delivery, failure: Failure, seed: str) -> tupl
     """
     if isinstance(failure, _Unloadable):
         return replace(failed, tries=failed.tries - 1), UNLOADABLE_SECONDS
+    if isinstance(failure, Paced):
+        return replace(failed, tries=failed.tries - 1), failure.retry_after
     if failure.outcome == Outcome.REJECTED:
         return failed, None
     return failed, retry.wait(app.settings.retry_schedule, failed.tries, failure.retry_after, seed)

@@ -45,6 +45,10 @@ class Throttled(Failure):
     outcome = Outcome.THROTTLED
 
 
+class Paced(Throttled):
+    """The app itself keeps to a destination's pace. Nothing was asked, so it uses up no attempt of the schedule."""
+
+
 class Rejected(Failure):
     """The destination will never take this lead as it is: trying again does not help."""
 

@@ -364,9 +364,10 @@ class TestOneAtATime:
             w.bell.waiting.clear()
             line = delivery._line("toy")
             assert line is not None
-            with line.serving:
-                delivery.deliver(w.app, receipt.id, "toy", w.now)
-                delivery.deliver(w.app, receipt.id, "toy:upper", w.now)
+            assert line.enter()
+            delivery.deliver(w.app, receipt.id, "toy", w.now)
+            delivery.deliver(w.app, receipt.id, "toy:upper", w.now)
+            line.leave(0.1)
             assert w.states() == {"toy": "open", "toy:upper": "delivered"}
             assert stored(w, "toy").claimed_until is None
             assert stored(w, "toy").attempt_count == 0
@@ -379,7 +380,9 @@ class TestOneAtATime:
     @pytest.mark.parametrize("kind", [kind for kind in Kind if not RULES[kind].one_at_a_time])
     def test_others_are_served_side_by_side(self, kind: Kind) -> None:
         with toy_world(kind):
-            assert delivery._line("toy") is None
+            line = delivery._line("toy")
+            assert line is not None
+            assert all(line.enter() for _ in range(24))
 
 
 class TestPreview:

@@ -12,7 +12,7 @@ import pytest
 
 from leads import delivery
 from leads.contract import Kind, Link
-from leads.errors import Misconfigured, Rejected, Throttled, Transient
+from leads.errors import Misconfigured, Paced, Rejected, Throttled, Transient
 from leads.intake import accept
 from leads.lead import Delivery, Lead, Outcome, State
 from leads.operate import importing, replay
@@ -81,6 +81,17 @@ def test_the_destinations_own_wish_is_honoured_up_to_a_day(w: World) -> None:
     w.live(hours=2, minutes=6)
     second = w.places["crm"].got[1][1].now
     assert stored(w).next_at - second == pytest.approx(timedelta(days=1), abs=timedelta(seconds=5))
+
+
+def test_a_turn_that_the_app_itself_waits_for_costs_a_second_and_no_attempt_of_the_schedule(w: World) -> None:
+    """Of five leads at once one goes to Slack a second; the schedule would let the last three wait five minutes."""
+    w.places["crm"].failures = [failing(Paced, retry_after=1.0) for _ in range(20)]
+    accept.receive(w.app, post(), w.now)
+    for _ in range(21):
+        assert w.drain() == 1
+        assert stored(w).tries <= 1
+        w.forward(seconds=2)
+    assert stored(w).state == State.DELIVERED
 
 
 def test_a_message_that_is_doubled_or_late_does_nothing(w: World) -> None:

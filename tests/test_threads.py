@@ -45,6 +45,8 @@ class Watched(FakeDestination):
     waits_for: Event | None = None
     full: Event = field(default_factory=Event)
     """Set when sixteen were sent at the same time."""
+    last: tuple[int, Event] | None = None
+    """How many come, and what is set when the last one did."""
 
     def send(self, lead: Lead, step: Step, settings: Any) -> str:
         with self.lock:
@@ -55,7 +57,10 @@ class Watched(FakeDestination):
         try:
             if self.waits_for:
                 assert self.waits_for.wait(PATIENCE), "it was held up by a slow CRM"
-            return super().send(lead, step, settings)
+            sent = super().send(lead, step, settings)
+            if self.last and len(self.got) == self.last[0]:
+                self.last[1].set()
+            return sent
         finally:
             with self.lock:
                 self.now -= 1
@@ -89,6 +94,25 @@ def test_each_is_made_once_and_a_slow_crm_holds_nobody_up() -> None:
             assert Counter(lead.id for lead, _ in place.got) == Counter(w.ids())
         assert (slow.most, other.most) == (1, 1), "each CRM is served one at a time"
         assert {row.values["state"] for row in w.store.tables["leads"].values() if ":" in row.key} == {"delivered"}
+
+
+def test_a_feed_that_does_not_answer_takes_few_of_the_threads_and_all_once_it_does() -> None:
+    """It answers only when everybody else is done. Attempts that ran into its time-out showed that it is slow."""
+    done = Event()
+    feed, people = Watched(Kind.FEED, waits_for=done), Watched(Kind.NOTIFICATION)
+    with world(feed=feed, people=people) as w, ThreadPoolExecutor(AT_ONCE) as pool:
+        line = delivery._line("feed")
+        assert line
+        for _ in range(3):
+            assert line.enter()
+            line.leave(20.0)
+        arrive(w, 60)
+        w.bell.waiting.sort(key=lambda message: message[2] != "feed")
+        people.last = (60, done)
+        drain(w, pool)
+        assert feed.most == delivery.SLOW_PLACES
+        assert Counter(lead.id for lead, _ in feed.got) == Counter(w.ids())
+        assert line.pace < delivery.SLOW_SECONDS, "what answers again is served as before"
 
 
 def test_a_crowd_at_a_crm_comes_one_after_the_other() -> None:

@@ -18,7 +18,7 @@ from leads.__main__ import parser
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden" / "words.txt"
 SPEAK = re.compile(
-    r"(?:.*\.)?(?:_?problem|Problem|Setting|Transient|Throttled|Rejected|Misconfigured|Unanswered|_Unloadable|Finding|Reason|Alert|Skip"
+    r"(?:.*\.)?(?:_?problem|Problem|Setting|Transient|Throttled|Paced|Rejected|Misconfigured|Unanswered|_Unloadable|Finding|Reason|Alert|Skip"
     r"|trouble|WrongUse|NotALead|NotFound|TooLarge|fail|_problem|_failed|confirmed|line|_Help)"
 )
 """Calls whose texts reach a person."""

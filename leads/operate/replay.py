@@ -43,7 +43,7 @@ def replay(app: App, lead_id: str, destination: str | None, now: datetime) -> in
     opened: list[str] = []
     with opening(app, case, now):
         opened += [d.destination for d in held if _reopen(app, d, now)]
-        if destination is not None and missing and add(app, lead_id, destination, now):
+        if destination is not None and missing and add(app, lead_id, destination, now, replayed=True):
             opened.append(destination)
     if any(d.state == State.DEAD for d in held):
         _take_back(app, lead_id, now)
@@ -128,10 +128,15 @@ def _reopen(app: App, delivery: Delivery, now: datetime) -> bool:
     return False
 
 
-def add(app: App, lead_id: str, destination: str, now: datetime) -> bool:
-    """Add an open delivery to a lead whose line is kept open; False where it has one to that destination."""
+def add(app: App, lead_id: str, destination: str, now: datetime, *, replayed: bool = False) -> bool:
+    """Add an open delivery to a lead whose line is kept open; False where it has one to that destination.
+
+    `replayed` says that an operator asked for this destination by its name.
+    """
     try:
-        app.store.insert(LEADS, delivery_row(Delivery(lead_id, destination, State.OPEN, next_at=now)))
+        app.store.insert(
+            LEADS, delivery_row(Delivery(lead_id, destination, State.OPEN, next_at=now, replayed=replayed))
+        )
     except Exists:
         return False
     return True

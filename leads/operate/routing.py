@@ -69,12 +69,12 @@ def change(app: App, case: Case) -> tuple[list[str], list[str]]:
 
 
 def _gets(lead: Lead, name: str) -> bool:
-    """Old and imported leads keep the rules of the destination's kind."""
+    """Whether its kind takes a lead that the routes send on late: none is drafted to a customer, none old is news."""
     try:
         rules = RULES[enabled.load(name).KIND]
     except (KeyError, ImportError):
         return False
-    return lead.via != Via.IMPORT or rules.replayed_old
+    return rules.replayed and (rules.old or not lead.old)
 
 
 def apply(app: App, case: Case, now: datetime) -> tuple[int, int]:

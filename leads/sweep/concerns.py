@@ -214,11 +214,11 @@ def silent_after(schedule: str) -> timedelta:
 
 
 def tell_watch(app: App, first: datetime, now: datetime) -> None:
-    """Tell of a watched table that was not read for far too long. `first` is when the app began to run."""
+    """Tell of a watched table that was not read for far too long. `first` is since when the app has been running."""
     allowed = silent_after(app.settings.watch_schedule)
     for table in app.settings.inbox_tables:
         note = app.ledger.note(f"watch:{table.lower()}")
-        ran_at = time_read(note.values.get("ran_at")) or first
+        ran_at = max(time_read(note.values.get("ran_at")) or first, first)
         about = time_text(ran_at)
         if now - ran_at <= allowed or not due(
             app, "watch_silent", table.lower(), now, again_after=REMINDER, about=about

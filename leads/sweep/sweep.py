@@ -122,11 +122,7 @@ def sweep(app: App, now: datetime) -> None:
             ("changes", lambda: run.changes.extend(app.ledger.changes()), CLOSE_SECONDS),
             ("quarantine", lambda: _tell_quarantine(run), CLOSE_SECONDS),
             ("waiting", lambda: _take_waiting(run), CLOSE_SECONDS),
-            (
-                "watch",
-                lambda: concerns.tell_watch(app, time_read(values.get("first_ran_at")) or now, now),
-                CLOSE_SECONDS,
-            ),
+            ("watch", lambda: _tell_watch(run), CLOSE_SECONDS),
             ("settings", lambda: concerns.tell_settings(app, now), CLOSE_SECONDS),
             ("closing", lambda: _close_finished(run), CLOSE_SECONDS),
             ("recovery", lambda: _tell_recovery(run), LAST_SECONDS),
@@ -340,11 +336,24 @@ def _tell_recovery(run: _Run) -> None:
         concerns.tell_recovery(run.app, run.cycle, run.troubled, run.now)
 
 
+def _tell_watch(run: _Run) -> None:
+    """Tell of a watch that is silent while sweeps run. Where nothing ran, the app was off, and the watch begins too."""
+    if time_read(run.values.get("here_at")) is None or _was_away(run, "here_at"):
+        run.values["back_at"] = time_text(run.now)
+    run.values["here_at"] = time_text(run.now)
+    concerns.tell_watch(run.app, time_read(run.values.get("back_at")) or run.now, run.now)
+
+
+def _was_away(run: _Run, note: str) -> bool:
+    """Whether the run that is noted there was too long ago for sweeps to have come on their schedule since."""
+    at = time_read(run.values.get(note))
+    return at is not None and run.now - at > concerns.silent_after(run.app.settings.sweep_schedule)
+
+
 def _find_unnoted(run: _Run) -> None:
     """Look for bytes in quarantine that could not be noted: daily, and after a time in which no sweep could run."""
     ran_at = time_read(run.values.get("ran_at"))
-    was_away = ran_at is not None and run.now - ran_at > concerns.silent_after(run.app.settings.sweep_schedule)
-    if was_away or counting.is_due(run.values.get("unnoted_at"), run.now, PURGE):
+    if _was_away(run, "ran_at") or counting.is_due(run.values.get("unnoted_at"), run.now, PURGE):
         concerns.find_unnoted(run.app, ran_at or run.now, run.now)
         run.values["unnoted_at"] = time_text(run.now)
 

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from leads import transport
 from leads.contract import Step
-from leads.destinations import hubspot, marketo
+from leads.destinations import hubspot, marketo, salesforce
 from leads.destinations.marketo import api
+from leads.destinations.salesforce import api as salesforce_api
+from leads.destinations.salesforce import fields as salesforce_fields
 from leads.errors import Failure
 from leads.reader import Reader
 from leads.transport import Deadline, Response
@@ -32,11 +34,19 @@ MARKETO = {
     "MARKETO_CLIENT_SECRET": "c0nfidential",
     "MARKETO_ACTIVITY_TYPE_ID": "7",
 }
+SALESFORCE = {
+    "SALESFORCE_URL": "https://contoso.my.salesforce.com",
+    "SALESFORCE_CLIENT_ID": "0f1e2d3c",
+    "SALESFORCE_CLIENT_SECRET": "c0nfidential",
+    "SALESFORCE_FIELDS": '{"City": "Turin"}',
+}
 NAMES = st.sampled_from(
     [
         *("id", "properties", "results", "associations", "notes", "paging", "next", "link", "mark", "hs_note_body"),
         *("errors", "category", "code", "context", "propertyName", "message", "correlationId", "policyName"),
         *("success", "result", "status", "reasons", "nextPageToken", "moreResult", "access_token", "expires_in"),
+        *("records", "errorCode", "Id", "IsDeleted", "MasterRecordId", "IsConverted", "ConvertedContactId", "WhoId"),
+        *("LastModifiedDate", "Description", "Rating", "Country", "MarketplaceLeadKey__c", "error"),
         *("primaryAttributeValue", "name", "options", "attributes", "fields", "apiName", "type", "hasUniqueValue"),
     ]
 )
@@ -57,6 +67,8 @@ WORDS = st.sampled_from(
             "1005",
             "1006",
         ),
+        *("DUPLICATE_VALUE", "INVALID_FIELD", "STRING_TOO_LONG", "NOT_FOUND", "ENTITY_IS_DELETED", "LastName", "City"),
+        *("00Q000000000001", "003000000000001AAA", "No such column 'Rating' on entity 'Lead'", "2026-11-03T16:06:06Z"),
         *("PROPERTY_DOESNT_EXIST", "CONFLICTING_UNIQUE_VALUE", "OBJECT_NOT_FOUND", "Existing ID: 9", "601", "606", ""),
         *("https://x.example/crm/y?after=1", "Field 'title' not found", JOHN.email, lead().id, "\ud800", "x" * 400),
     ]
@@ -77,13 +89,23 @@ GOOD = st.sampled_from(
         {"access_token": "x", "expires_in": 3599},
         {"success": True, "result": [{"id": 7, "status": "created"}]},
         {"success": True, "result": [{"status": "skipped", "reasons": [{"code": "1005"}]}]},
+        {"records": [{"Id": "00Q000000000001", "IsDeleted": False, "IsConverted": False}]},
+        {"records": [{"Id": "00Q000000000002", "IsDeleted": True, "MasterRecordId": "00Q000000000001"}]},
+        {"records": [{"Id": "00Q000000000003", "IsConverted": True, "ConvertedContactId": "003000000000001"}]},
+        {"records": []},
+        {"id": "00Q000000000001", "success": True},
+        [{"errorCode": "INVALID_FIELD", "message": "", "fields": ["City", "Phone"]}],
+        [{"errorCode": "DUPLICATE_VALUE", "message": "", "fields": []}],
+        [{"errorCode": "STRING_TOO_LONG", "message": "data value too large: x (max length=3)", "fields": ["LastName"]}],
         {"success": True, "nextPageToken": "x", "moreResult": True, "result": []},
     ]
 ).map(lambda one: json.dumps(one).encode())
 ANSWERS = st.lists(
     st.builds(
         Response,
-        st.sampled_from([200, 200, 201, 201, 204, 207, 302, 400, 400, 401, 403, 404, 409, 423, 429, 477, 500, 503]),
+        st.sampled_from(
+            [200, 200, 201, 201, 204, 207, 300, 302, 400, 400, 401, 403, 404, 409, 423, 429, 477, 500, 503]
+        ),
         st.sampled_from([{}, {"retry-after": "7"}]),
         st.one_of(BODIES, GOOD),
     ),
@@ -92,11 +114,11 @@ ANSWERS = st.lists(
 )
 
 
-@pytest.mark.parametrize(("module", "environ"), [(hubspot, HUBSPOT), (marketo, MARKETO)])
+@pytest.mark.parametrize(("module", "environ"), [(hubspot, HUBSPOT), (marketo, MARKETO), (salesforce, SALESFORCE)])
 @how(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     answers=ANSWERS,
-    remote_id=st.sampled_from(["", "", "101", "101/note", "101/opt-out", "101/activity"]),
+    remote_id=st.sampled_from(["", "", "101", "101/note", "101/opt-out", "101/activity", "00Q000000000001/task"]),
     uncertain=st.booleans(),
     action=st.sampled_from(["PLT", "DNC"]),
 )
@@ -104,13 +126,18 @@ def test_any_answer_ends_in_an_id_or_in_a_failure(
     module: Any, environ: dict[str, str], answers: list[Response], remote_id: str, uncertain: bool, action: str
 ) -> None:
     api._tokens.clear()
+    salesforce_api._tokens.clear()
+    salesforce_fields._absent.clear()
     settings = module.Settings.read(Reader(environ, module.SETTINGS))
     ticks = iter(range(1000))
     deadline = Deadline(40, lambda: next(ticks))
     given_answers = iter(answers)
 
-    def request(*_: Any, **__: Any) -> Response:
+    def request(_: str, url: str, **__: Any) -> Response:
+        assert "jsmith" not in url, "no e-mail address is in any URL"
         deadline.remaining()
+        if url.endswith("/services/oauth2/token"):
+            return Response(200, {}, b'{"access_token": "x"}')
         return next(given_answers, answers[-1])
 
     with patch.object(transport, "request", request):
@@ -121,7 +148,7 @@ def test_any_answer_ends_in_an_id_or_in_a_failure(
         except Failure as error:
             failure = error
         if failure is None:
-            assert record.isdecimal()
+            assert record.isdecimal() or module is salesforce
         else:
             assert failure.cause.endswith((".", ")"))
             assert failure.remedy

@@ -294,9 +294,43 @@ def test_each_field_that_the_account_does_not_have_is_left_out_with_a_warning(
     ]
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        skipped("1001", "Invalid value 'soon'. Required of type 'Date'"),
+        skipped("1003", "Value 'soon' is not valid for field 'goLive'"),
+        skipped("1003", "Invalid data"),
+    ],
+    ids=["the value is named", "the field is named", "nothing is named"],
+)
+def test_a_value_that_a_further_field_does_not_take_costs_that_field_and_not_the_lead(
+    crm: StandIn, caplog: pytest.LogCaptureFixture, reason: dict[str, Any]
+) -> None:
+    """ "Error codes": 1001 tells the value, not the field, so those of which the app does not know the type go."""
+    crm.account.fields.add("goLive")
+    crm.fail(succeeded(reason), path=r"leads\.json")
+    with caplog.at_level(logging.WARNING, "leads"):
+        number = int(send(crm, lead(), changes={"fields": json.dumps({"goLive": "soon"})}))
+    made = crm.account.people[number]
+    assert made["lastName"] == "Smith"
+    assert "goLive" not in made
+    assert "Marketo does not take the field goLive." in caplog.text
+    assert "soon" not in caplog.text
+
+
+def test_a_further_field_that_is_too_long_is_cut_before_it_is_left_out(crm: StandIn) -> None:
+    crm.account.fields.add("comment")
+    crm.fail(succeeded(skipped("1003", "Invalid data")), path=r"leads\.json")
+    number = int(send(crm, lead(message="word " * 1600), changes={"fields": '{"comment": "lead.message"}'}))
+    assert crm.account.people[number]["comment"] == "word " * 50 + "word…"
+    first = crm.calls[1].json()["input"][0]
+    assert len(first["comment"]) == 8_000, "a text area would take it whole"
+    assert "word " * 1599 in str(crm.calls[-1].json()), "and so does the step"
+
+
 def test_the_address_is_never_left_out(crm: StandIn) -> None:
     crm.account.fields.remove("email")
-    assert isinstance(failure(crm, lead()), Rejected)
+    assert isinstance(failure(crm, lead()), Misconfigured)
     assert crm.account.people == {}
 
 
@@ -511,20 +545,32 @@ def test_a_form_that_marketo_took_is_submitted_again_by_a_replay_only(crm: Stand
 
 
 @pytest.mark.parametrize(
-    ("changes", "fields", "cause", "setting"),
+    ("changes", "fields", "cause", "remedy"),
     [
         ({"form_id": "7"}, set(), "no such form", "MARKETO_FORM_ID"),
-        ({}, {"leadSource"}, "leadSource", "MARKETO_FIELDS"),
+        ({}, {"email"}, "email", "onto the form"),
     ],
 )
-def test_a_form_that_is_not_as_the_app_fills_it(
-    crm: StandIn, changes: dict[str, str], fields: set[str], cause: str, setting: str
+def test_a_form_that_no_lead_fits_is_misconfigured(
+    crm: StandIn, changes: dict[str, str], fields: set[str], cause: str, remedy: str
 ) -> None:
     crm.account.form_fields -= fields
     told = failure(crm, lead(), changes={**FORM, **changes})
     assert isinstance(told, Misconfigured)
     assert cause in told.cause
-    assert setting in told.remedy
+    assert remedy in told.remedy
+
+
+def test_a_field_that_the_form_does_not_have_is_left_out_with_a_warning(
+    crm: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    crm.account.form_fields -= {"leadSource", "title"}
+    with caplog.at_level(logging.WARNING, "leads"):
+        number = int(send(crm, lead(), changes=FORM))
+    assert crm.account.people[number]["lastName"] == "Smith"
+    assert not {"leadSource", "title"} & crm.account.people[number].keys()
+    assert [caplog.text.count(f"the field {name}.") for name in ("title", "leadSource")] == [1, 1]
+    assert crm.account.submitted == 1
 
 
 # --- preview, links --------------------------------------------------------------------------------------------------

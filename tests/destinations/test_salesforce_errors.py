@@ -218,7 +218,9 @@ def test_a_shorter_field_is_cut_to_its_length(org: StandIn) -> None:
 
 def test_a_required_field_is_never_left_out(org: StandIn) -> None:
     org.fail(400, "FIELD_INTEGRITY_EXCEPTION", "no", fields=("Company", "Title"), method="POST")
-    assert isinstance(failed(org), Rejected)
+    told = failed(org)
+    assert isinstance(told, Misconfigured)
+    assert "Company" in told.cause + told.remedy
     assert len([call for call in org.api_calls if call.method == "POST"]) == 1
 
 

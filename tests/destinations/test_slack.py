@@ -195,7 +195,7 @@ def test_one_message_a_second_goes_to_a_webhook_and_the_others_are_told_when(ser
         clock.at = at
         try:
             slack.send(sample("create"), step(deadline=Deadline.after(20, clock)), settings)
-        except errors.Throttled as throttled:
+        except errors.Paced as throttled:
             return None if throttled.unanswered else throttled.retry_after
         return None
 
@@ -206,6 +206,13 @@ def test_one_message_a_second_goes_to_a_webhook_and_the_others_are_told_when(ser
     assert sent(1010.0) is None
     assert sent(1010.25) == pytest.approx(0.75)
     assert len(server.calls) == 3, "who waits asks nobody"
+
+
+def test_nothing_without_text_is_sent_since_slack_refuses_it(server: Server) -> None:
+    """An alert repeats what an attempt said, and that may have no remedy."""
+    slack.alert(replace(ALERT, cause="", remedy="", command=""), Deadline.after(20), settings_for(server))
+    (call,) = server.calls
+    assert all(element["text"] for element in elements(call.json()) if element.get("type") in ("text", "link"))
 
 
 def test_alerts_and_summaries_wait_for_their_turn_too_and_another_webhook_does_not(server: Server) -> None:

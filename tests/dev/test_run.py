@@ -23,6 +23,7 @@ from dev import host, run, run_samples
 from dev.azurite import Azurite
 from dev.run_app import Stop, _short
 from dev.standins import https
+from dev.standins.server import Failure, Server
 from leads import enabled
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,6 +132,14 @@ def start(tmp_path: Path) -> Iterator[Start]:
     wait_until_nothing_runs(tmp_path / "local")
 
 
+@pytest.fixture
+def hanging(tmp_path: Path) -> Iterator[Server]:
+    """A receiver that the run trusts, and that takes every lead and never answers."""
+    with https.receiver(tmp_path / "local" / "standin") as server:
+        server.failures.append(Failure(None, times=99, hang=True))
+        yield server
+
+
 @pytest.mark.skipif(not Path("/proc").exists(), reason="it looks for processes in /proc, which only Linux has")
 class TestRun:
     def test_leads_arrive_and_ctrl_c_leaves_nothing(self, start: Start) -> None:
@@ -229,20 +238,24 @@ class TestRun:
             assert {name for name in names if f"{name} Example" in section} == leads
         assert running_.end() == 0
 
-    def test_a_lead_arrives_at_every_destination_there_is_and_a_failing_one_keeps_none_waiting(
-        self, start: Start
+    def test_a_lead_arrives_at_every_destination_there_is_and_one_that_fails_or_hangs_keeps_none_waiting(
+        self, start: Start, hanging: Server
     ) -> None:
         names = [name for name in enabled.names() if name != "console"]
         running_ = start(
-            LEADS_DESTINATIONS=",".join(("https:broken", "console", *names)),
+            LEADS_DESTINATIONS=",".join(("https:broken", "https:hangs", "console", *names)),
             HTTPS_BROKEN_URL=f"https://127.0.0.1:{free_port()}",
             HTTPS_BROKEN_SECRET=https.SECRET,
+            HTTPS_HANGS_URL=https.url(hanging),
+            HTTPS_HANGS_SECRET=https.SECRET,
         )
         running_.wait_for("Up and running")
         url = f"http://127.0.0.1:{running_.port}/api/leads"
         lead = requests.post(url, run_samples.CURL_BODY.encode(), timeout=WAIT).json()["id"]
         for name in ("console", *names):
             running_.wait_for(f"{name}: delivered, lead {lead}")
+        assert [call.status for call in hanging.calls] == [0]
+        assert "https:hangs:" not in running_.text, "it holds its attempt for 20 seconds, while all others are done"
         assert f"https:broken: transient, lead {lead}" in running_.text
         assert "https:broken: delivered" not in running_.text
         assert f"the log: lead {lead}: first step of this customer" in running_.text

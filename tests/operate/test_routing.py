@@ -11,13 +11,14 @@ import pytest
 from leads import problems, settings
 from leads.contract import Kind
 from leads.intake import accept
-from leads.operate import operations
+from leads.lead import Via
+from leads.operate import operations, replay
 from leads.operate.cli import look
 from leads.operate.cli.screen import Screen
 from leads.store.ledger import LEADS
 from leads.store.protocol import Row
 from tests.page import visitor
-from tests.world import PERSON, FakeDestination, World, post, row, world
+from tests.world import PERSON, FakeDestination, Pager, World, post, row, world
 
 ROUTES = "+ > pager; country=DE,AT,CH > crm,mail:emea; offer=contoso* stage=active > mail:us; mark=own > none; > crm"
 
@@ -167,6 +168,26 @@ def test_a_replay_by_the_routes_adds_and_skips_and_repeats_nothing() -> None:
         assert w.states() == {"crm": "delivered", "mail:us": "skipped", "pager": "delivered"}
         assert len(w.places["crm"].got) == 1
         assert not list(w.app.ledger.open_lines())
+
+
+def test_a_replay_to_where_a_lead_never_went_keeps_the_rules_of_the_kind() -> None:
+    """No draft for a replayed lead (contract, `RULES`); people get an old one where an operator asks for it by name."""
+    seller, pager = FakeDestination(Kind.CUSTOMER), Pager()
+    with world(environ={"LEADS_ROUTES": "> crm"}, crm=FakeDestination(), pager=pager, follow_up=seller) as w:
+        new = accept.receive(w.app, post(), w.now)
+        body = post(userDetails=PERSON | {"email": "old@contoso.com"})
+        old = accept.accept(
+            w.app, ("0123456789abcdef", "2026/11/20/0123456789abcdef.json"), Via.HTTPS, body, w.now, old=True
+        )
+        w.live(minutes=10)
+        change_routes(w, "> crm,pager,follow_up")
+        for lead_id, found in ((new.id, ["pager"]), (old.id, [])):
+            assert operations.perform(w.app, "reroute", {"id": lead_id}, w.now)["new"] == found
+        replay.replay(w.app, new.id, "follow_up", w.now)
+        replay.replay(w.app, old.id, "pager", w.now)
+        w.drain()
+        assert seller.got == []
+        assert [lead.id for lead, _ in pager.got] == [old.id]
 
 
 def test_a_sweep_at_the_same_time_never_closes_a_lead_that_the_routes_send_on(monkeypatch: pytest.MonkeyPatch) -> None:

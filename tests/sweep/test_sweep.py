@@ -169,12 +169,18 @@ def test_quarantine_is_told_once(w: World) -> None:
     assert [(a.kind, a.count) for a in alerts(w) if a.kind == "quarantine"] == [("quarantine", 2), ("quarantine", 1)]
 
 
+def only_sweeps(w: World, minutes: int) -> None:
+    """Let time pass in which sweeps run and nothing else does."""
+    for _ in range(0, minutes, 5):
+        w.sweep()
+        w.forward(minutes=5)
+    w.sweep()
+
+
 def test_a_silent_watch_is_told(w: World) -> None:
-    w.forward(minutes=14)
-    w.sweep()
+    only_sweeps(w, 15)
     assert alerts(w) == []
-    w.forward(minutes=2)
-    w.sweep()
+    only_sweeps(w, 5)
     assert [(a.kind, a.subject) for a in alerts(w)] == [("watch_silent", "MarketplaceLeads")]
     w.live(hours=5)
     assert len(alerts(w)) == 1
@@ -314,12 +320,22 @@ def test_an_alert_that_nobody_took_is_told_again_in_the_next_hour(w: World) -> N
 
 
 def test_a_second_silence_of_the_watch_within_a_day_is_told_too(w: World) -> None:
-    w.forward(minutes=20)
-    w.sweep()
+    only_sweeps(w, 20)
     w.live(hours=2)
-    w.forward(hours=3)
-    w.sweep()
+    only_sweeps(w, 180)
     assert [a.kind for a in alerts(w)] == ["watch_silent"] * 2
+
+
+@pytest.mark.parametrize("away", [timedelta(minutes=20), timedelta(hours=3), timedelta(days=1)])
+def test_an_app_that_was_off_blames_no_watch_for_it(w: World, away: timedelta) -> None:
+    w.live(minutes=10)
+    w.forward(seconds=away.total_seconds())
+    w.restart()
+    w.sweep()
+    w.live(minutes=30)
+    assert alerts(w) == []
+    only_sweeps(w, 20)
+    assert [a.kind for a in alerts(w)] == ["watch_silent"]
 
 
 def test_other_wrong_settings_are_told_without_waiting_for_the_reminder() -> None:

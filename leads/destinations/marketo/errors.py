@@ -25,6 +25,8 @@ NOT_FOUND = "1004"
 NO_FIELD = frozenset({"1006", "1011"})
 """A field that the account does not have."""
 COMPANY = "1021"
+BAD_VALUE = frozenset({"1001", "1003"})
+"""A value of the wrong type, or too long. The message may tell the value instead of the field."""
 
 DAILY_WAIT = 3600.0
 """Seconds to wait when the day's calls are used up: they come back at midnight, central time."""

@@ -10,12 +10,12 @@ submits a form, as Microsoft's own connector does, and the remote id is the pers
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from leads import log
+from leads import crm, log
 from leads.contract import Step
 from leads.destinations.marketo import errors, mapping
 from leads.destinations.marketo.api import Api, Body
@@ -90,16 +90,19 @@ def _submit(api: Api, lead: Lead, step: Step, settings: Settings) -> str:
     if step.remote_id and not step.replayed:
         return step.remote_id
     doing = "take the form"
-    request = {"formId": settings.form_id, "input": [{"leadFormFields": mapping.form(lead, settings)}]}
-    record = _single(api.call("POST", "/rest/v1/leads/submitForm.json", doing, json=request))
+
+    def submit(left: Fields) -> Body:
+        request = {"formId": settings.form_id, "input": [{"leadFormFields": left}]}
+        return _single(api.call("POST", "/rest/v1/leads/submitForm.json", doing, json=request))
+
+    record = _taken(submit, mapping.form(lead, settings), {"email"}, settings)
     if record.get("status") in ("created", "updated"):
         return str(_id(record))
     reasons = record.get("reasons")
     if errors.NO_FIELD & set(errors.codes(reasons)):
-        fields = ", ".join(errors.named(reasons, mapping.form(lead, settings)))
         raise Misconfigured(
-            f"The form does not have every field that is sent{f': {fields}' if fields else ''}.",
-            'Add the field to the form, or leave it out by "<field>": null in MARKETO_FIELDS.',
+            "The form does not have the field email, or Marketo does not say which one it lacks.",
+            "Put the fields onto the form that docs/destinations/marketo.md lists.",
         )
     raise errors.failure(reasons, doing)
 
@@ -143,6 +146,11 @@ class _Visit:
             return _id(record), True
         reasons = record.get("reasons")
         if not errors.EXISTS & set(errors.codes(reasons)):
+            if errors.NO_FIELD & set(errors.codes(reasons)):
+                raise Misconfigured(
+                    "Marketo does not let the API user write the field email.",
+                    f"Give its role the permission to write people ({errors.GUIDE}).",
+                )
             raise errors.failure(reasons, "make the person")
         found = self.api.find("email", mapping.email(self.lead), fields)
         if found is None:
@@ -151,7 +159,7 @@ class _Visit:
                 "Give the API user's role the workspaces of all partitions, or set MARKETO_PARTITION.",
             )
         if found["several"]:
-            self._warn(
+            _warn(
                 "MARKETO_PARTITION",
                 f"Several people in Marketo have one lead's address; the newest was taken, {found['id']}.",
                 "Merge them in Marketo.",
@@ -176,27 +184,15 @@ class _Visit:
         failed = errors.failure(reasons, "fill the person")
         if not isinstance(failed, Rejected):
             raise failed
-        self._warn("MARKETO_FIELDS", f"{failed.cause} The step is added all the same.", failed.remedy)
+        _warn("MARKETO_FIELDS", f"{failed.cause} The step is added all the same.", failed.remedy)
 
     def _synced(self, how: Fields, fields: Fields, required: Collection[str]) -> Body:
-        """Write one person, without the fields that the account does not have; `required` ones are never left out."""
-        left = dict(fields)
-        while True:
-            record = _single(self.api.call("POST", _SYNC, "write the person", json={**how, "input": [left]}))
-            reasons = record.get("reasons")
-            found = set(errors.codes(reasons))
-            dropped = [name for name in errors.named(reasons, left) if name not in required and errors.NO_FIELD & found]
-            if errors.COMPANY in found and "company" in left:
-                dropped.append("company")
-            if not dropped:
-                return record
-            for name in dropped:
-                self._warn(
-                    "MARKETO_FIELDS",
-                    f"Marketo does not take the field {name}.",
-                    f'Correct its name, or leave it out by "{name}": null; leads arrive without it until then.',
-                )
-                del left[name]
+        """Write one person."""
+
+        def write(left: Fields) -> Body:
+            return _single(self.api.call("POST", _SYNC, "write the person", json={**how, "input": [left]}))
+
+        return _taken(write, fields, required, self.settings)
 
     def _activity(self, person: int, *, fresh: bool) -> int:
         """Add the step's activity, once, and return the person: another one where they were merged."""
@@ -226,8 +222,43 @@ class _Visit:
         found = self.api.find("email", mapping.email(self.lead), ())
         return _id(found) if found and found["id"] != person else 0
 
-    def _warn(self, setting: str, cause: str, remedy: str) -> None:
-        log.event("settings_problem", setting=setting, cause=cause, remedy=remedy)
+
+def _taken(write: Callable[[Fields], Body], fields: Fields, required: Collection[str], settings: Settings) -> Body:
+    """What Marketo says of a record once it goes without what the account does not take; never without `required`."""
+    left = dict(fields)
+    while True:
+        record = write(left)
+        reasons = record.get("reasons")
+        found = set(errors.codes(reasons))
+        dropped = errors.named(reasons, left) if found & (errors.NO_FIELD | errors.BAD_VALUE) else []
+        if found & errors.BAD_VALUE:
+            shorter = {name: cut for name in settings.fields if (cut := _cut(left.get(name))) != left.get(name)}
+            if shorter:
+                left |= shorter
+                continue
+            # The types of all others are known.
+            dropped = dropped or [name for name in settings.fields if name in left]
+        if errors.COMPANY in found and "company" in left:
+            dropped.append("company")
+        dropped = [name for name in dropped if name not in required]
+        if not dropped:
+            return record
+        for name in dropped:
+            _warn(
+                "MARKETO_FIELDS",
+                f"Marketo does not take the field {name}.",
+                f'Correct its name or value, or leave it out by "{name}": null; leads arrive without it until then.',
+            )
+            del left[name]
+
+
+def _cut(value: Any) -> Any:
+    """The value as every text field takes it."""
+    return crm.cut(value, mapping.LINE) if isinstance(value, str) else value
+
+
+def _warn(setting: str, cause: str, remedy: str) -> None:
+    log.event("settings_problem", setting=setting, cause=cause, remedy=remedy)
 
 
 def _demand_address(lead: Lead) -> None:

@@ -228,6 +228,17 @@ def failure(
     )
 
 
+def of_required(response: Response, names: Collection[str]) -> Failure | None:
+    """The failure of a field among `names` that Salesforce demands and refuses; None for any other answer."""
+    found = named(response, names) if code(response) in OF_A_FIELD else []
+    if not found:
+        return None
+    return Misconfigured(
+        f"Salesforce demands the field {found[0]} and does not take what the app writes there ({code(response)}).",
+        f"Look in Object Manager what was changed at {found[0]} of Lead, and let the permission set edit it ({GUIDE}).",
+    )
+
+
 def of_sign_in(response: Response, where: str, now: datetime) -> Failure:
     """The failure that an answer of the token endpoint means."""
     body = response.json()

@@ -275,7 +275,7 @@ class _Visit:
         needed = {*mapping.REQUIRED, "WhoId", self.settings.lead_key, self.settings.step_key}
         fitted = fields.fitted(row, answer, self.settings.fields.keys(), needed)
         if fitted is None:
-            raise self.api.failure(answer, doing)
+            raise errors.of_required(answer, mapping.REQUIRED) or self.api.failure(answer, doing)
         return fitted
 
     def _generation(self, row: Values) -> int:

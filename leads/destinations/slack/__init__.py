@@ -19,7 +19,7 @@ from threading import Lock
 from leads import transport
 from leads.contract import Finding, Kind, Step
 from leads.destinations.slack import blocks
-from leads.errors import Failure, Misconfigured, Rejected, Throttled
+from leads.errors import Failure, Misconfigured, Paced, Rejected
 from leads.lead import Lead
 from leads.messages import alert as alerts_text
 from leads.messages import languages, notification
@@ -182,7 +182,7 @@ def _turns(url: str) -> _Turns:
 
 
 def _take_turn(url: str, deadline: Deadline) -> None:
-    """Let one message through. Raises Throttled where another went less than `PAUSE` ago.
+    """Let one message through. Raises Paced where another went less than `PAUSE` ago.
 
     Each one that waits gets another time, so that a hundred leads at once do not all come back together.
     """
@@ -193,7 +193,7 @@ def _take_turn(url: str, deadline: Deadline) -> None:
             return
         turns.promised = max(turns.promised, turns.sent) + PAUSE
         wait = turns.promised - now
-    raise Throttled(
+    raise Paced(
         "Slack takes one message a second, and another one went just before.",
         "The app sends it again in a moment.",
         retry_after=wait,

@@ -84,7 +84,8 @@ def _apart(elements: list[Element], between: str) -> list[Element]:
 
 
 def _section(*elements: Element) -> Element:
-    return {"type": "rich_text_section", "elements": list(elements)}
+    # Slack refuses an element without text, and with it the message.
+    return {"type": "rich_text_section", "elements": [one for one in elements if one["text"]]}
 
 
 def _said(text: str, **style: bool) -> Element:
