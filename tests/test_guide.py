@@ -16,11 +16,9 @@ leads.destinations.__path__.append(str(pathlib.Path(__file__).parent / "written"
 
 
 def run(folder: Path) -> str:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", folder]
-    done = subprocess.run(
-        [*command, folder / "test_line.py"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-    )
-    return done.stdout
+    where = ["-c", "/dev/null", "--rootdir", str(folder), str(folder / "test_line.py")]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *where]
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=120, check=False).stdout
 
 
 def test_the_exercise_of_the_guide_works_as_it_is_written(tmp_path: Path) -> None:

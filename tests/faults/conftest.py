@@ -9,7 +9,7 @@ CHUNKS = 4
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--seeds", type=int, default=1000, help="how many seeds the simulation plays")
+    parser.addoption("--seeds", type=int, default=200, help="how many seeds the simulation plays")
     parser.addoption("--seed", type=int, default=None, help="the one seed to play again")
     parser.addoption("--one-pair-of", type=int, default=5, help="plays one of so many pairs of crashes; 1: each")
 
