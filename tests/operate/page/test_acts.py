@@ -132,7 +132,7 @@ class TestCheck:
             browser.open("check")
             browser.press("Check everything")
             read = watch(browser).read
-        assert "These destinations need a person: Contoso CRM." in read
+        assert "These destinations need attention: Contoso CRM." in read
         assert "Begin with Contoso CRM, sign-in: Make a new one." in read
 
     def test_what_hangs_on_the_storage_is_not_asked_again(self, quiet: World, monkeypatch: pytest.MonkeyPatch) -> None:
