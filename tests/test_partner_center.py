@@ -213,7 +213,7 @@ def test_an_entry_that_cannot_be_read_is_counted_and_hides_no_other(center: Stan
 
 def test_a_wrong_base_is_not_taken_for_an_account_without_offers(center: StandIn) -> None:
     made = client(center, PARTNER_CENTER_URL=f"{center.url}{BASE}/beta")
-    with pytest.raises(Rejected, match=r"has no such list \(404\)") as caught:
+    with pytest.raises(Rejected, match=r"does not have this list \(404\)") as caught:
         made.catalog(soon())
     assert "PARTNER_CENTER_URL" in caught.value.remedy
 

@@ -89,7 +89,7 @@ def test_health_names_what_is_wrong_and_what_helps() -> None:
     ]
     text = " ".join(reason.cause for reason in state.reasons)
     assert "open lead waits since" in text
-    assert "need a person: Fake" in text
+    assert "need attention: Fake" in text
     assert state.open == 1
     assert state.oldest_open_seconds == pytest.approx(7200, abs=600)
 
