@@ -59,8 +59,9 @@ def samples(host: str = HOST) -> Mapping[str, Alert]:
         for number in range(5):
             accept.receive(w.app, post(userDetails={"email": f"{number}@example.com"}), w.now)
         w.live(minutes=70)
-        w.forward(hours=1)
-        w.sweep()
+        for _ in range(5):
+            w.forward(minutes=5)
+            w.sweep()
         offer = Offer(
             "0" * 32,
             "planner",

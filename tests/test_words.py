@@ -49,7 +49,7 @@ REFUSED = {
     r"\bout of order\b": "say: is not working",
     r"\bif it (?:stays|passes|lasts)\b": "say: if it keeps failing",
     r"\bwell again\b": "say: works again",
-    r"\bneeds? a person\b": "say: needs attention",
+    r"(?:\bneeds?|\{…\}) a person\b(?! deleted)": "say: needs attention",
     r"\bhangs? on\b": "say: depends on",
     r"\bneed be\b": "say: if necessary",
     r"\bmeanwhile\b": "say: until then, in the meantime",

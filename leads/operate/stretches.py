@@ -111,7 +111,7 @@ class Stretch:
             return records, unknown
         upload = self.file(UPLOAD)
         if upload is None:
-            raise Refused("The uploaded file is no longer here. Upload it again.")
+            raise Refused("The app no longer has the uploaded file. Upload it again.")
         try:
             found = importing.read(upload, Order(self.given["dates"]) if self.given.get("dates") else None)
         except importing.AmbiguousDates:

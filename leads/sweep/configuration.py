@@ -63,7 +63,7 @@ def channels(app: App) -> tuple[Channel, ...]:
 def _named(app: App) -> Iterator[Channel]:
     for name in app.settings.alerts:
         place = _loaded(app, name)
-        # One that is asked for by name may be well again in an hour.
+        # One that is asked for by name may work again in an hour.
         if place is None or hasattr(place.module, "alert"):
             yield Channel(name, place)
 

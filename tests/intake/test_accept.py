@@ -381,7 +381,7 @@ def test_a_body_that_is_too_large_is_told_with_its_size_and_not_as_kept(
     w.sweep()
     (alert,) = [json.loads(r.message) for r in caplog.records if '"event": "alert"' in r.message]
     assert "300,000 bytes" in alert["cause"]
-    assert "not kept" in alert["remedy"]
+    assert "did not keep it" in alert["remedy"]
     with pytest.raises(accept.NotALead):
         accept.receive(w.app, b"{", w.now)
     cause, remedy = accept.quarantined_words([blob.metadata for blob in w.store.containers["quarantine"].values()])

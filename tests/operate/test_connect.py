@@ -296,7 +296,7 @@ def test_a_refusal_takes_back_what_was_begun_and_leaves_what_was_done() -> None:
         (dynamics(), None, "Dynamics 365 (contoso.crm4.dynamics.com). Name it, or use --replace."),
         (dynamics(), {"leadDestination": "none"}, "Name it, or use --replace."),
         ({"leadDestination": "none"}, https("https://hooks.example/SECRET"), "HTTPS (hooks.example)."),
-        (table("leadsinbox"), None, "cannot be compared"),
+        (table("leadsinbox"), None, "the app cannot compare"),
         ({"leadDestination": "none"}, None, ""),
     ],
 )
@@ -329,7 +329,7 @@ def test_all_leaves_alone_what_runs_what_cannot_be_read_and_what_is_no_more(cent
     center.fail(503, path="resource-tree")
     assert "could not be read" in connect.left_alone(made.look(product(center), soon()), HERE, take_over=True)
     offer.leads["draft"] = None
-    assert "no Customer leads" in connect.left_alone(made.look(product(center), soon()), HERE, take_over=True)
+    assert "not have Customer leads" in connect.left_alone(made.look(product(center), soon()), HERE, take_over=True)
 
 
 def test_no_call_carries_a_key_in_its_address(center: StandIn) -> None:

@@ -89,7 +89,7 @@ def test_health_names_what_is_wrong_and_what_helps() -> None:
     ]
     text = " ".join(reason.cause for reason in state.reasons)
     assert "open lead waits since" in text
-    assert "need a person: Fake" in text
+    assert "need attention: Fake" in text
     assert state.open == 1
     assert state.oldest_open_seconds == pytest.approx(7200, abs=600)
 
@@ -452,7 +452,7 @@ def test_bytes_that_can_be_read_after_all_become_a_lead_of_the_day_they_came(mon
         w.forward(days=5)
         lead_id = quarantine.replay_quarantined(w.app, name, w.now)
         assert lead_id[-16:] == receipt.id
-        with pytest.raises(intake.NotALead, match="nothing with that name"):
+        with pytest.raises(intake.NotALead, match="nothing with this name"):
             quarantine.replay_quarantined(w.app, name, w.now)
         w.live(minutes=6)
         (summary,) = listing.listing(w.app, now=w.now).leads

@@ -381,7 +381,7 @@ def check(call: Call, options: Namespace, screen: Screen) -> int:
         screen.line("\nAll is well.")
         return FINE
     verb = "needs" if failed == 1 else "need"
-    screen.line(f"\n{failed} of {len(results)} {verb} a person{f', {waiting} not asked' if waiting else ''}.")
+    screen.line(f"\n{failed} of {len(results)} {verb} attention{f', {waiting} not asked' if waiting else ''}.")
     screen.line(f"Begin with {screen.paint(printable(looks.called(begin)), 'strong')}: {printable(begin.remedy)}")
     return FINDING
 

@@ -352,7 +352,7 @@ def _entry(act: Act, name: str) -> View | Done:
     """Read one entry of the quarantine again. Raises NotFound."""
     blob = act.app.store.get_blob(QUARANTINE, name) if quarantine.NAME.fullmatch(name) else None
     if blob is None:
-        raise NotFound("There is nothing of this name in quarantine. It may have been replayed.")
+        raise NotFound("There is nothing with this name in quarantine. It may have been replayed.")
     if act.given("yes"):
         lead_id = act.perform("replay-quarantined", name=name)["id"]
         return Done(f"leads/{lead_id}?done=taken" if lead_id else f"quarantine/{name}?done=unreadable")

@@ -140,7 +140,7 @@ def _checked(job: Job) -> list[str]:
     if begin is None:
         return ["All is well." if job.phase == DONE else "All is well so far."]
     verb = "needs" if wrong == 1 else "need"
-    said = [f"{wrong} of {some(len(results), 'answer')} {verb} a person{f', {waiting} not asked' if waiting else ''}."]
+    said = [f"{wrong} of {some(len(results), 'answer')} {verb} attention{f', {waiting} not asked' if waiting else ''}."]
     return [*said, f"Begin with {check.called(begin)}: {begin.remedy}"] if job.phase == DONE and begin.remedy else said
 
 

@@ -33,7 +33,7 @@ class TestEleven:
         second = "Slack 8 open See them at Slack Try what waits at Slack Slack refuses the webhook"
         assert read.index("8 leads need you") < read.index(first) < read.index(second) < read.index("arrived today")
         assert "Make a new one and set SLACK_WEBHOOK_URL." in read
-        for said_already in ("of the last 14 days died", "These destinations need a person", "8 leads are open"):
+        for said_already in ("of the last 14 days died", "These destinations need attention", "8 leads are open"):
             assert said_already not in read
 
     def test_what_works_folds_into_one_line(self, eleven: World) -> None:
