@@ -559,7 +559,7 @@ def test_a_form_that_marketo_took_is_submitted_again_by_a_replay_only(crm: Stand
     ("changes", "fields", "cause", "remedy"),
     [
         ({"form_id": "7"}, set(), "no such form", "MARKETO_FORM_ID"),
-        ({}, {"email"}, "email", "onto the form"),
+        ({}, {"email"}, "email", "to the form"),
     ],
 )
 def test_a_form_that_no_lead_fits_is_misconfigured(

@@ -113,7 +113,7 @@ def test_no_user_to_run_as(org: StandIn) -> None:
         ("invalid_grant", "user hasn't approved this consumer", "not approved"),
         ("invalid_app_access", "user is not admin approved to access this app", "not approved"),
         ("invalid_grant", "audience is invalid", "audience"),
-        ("invalid_grant", "invalid assertion", "signed with the private key"),
+        ("invalid_grant", "invalid assertion", "signature of the private key"),
         ("inactive_user", "user is inactive", "not active"),
         ("unsupported_grant_type", "grant type not supported", "does not allow this flow"),
         ("invalid_grant", "authentication failure", "Salesforce refused the sign-in: authentication failure."),

@@ -89,7 +89,7 @@ class TestWholeCycles:
 
         w.sweep()
         with monkeypatch.context() as patch:
-            patch.setattr("leads.sweep.concerns.told", crash)
+            patch.setattr("leads.sweep.concerns.note_taken", crash)
             with pytest.raises(KeyboardInterrupt):
                 w.sweep()
         assert len(list(w.app.ledger.open_lines())) == 6, "nobody was told as far as is known"
