@@ -375,6 +375,7 @@ class Entra:
             token = self._signed(identity, f"{self.authority}/{self.home_tenant}/v2.0", EXCHANGE, expires_on)
         elif resource == STORAGE:
             token = self._signed(identity, f"https://sts.windows.net/{self.home_tenant}/", STORAGE, expires_on)
+            self.tokens[token] = Token(identity.client_id, STORAGE, expires_on)
         else:
             token = self._issue(identity.client_id, resource.rstrip("/"), expires_on)
         return Answer(
