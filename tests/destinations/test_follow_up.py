@@ -467,7 +467,7 @@ class TestTemplates:
     def test_a_listing_that_goes_on_is_told(self, box: Drafts) -> None:
         settings = with_files(box)
         box.server.failures.append(Failure(Answer(200, "<NextMarker>2!76</NextMarker>"), path=CONTAINER))
-        with pytest.raises(errors.Misconfigured, match="more files than can be listed"):
+        with pytest.raises(errors.Misconfigured, match="more files than the app can list"):
             follow_up.send(LEAD, step(), settings)
 
     @given(st.text())
