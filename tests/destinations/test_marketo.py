@@ -362,6 +362,17 @@ def test_a_person_in_a_partition_out_of_sight_is_told(crm: StandIn) -> None:
     assert "MARKETO_PARTITION" in told.remedy
 
 
+def test_a_search_that_says_that_nothing_matches_has_found_nothing(crm: StandIn) -> None:
+    """ "Error codes": some searches fail with 702 where others have an empty result."""
+    number = person(crm)
+    crm.fail(failed("702", "No data found"), path=r"activities\.json")
+    assert send(crm, lead(), f"{number}/activity", uncertain=True) == str(number)
+    assert len(crm.account.steps(number)) == 1
+    crm.fail(failed("702", "No data found"), path=r"leads\.json")
+    crm.fail(failed("702", "No data found"), path=r"leads\.json")
+    assert "somebody deleted it" in failure(crm, lead(), remote_id=str(number), replayed=True).cause
+
+
 def test_without_a_custom_activity_there_are_people_and_no_steps(crm: StandIn) -> None:
     number = send(crm, lead(), changes={"activity_type_id": ""})
     assert asked(crm) == [TOKEN, LEADS]
@@ -548,7 +559,7 @@ def test_a_form_that_marketo_took_is_submitted_again_by_a_replay_only(crm: Stand
     ("changes", "fields", "cause", "remedy"),
     [
         ({"form_id": "7"}, set(), "no such form", "MARKETO_FORM_ID"),
-        ({}, {"email"}, "email", "onto the form"),
+        ({}, {"email"}, "email", "to the form"),
     ],
 )
 def test_a_form_that_no_lead_fits_is_misconfigured(

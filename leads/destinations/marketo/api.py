@@ -82,6 +82,8 @@ class Api:
         body = self._once(method, path, json, form, self.token())
         if body["success"] is not True and errors.TOKEN & set(errors.codes(body.get("errors"))):
             body = self._once(method, path, json, form, self.token(fresh=True))
+        if errors.NOTHING_FOUND in errors.codes(body.get("errors")):
+            return {**body, "result": []}
         if body["success"] is not True:
             raise errors.failure(body.get("errors"), doing)
         return body

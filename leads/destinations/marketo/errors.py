@@ -22,6 +22,8 @@ TOKEN = frozenset({"600", "601", "602"})
 EXISTS = frozenset({"1005", "1007"})
 """There is such a person already, or there are several."""
 NOT_FOUND = "1004"
+NOTHING_FOUND = "702"
+"""What some searches answer where nothing matches; most say so by an empty result."""
 NO_FIELD = frozenset({"1006", "1011"})
 """A field that the account does not have."""
 COMPANY = "1021"

@@ -102,7 +102,7 @@ def _submit(api: Api, lead: Lead, step: Step, settings: Settings) -> str:
     if errors.NO_FIELD & set(errors.codes(reasons)):
         raise Misconfigured(
             "The form does not have the field email, or Marketo does not say which one it lacks.",
-            "Put the fields onto the form that docs/destinations/marketo.md lists.",
+            "Add the fields to the form that docs/destinations/marketo.md lists.",
         )
     raise errors.failure(reasons, doing)
 
