@@ -196,7 +196,7 @@ def test_show_tells_the_whole_story(shell: Shell) -> None:
 def test_what_is_not_known_is_a_finding(shell: Shell) -> None:
     code, out = shell.run("show", "nothing")
     assert (code, out) == (1, "")
-    assert "No lead" in shell.err
+    assert "There is no lead" in shell.err
     assert shell.run("replay", "nothing")[0] == 1
     assert shell.run("export", "nobody@example.com")[0] == 1
     assert shell.run("forget", "nobody@example.com")[0] == 1

@@ -216,7 +216,7 @@ def test_connect_sets_the_draft_and_says_what_to_press(shell: Shell) -> None:
     planner = shell.center.account.add("planner", dynamics())
     assert shell.run("connect", "planner", "--yes") == 0
     assert "planner  Dynamics 365 (contoso.crm4.dynamics.com) → Azure Table (leadsinbox)" in shell.out
-    assert "dynamicsLeadConfiguration goes" in shell.out
+    assert "dynamicsLeadConfiguration is removed" in shell.out
     assert '"Review and publish"' in shell.out
     assert planner.leads["draft"] == table("leadsinbox", KEY)
     assert planner.leads["live"] == dynamics()
