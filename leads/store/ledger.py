@@ -415,7 +415,8 @@ class Ledger:
                 self.rewrite(event, replace(seen, lead_id="", fate=GONE), now)
         for name in {raw, seen.raw if seen else ""} - {""}:
             self.store.delete_blob(RAW, name)
-        for row in list(self.store.rows(LEADS, customer, event, f"{event};")):
+        # The lead is the last of its rows: without it nothing that is asked for again would find the others.
+        for row in reversed(list(self.store.rows(LEADS, customer, event, f"{event};"))):
             if is_delivery(row) and row.values.get("state") == State.DEAD:
                 self.change(DEAD, now)
             self.store.delete(LEADS, row.partition, row.key)

@@ -221,6 +221,80 @@ class TestGoingOn:
             begin(dead, "skip", destination="crm")
 
 
+class Killed(BaseException):
+    """The process ended here."""
+
+
+class Mortal:
+    """Stands before the store, and ends the process right behind the write of a number."""
+
+    def __init__(self, inner: Any, left: int) -> None:
+        self.inner, self.left = inner, left
+
+    def __getattr__(self, name: str) -> Any:
+        def asked(*given: Any, **named: Any) -> Any:
+            found = getattr(self.inner, name)(*given, **named)
+            if name in WRITES:
+                self.left -= 1
+                if self.left == 0:
+                    raise Killed
+            return found
+
+        return asked if callable(getattr(self.inner, name)) else getattr(self.inner, name)
+
+
+WRITES = frozenset(("insert", "replace", "upsert", "delete", "transact", "put_blob", "delete_blob"))
+CSV = b"Email,Offer,Created\n" + b"".join(b"zoe%d@else.example,Planner,2026-11-20\n" % n for n in range(3))
+KILLED: dict[str, tuple[str, dict[str, Any]]] = {
+    "replay": ("replay", {"state": "dead", "destination": "crm"}),
+    "discard": ("discard-leads", {"offer": "planner"}),
+    "forget": ("customer", {"who": "p1@contoso.com"}),
+    "import": ("import", {}),
+}
+
+ENDED = {
+    "replay": ["delivered", "delivered"],
+    "discard": [],
+    "forget": ["dead"],
+    "import": ["dead", "dead", "delivered", "delivered", "delivered"],
+}
+"""How the deliveries of two leads that died, and of what was imported, stand at the end."""
+
+
+@pytest.mark.parametrize("what", KILLED)
+def test_it_may_crash_behind_any_write(what: str) -> None:
+    kind, given = KILLED[what]
+    for number in range(1, 100):
+        with world(crm=FakeDestination(always=failing(Rejected))) as w:
+            for each in range(2):
+                accept.receive(w.app, post(userDetails={"email": f"p{each}@contoso.com"}), w.now)
+            w.live(minutes=10)
+            w.places["crm"].always = None
+            mortal = Mortal(w.store, number)
+            w.app.store = w.app.ledger.store = mortal
+            job: Job | None = None
+            for _ in range(8):
+                with suppress(Killed):
+                    job = job or begin(w, kind, CSV if what == "import" else None, **given)
+                    job = look(w, job)
+                    if job.phase == ASK:
+                        yes(w, job, **({"order": "forget"} if what == "forget" else {}))
+                w.forward(minutes=3)
+            assert job
+            assert job.phase == DONE, (number, job)
+            w.app.store = w.app.ledger.store = w.store
+            w.live(minutes=40)
+            states = sorted(str(row.values["state"]) for row in w.store.tables["leads"].values() if ":" in row.key)
+            assert states == ENDED[what], number
+            w.forward(hours=2)
+            jobs.go_on_all(w.app, w.now)
+            assert not w.store.containers.get("jobs")
+            assert what != "forget" or "p1@contoso.com" not in everything(w)
+            if mortal.left > 0:
+                return
+    raise AssertionError("It takes more writes than that.")
+
+
 class TestPersonalData:
     """What is personal in a job goes when it has ended, at the latest an hour after."""
 

@@ -23,8 +23,8 @@ from leads.operate.page.words import ListedLead
 from leads.reader import Reader
 from leads.sweep import drift
 
-LISTED = 50
-"""Leads that a list shows."""
+LISTED, QUARANTINED = 50, 30
+"""Leads, and entries of the quarantine, that a list shows."""
 
 
 _SHOWN = (State.OPEN, State.DEAD, State.DELIVERED, State.SKIPPED)
@@ -212,7 +212,7 @@ def _links(app: App, lead: Lead, deliveries: Sequence[Delivery]) -> Iterator[tup
 
 
 def _quarantine(app: App, wish: Wish) -> View:
-    entries = list(islice(quarantine.latest(app, quarantine.COUNTED), LISTED))
+    entries = list(islice(quarantine.latest(app, quarantine.COUNTED), QUARANTINED))
     return View(
         "quarantine",
         {
