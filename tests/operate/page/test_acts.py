@@ -132,7 +132,7 @@ class TestCheck:
             browser.open("check")
             browser.press("Check everything")
             read = watch(browser).read
-        assert "These destinations need a person: Contoso CRM." in read
+        assert "These destinations need attention: Contoso CRM." in read
         assert "Begin with Contoso CRM, sign-in: Make a new one." in read
 
     def test_what_hangs_on_the_storage_is_not_asked_again(self, quiet: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -397,7 +397,7 @@ class TestCustomer:
     def test_the_address_is_typed_again(self, chat: World) -> None:
         browser = self.find(chat)
         came = browser.press("Erase all of it", again="ada.lovelace@analytical.exampl")
-        assert (came.status, "This is not what you looked for." in came.read) == (409, True)
+        assert (came.status, "This is not the same as what you entered at first." in came.read) == (409, True)
         assert len(chat.ids()) == 1
         browser.press("Erase all of it", again=" ADA.Lovelace@analytical.example")
         read = watch(browser).read
