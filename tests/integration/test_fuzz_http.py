@@ -231,9 +231,12 @@ def test_any_bytes_get_the_answer_of_the_design_and_are_kept(contents: list[byte
             assert kept(w.app, content, lead_id, w.now) or lead_id in accepted
             accepted |= {lead_id} - {""}
         w.live(minutes=10)
-        assert set(w.ids()) == accepted
-        assert set(w.states().values()) <= {"delivered"}
-        assert len(w.places["crm"].got) == len(accepted)
+        cases = {lead_id: w.app.ledger.case(lead_id) for lead_id in w.ids()}
+        assert set(cases) == accepted
+        # A CRM gets no test lead.
+        meant = {lead_id for lead_id, case in cases.items() if case and not case.lead.is_test}
+        assert {lead.id for lead, _ in w.places["crm"].got} == meant
+        assert len(w.places["crm"].got) == len(meant)
 
 
 # --- rows, through leads.intake.watch ---
