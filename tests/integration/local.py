@@ -221,7 +221,7 @@ def body(number: int, customers: int = 40) -> bytes:
     ).encode()
 
 
-def send(port: int, content: bytes, seconds: float = 30.0) -> tuple[int, str]:
+def send(port: int, content: bytes, seconds: float = 90.0) -> tuple[int, str]:
     """POST a body; the status and the lead id, or 0 where no answer came."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:

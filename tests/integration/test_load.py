@@ -13,7 +13,7 @@ def test_a_flood_is_answered_with_202_or_503_and_every_202_is_kept(tmp_path: Pat
 
 
 def test_a_backlog_is_worked_off_with_one_alert_and_a_bounded_crowd_at_the_crm(tmp_path: Path) -> None:
-    soak.backlog(tmp_path, 100, 180, sweeps="*/2 * * * * *")
+    soak.backlog(tmp_path, 40, 180, sweeps="*/2 * * * * *")
 
 
 def test_a_large_backlog_is_worked_off_in_memory_with_one_alert() -> None:
