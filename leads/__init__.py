@@ -6,8 +6,9 @@ finishes what a crash left undone and sends the alerts. `store` holds what is ke
 makes what people read, and `mail` sends it. `operate` does what operators ask for, by the command (`operate/cli`) or
 the page (`operate/page`).
 
-At the top stand the vocabulary (`lead`, `contract`, `errors`), what is for all (`settings`, `reader`, `log`, `redact`),
-the ways out (`transport`, `oauth`), the parts put together (`app`), and the ways in (`triggers`, `__main__`).
+At the top stand the vocabulary (`lead`, `contract`, `errors`), what people set (`settings`, `operators`, `routes`,
+`marks`, `ncrontab`; `reader`, `enabled` and `problems` read it), the ways out (`transport`, `oauth`, `entra_errors`),
+the marketplace's own list (`partner_center`, `offers`), `log` and `redact`, `app`, and the ways in (`triggers`).
 tests/test_house.py says who may import whom, and docs/adr/0009-rooms.md why.
 """
 

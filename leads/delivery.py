@@ -450,8 +450,9 @@ def _fail(app: App, delivery: Delivery, lead: Lead, failure: Failure, now: datet
 
 def _given_up(failed: Delivery, failure: Failure) -> Delivery:
     """A delivery without a further attempt: dead, unless it is a notification that some of its recipients have."""
-    if failure.remote_id and _kind(failed.destination) == Kind.NOTIFICATION:
-        # Alerts named the others for as long as the schedule went on.
+    known = failure.outcome == Outcome.MISCONFIGURED
+    if known and failure.remote_id and _kind(failed.destination) == Kind.NOTIFICATION:
+        # Alerts named the others since the first attempt. Of any other failure nobody has heard yet.
         return replace(failed, state=State.DELIVERED, reason=f"Not everybody got it. {failure.cause}")
     return replace(failed, state=State.DEAD, alerted_at=None)
 

@@ -367,3 +367,13 @@ def test_a_notification_that_two_of_three_recipients_have_is_no_dead_lead(kind: 
         assert case
         (mail,) = (each for each in case.deliveries if each.destination == "mail")
         assert ends == "dead" or mail.reason == "Not everybody got it. mail.example refused number 2 of EMAIL_TO."
+
+
+@pytest.mark.parametrize("failed", [Transient, Rejected])
+def test_a_recipient_whom_no_alert_has_named_makes_a_dead_lead(failed: type[Transient | Rejected]) -> None:
+    refused = failed("mail.example is busy for number 2 of EMAIL_TO.", "Wait.", remote_id="mail got by two")
+    with world(mail=FakeDestination(Kind.NOTIFICATION, always=refused), pager=(pager := Pager())) as w:
+        accept.receive(w.app, post(), w.now)
+        w.live(hours=90)
+        assert w.states()["mail"] == "dead"
+        assert [alert.kind for alert in pager.alerts] == ["dead"]
