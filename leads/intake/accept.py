@@ -120,17 +120,36 @@ def receive(app: App, body: bytes, now: datetime) -> Receipt:
 
 def _event_of_post(app: App, body: bytes, fields: Fields, now: datetime) -> tuple[str, str]:
     """The event and the name of its raw. A retry that crosses midnight, or the end of a slot, is the same event."""
-    is_named = names_somebody(fields)
-    earlier = now - (REPEAT_WINDOW if is_named else SLOT)
+    earlier = now - _repeat_window(fields)
     if _span(fields, earlier) != _span(fields, now):
-        event = event_of_post(app, body, fields, earlier)
-        name = raw_name(event, earlier)
-        raw = app.store.get_blob(RAW, name)
-        arrived_at = time_read(raw.metadata.get("arrived_at")) if raw else None
-        if arrived_at and (arrived_at > earlier or not is_named):
-            return event, name
+        known = _known_event(app, body, fields, earlier)
+        if known and (known[2] > earlier or not names_somebody(fields)):
+            return known[:2]
     event = event_of_post(app, body, fields, now)
     return event, raw_name(event, now)
+
+
+def _event_of_waiting(app: App, body: bytes, fields: Fields, at: datetime) -> str:
+    """The event of a POST that waited in quarantine since `at`: its retry may have come in already, behind midnight."""
+    later = at + _repeat_window(fields)
+    if _span(fields, later) != _span(fields, at):
+        known = _known_event(app, body, fields, later)
+        if known and (known[2] < later or not names_somebody(fields)):
+            return known[0]
+    return _event_of_post(app, body, fields, at)[0]
+
+
+def _known_event(app: App, body: bytes, fields: Fields, at: datetime) -> tuple[str, str, datetime] | None:
+    """The event that a POST at this time is, the name of its raw, and when that came; None where there is none."""
+    event = event_of_post(app, body, fields, at)
+    name = raw_name(event, at)
+    raw = app.store.get_blob(RAW, name)
+    arrived_at = time_read(raw.metadata.get("arrived_at")) if raw else None
+    return (event, name, arrived_at) if arrived_at else None
+
+
+def _repeat_window(fields: Fields) -> timedelta:
+    return REPEAT_WINDOW if names_somebody(fields) else SLOT
 
 
 def event_of_post(app: App, body: bytes, fields: Fields, at: datetime) -> str:
@@ -363,7 +382,7 @@ def take_quarantined(app: App, blob: Blob, now: datetime) -> Receipt:
     via = Via(note.get("via") or Via.HTTPS)
     at = times.moment(note.get("at") or "") or now
     # A listing of blobs gives what is empty as None.
-    event = note.get("event") or _event_of_post(app, blob.data, payload.read(blob.data), at)[0]
+    event = note.get("event") or _event_of_waiting(app, blob.data, payload.read(blob.data), at)
     seen = app.ledger.seen(event)
     raw = seen.raw if seen and seen.raw else raw_name(event, at)
     app.ledger.keep_raw(raw, blob.data, via, at)

@@ -52,21 +52,17 @@ def quarantined(
     reasons: Counter[str] = Counter()
     kept = size = 0
     following = ""
-    for name, note in app.store.blobs(QUARANTINE, "", cursor or (f"{since:%Y/%m/%d}/" if since else "")):
-        if name <= cursor or not quarantine.NAME.fullmatch(name):
-            continue
-        entry = quarantine.entry(name, note)
-        wanted = (since is None or entry.at >= since) and entry.at < before
-        if wanted and reason.casefold() in entry.reason.casefold():
+    for entry in quarantine.entries(app, since, cursor):
+        if entry.at < before and reason.casefold() in entry.reason.casefold():
             if entry.event or entry.waits:
                 kept += 1
             else:
                 reasons[entry.reason.partition(":")[0]] += 1
                 size += entry.size
                 if yes:
-                    app.store.delete_blob(QUARANTINE, name)
+                    app.store.delete_blob(QUARANTINE, entry.name)
         if time.monotonic() >= stop_at:
-            following = name
+            following = entry.name
             break
     return {
         "reasons": dict(reasons),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from leads.app import App
@@ -127,8 +128,13 @@ def _list(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
 
 
 def _quarantine(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
-    limit, skip = number(arguments, "limit", LIST_LIMIT, LIST_LIMIT), number(arguments, "skip", 0, 1_000_000)
-    found = quarantine.quarantined(app, since(arguments), now)[skip:]
+    """The newest entries; with `after`, which is a name or empty, those behind it in the order of names."""
+    del now
+    limit, begin = number(arguments, "limit", LIST_LIMIT, LIST_LIMIT), since(arguments)
+    if "after" in arguments:
+        found = list(islice(quarantine.entries(app, begin, text(arguments, "after")), limit + 1))
+    else:
+        found = quarantine.newest(app, limit + 1, begin)
     return {"entries": [as_json.entry(each) for each in found[:limit]], "more": len(found) > limit}
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 
 from leads.app import App
@@ -39,16 +39,24 @@ class Entry:
     """Whether they are a lead that could not be stored when it came, and that the sweep takes in."""
 
 
-def quarantined(app: App, since: datetime | None, now: datetime) -> list[Entry]:
-    """What is in quarantine since a time, or at all, newest first."""
-    prefixes = [""]
-    if since is not None:
-        count = max(0, (now.date() - since.date()).days)
-        prefixes = [f"{now - timedelta(days=back):%Y/%m/%d}/" for back in range(min(count, 3650) + 1)]
-    blobs = ((name, note) for prefix in prefixes for name, note in app.store.blobs(QUARANTINE, prefix))
-    found = [entry(name, note) for name, note in blobs if NAME.fullmatch(name)]
-    kept = [one for one in found if since is None or one.at >= since]
-    return sorted(kept, key=lambda one: (one.at, one.name), reverse=True)
+def entries(app: App, since: datetime | None = None, after: str = "") -> Iterator[Entry]:
+    """What came into quarantine since a time, or at all, in the order of names: those behind the name `after`."""
+    for name, note in app.store.blobs(QUARANTINE, "", after or (f"{since:%Y/%m/%d}/" if since else "")):
+        if name > after and NAME.fullmatch(name):
+            one = entry(name, note)
+            if since is None or one.at >= since:
+                yield one
+
+
+def newest(app: App, most: int, since: datetime | None = None) -> list[Entry]:
+    """The newest entries, newest first: days are listed whole, and only as many of them as it takes."""
+    found: list[Entry] = []
+    for prefix in _days(app, since):
+        listed = [entry(name, note) for name, note in app.store.blobs(QUARANTINE, prefix) if NAME.fullmatch(name)]
+        found += _newest_first(one for one in listed if since is None or one.at >= since)
+        if len(found) >= most:
+            break
+    return found[:most]
 
 
 def latest(app: App, most: int, since: datetime | None = None) -> Iterator[Entry]:
@@ -56,15 +64,24 @@ def latest(app: App, most: int, since: datetime | None = None) -> Iterator[Entry
 
     Of a day it is those that are listed first, since an entry is called by its bytes, and these newest first.
     """
-    first = f"{since:%Y/%m/%d}/" if since else ""
-    prefixes = (f"{row.key.rpartition(':')[2].replace('-', '/')}/" for row in app.ledger.changes("quarantine:"))
-    for prefix in sorted((each for each in prefixes if each >= first), reverse=True):
+    for prefix in _days(app, since):
         blobs = islice(app.store.blobs(QUARANTINE, prefix), most)
         found = [entry(name, note) for name, note in blobs if NAME.fullmatch(name)]
         most -= len(found)
-        yield from sorted(found, key=lambda one: (one.at, one.name), reverse=True)
+        yield from _newest_first(found)
         if most <= 0:
             return
+
+
+def _days(app: App, since: datetime | None) -> list[str]:
+    """How the names begin of what came on each day that has any, the newest day first."""
+    first = f"{since:%Y/%m/%d}/" if since else ""
+    prefixes = (f"{row.key.rpartition(':')[2].replace('-', '/')}/" for row in app.ledger.changes("quarantine:"))
+    return sorted((each for each in prefixes if each >= first), reverse=True)
+
+
+def _newest_first(found: Iterable[Entry]) -> list[Entry]:
+    return sorted(found, key=lambda one: (one.at, one.name), reverse=True)
 
 
 def count(app: App) -> int:

@@ -226,8 +226,7 @@ def _reread(stretch: Stretch) -> None:
     """Some names of the quarantine when there is none left, else one entry."""
     after, left = _queue(stretch)
     if not left:
-        blobs = stretch.app.store.blobs(QUARANTINE, "", after)
-        names = list(islice((name for name, _ in blobs if name > after and quarantine.NAME.fullmatch(name)), NAMES))
+        names = [each.name for each in islice(quarantine.entries(stretch.app, after=after), NAMES)]
         after = names[-1] if len(names) == NAMES else ""
         left = names if stretch.works else []
         if not stretch.works:
@@ -277,7 +276,7 @@ def _discard_one(stretch: Stretch, name: str) -> None:
         by_hand = forget.belongings(stretch.app, name, stretch.now)["by_hand"]
     stretch.parts.append({"by_hand": by_hand})
     for each in by_hand:
-        stretch.count("by hand", int(stretch.show("by hand", where=each["where"], text=each["what"])))
+        stretch.count("by hand", int(stretch.show("by hand", where=enabled.title(each["where"]), text=each["what"])))
 
 
 def _describe(app: App, name: str) -> str:
@@ -314,7 +313,7 @@ def _customer(stretch: Stretch) -> None:
         if not stretch.works:
             stretch.show("entry", thing=name, text="")
     for each in found["by_hand"]:
-        stretch.count("by hand", int(stretch.show("by hand", where=each["where"], text=each["what"])))
+        stretch.count("by hand", int(stretch.show("by hand", where=enabled.title(each["where"]), text=each["what"])))
     for each in found["mentioned_in"]:
         stretch.count("mentioned", int(stretch.show("mentioned", text=each)))
     for each in found["unsearched"]:

@@ -24,6 +24,8 @@ from leads.transport import SEND_SECONDS, Deadline
 
 LISTED = 200
 """Leads that a summary lists; the others are counted."""
+SUMMED = 2000
+"""Leads in one summary: each is recorded behind it, and a sweep that were stopped there would tell the rest again."""
 SLICES = 100
 """Slices of time that are remembered."""
 
@@ -124,10 +126,10 @@ def _alert(app: App, name: str, number: int, now: datetime) -> None:
 def sum_up(app: App, name: str, held: Sequence[Held], now: datetime) -> int:
     """Send one summary of what was held back and is due, then record each delivery; returns how many there were.
 
-    The summary is named by destination, quarter of the hour and leads, so one that a crash repeats can be known as the
-    same.
+    It is about the oldest `SUMMED`; the next sweep sends one about the others. A summary is named by destination,
+    quarter of the hour and leads, so one that a crash repeats can be known as the same.
     """
-    due = sorted((one for one in held if one.delivery.next_at <= now), key=lambda one: one.lead.arrived_at)
+    due = sorted((one for one in held if one.delivery.next_at <= now), key=lambda one: one.lead.arrived_at)[:SUMMED]
     if not due:
         return 0
     # Several runs may share a quarter, and a mailbox swallows what has a name that it knows.

@@ -298,7 +298,12 @@ def _redo(run: _Run, line: Line) -> None:
     """Finish an intake that stopped behind its open line, or drop a line that leads nowhere."""
     app = run.app
     seen = app.ledger.seen(halves(line.lead_id)[1])
-    if seen is not None and (seen.fate == GONE or (seen.fate != BACKFILLED and seen.lead_id != line.lead_id)):
+    if seen is not None and seen.fate == GONE:
+        # Whoever replays a lead while it is erased may leave a delivery of it, and this line.
+        app.ledger.erase(line.lead_id, line.day, "", run.now)
+        run.closed += 1
+        return
+    if seen is not None and seen.fate != BACKFILLED and seen.lead_id != line.lead_id:
         app.ledger.drop_open_line(line.lead_id)
         run.closed += 1
         return
@@ -401,6 +406,8 @@ def _look_at_floods(run: _Run) -> None:
     known = run.app.ledger.flooded()
     counts = floods.count(run.app, run.values, run.closed_at, run.opened_at, run.now)
     for name, held in run.held.items():
+        if run.is_late(LAST_SECONDS):
+            break
         floods.sum_up(run.app, name, held, run.now)
     run.values["flooded"] = ",".join(floods.note(run.app, counts, known, time_read(run.values.get("ran_at")), run.now))
 

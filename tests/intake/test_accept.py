@@ -317,6 +317,32 @@ class TestTheIdKeyIsLost:
         assert accept.take_waiting(w.app, w.now, is_late=lambda: False) == 2
         assert len(w.ids()) == 2, "the one before the key was lost, and this one"
 
+    @pytest.mark.parametrize(("minutes", "leads"), [(2, 2), (119, 2), (121, 3)])
+    def test_what_came_again_behind_midnight_with_the_key_back_is_one_lead_with_what_waits(
+        self, w: World, lost: Row, minutes: int, leads: int
+    ) -> None:
+        w.forward(hours=11, minutes=59)
+        with pytest.raises(Misconfigured):
+            accept.receive(w.app, post(offerTitle="b"), w.now)
+        w.store.insert("state", replace(lost, etag=""))
+        w.restart()
+        w.forward(minutes=minutes)
+        accept.receive(w.app, post(offerTitle="b"), w.now)
+        assert accept.take_waiting(w.app, w.now, is_late=lambda: False) == 1
+        assert len(w.ids()) == leads, "the one before the key was lost counts as well"
+
+    @pytest.mark.parametrize(("minutes", "leads"), [(4, 2), (7, 2), (25, 3)])
+    def test_nor_are_those_that_name_nobody_two(self, w: World, lost: Row, minutes: int, leads: int) -> None:
+        w.forward(minutes=5)
+        with pytest.raises(Misconfigured):
+            accept.receive(w.app, NOBODY, w.now)
+        w.store.insert("state", replace(lost, etag=""))
+        w.restart()
+        w.forward(minutes=minutes)
+        accept.receive(w.app, NOBODY, w.now)
+        accept.take_waiting(w.app, w.now, is_late=lambda: False)
+        assert len(w.ids()) == leads
+
     def test_what_waits_is_taken_in_as_far_as_the_time_goes_and_one_keeps_no_other_waiting(
         self, w: World, lost: Row, monkeypatch: pytest.MonkeyPatch
     ) -> None:

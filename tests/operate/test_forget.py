@@ -98,7 +98,7 @@ def test_a_row_that_was_quarantined_does_not_come_back(monkeypatch: pytest.Monke
         with monkeypatch.context() as patched:
             patched.setattr(normalize, "normalize", broken)
             w.live(minutes=6)
-            assert len(quarantine.quarantined(w.app, None, w.now)) == 1
+            assert len(list(quarantine.entries(w.app))) == 1
             assert forgotten(w, ADA)["forgotten"] == 1
             w.live(days=2)
         w.live(days=2)
@@ -218,11 +218,11 @@ def test_bytes_without_an_address_are_forgotten_by_their_name() -> None:
             with pytest.raises(intake.NotALead):
                 intake.receive(w.app, body, w.now)
         assert forgotten(w)["forgotten"] == 0
-        name = next(each.name for each in quarantine.quarantined(w.app, None, w.now) if each.size > 20)
+        name = next(each.name for each in quarantine.entries(w.app) if each.size > 20)
         assert belongings(w, name)["quarantine"] == [name]
         assert forgotten(w, name)["forgotten"] == 1
         assert "lovelace" not in everything(w)
-        assert len(quarantine.quarantined(w.app, None, w.now)) == 1
+        assert len(list(quarantine.entries(w.app))) == 1
         assert forgotten(w, name)["forgotten"] == 0
 
 
@@ -486,7 +486,7 @@ def test_an_address_is_found_in_bytes_of_any_encoding(encoding: str, upper: bool
     with world() as w:
         intake.quarantine(w.app, text.encode(encoding, "replace"), Via.HTTPS, "a reason", w.now)
         assert forgotten(w, ADA)["forgotten"] == 1
-        assert quarantine.quarantined(w.app, None, w.now) == []
+        assert list(quarantine.entries(w.app)) == []
 
 
 def test_forgetting_is_logged_without_saying_whom(caplog: pytest.LogCaptureFixture) -> None:

@@ -18,7 +18,7 @@ from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept as intake
 from leads.intake import normalize, watch
 from leads.lead import Delivery, State, Via
-from leads.operate import health, listing, operations, quarantine, replay, stories
+from leads.operate import forget, health, listing, operations, quarantine, replay, stories
 from leads.operate.quarantine import NAME, entry
 from leads.store.ledger import QUARANTINE, STATE
 from leads.sweep import sweep
@@ -419,14 +419,32 @@ def test_whatever_the_order_a_replayed_lead_ends_delivered_and_closed(orders: li
         assert w.app.ledger.open_line(lead_id) is None
 
 
+def test_a_replay_while_its_lead_is_forgotten_leaves_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with world(environ={"LEADS_ROUTES": "> crm"}, crm=FakeDestination(), feed=FakeDestination()) as w:
+        lead_id = accept(w)
+        w.live(minutes=6)
+        add = replay.add
+
+        def too_late(*arguments: Any, **options: Any) -> bool:
+            forget.forget(w.app, lead_id, w.now)
+            return add(*arguments, **options)
+
+        monkeypatch.setattr(replay, "add", too_late)
+        replay.replay(w.app, lead_id, "feed", w.now)
+        w.live(minutes=40)
+        assert w.store.tables["leads"] == {}
+        assert not list(w.app.ledger.open_lines())
+        assert w.places["feed"].got == []
+
+
 def test_quarantine_lists_the_newest_first() -> None:
     with world() as w:
         for body in (b"one", b"two"):
             with pytest.raises(intake.NotALead):
                 intake.receive(w.app, body, w.now)
             w.forward(days=40)
-        entries = quarantine.quarantined(w.app, None, w.now)
-        recent = quarantine.quarantined(w.app, w.now - timedelta(days=50), w.now)
+        entries = quarantine.newest(w.app, 5)
+        recent = quarantine.newest(w.app, 5, w.now - timedelta(days=50))
         story = stories.story(w.app, entries[0].name, w.now)
     assert [entry.at for entry in entries] == [NOON + timedelta(days=40), NOON]
     assert [entry.size for entry in entries] == [3, 3]
@@ -458,7 +476,7 @@ def test_bytes_that_can_be_read_after_all_become_a_lead_of_the_day_they_came(mon
         (summary,) = listing.listing(w.app, now=w.now).leads
         assert summary.lead.arrived_at == NOON
         assert w.states() == {"crm": "delivered"}
-        assert quarantine.quarantined(w.app, None, w.now) == []
+        assert list(quarantine.entries(w.app)) == []
 
 
 def broken(*_: Any, **__: Any) -> None:
@@ -468,7 +486,7 @@ def broken(*_: Any, **__: Any) -> None:
 def test_bytes_that_an_older_version_refused_become_a_lead_once() -> None:
     with world() as w:
         intake.quarantine(w.app, post(), Via.HTTPS, "The body is not JSON.", w.now)
-        (entry,) = quarantine.quarantined(w.app, None, w.now)
+        (entry,) = quarantine.entries(w.app)
         lead_id = quarantine.replay_quarantined(w.app, entry.name, w.now)
         assert w.ids() == [lead_id]
         assert accept(w) == lead_id, "the same POST again is the same event"
@@ -480,11 +498,11 @@ def test_what_is_no_lead_stays_in_quarantine() -> None:
             intake.receive(w.app, b"no lead", w.now)
         with pytest.raises(intake.TooLarge):
             intake.receive(w.app, b"x" * (intake.BODY_LIMIT + 1), w.now)
-        entries = quarantine.quarantined(w.app, None, w.now)
+        entries = list(quarantine.entries(w.app))
         for entry in entries:
             with pytest.raises(intake.NotALead):
                 quarantine.replay_quarantined(w.app, entry.name, w.now)
-        assert quarantine.quarantined(w.app, None, w.now) == entries
+        assert list(quarantine.entries(w.app)) == entries
         for name in ("", "../raw/x", "2026/11/21/x.bin"):
             with pytest.raises(intake.NotALead):
                 quarantine.replay_quarantined(w.app, name, w.now)
@@ -495,7 +513,7 @@ def test_what_is_no_lead_stays_in_quarantine() -> None:
 def test_any_note_beside_quarantined_bytes_can_be_listed(text: str, note: dict[str, str]) -> None:
     with world() as w:
         w.store.put_blob(QUARANTINE, f"2026/11/21/{'a' * 64}.bin", text.encode("utf-8", "replace"), note)
-        (entry,) = quarantine.quarantined(w.app, None, w.now)
+        (entry,) = quarantine.entries(w.app)
         assert isinstance(entry.at, datetime)
         assert stories.story(w.app, entry.name, w.now)
 

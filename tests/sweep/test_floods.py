@@ -15,7 +15,7 @@ from leads.intake import accept
 from leads.lead import Lead, State
 from leads.messages.alert import Alert
 from leads.operate import replay
-from leads.sweep import sweep
+from leads.sweep import floods, sweep
 from tests.world import FakeDestination, World, failing, forget_sends, post, world
 
 
@@ -131,6 +131,21 @@ def test_summaries_of_one_quarter_about_other_leads_have_other_names(monkeypatch
             w.forward(minutes=4)
         assert sum(total for _, total, _ in mail.summaries) == 18
         assert len({name for _, _, name in mail.summaries}) == 3, "a mailbox swallows a mail whose id it has seen"
+
+
+def test_a_summary_is_about_as_many_as_a_sweep_can_record_and_the_next_one_about_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(floods, "SUMMED", 30)
+    with flooded(LEADS_FLOOD="2", LEADS_DESTINATIONS="mail") as (w, mail):
+        come(w, 80)
+        w.drain()
+        w.forward(minutes=15)
+        for _ in range(4):
+            w.sweep()
+            w.forward(minutes=5)
+        assert [total for _, total, _ in mail.summaries] == [30, 30, 18]
+        assert len({name for _, _, name in mail.summaries}) == 3
 
 
 def test_switched_off_everybody_gets_every_lead() -> None:

@@ -235,7 +235,7 @@ def _quarantined(call: Call, since: Mapping[str, str]) -> list[dict[str, Any]]:
     """All entries, in answers of bounded size."""
     entries: list[dict[str, Any]] = []
     while True:
-        found = call("quarantine", {**since, "skip": len(entries)})
+        found = call("quarantine", {**since, "after": entries[-1]["name"] if entries else ""})
         entries += found["entries"]
         if not found["more"]:
             return entries

@@ -68,7 +68,9 @@ _POLICY = (
 
 _TRICKS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """Characters that control or reorder what stands around them. No template has one, so what has came from outside."""
-_BEYOND = re.compile(r"(?!sign-|microsoft)[a-z0-9][A-Za-z0-9/.-]{0,200}(?:\?(?:state|destination)=[a-z0-9:]{1,40})?")
+_BEYOND = re.compile(
+    r"(?!sign-|microsoft)[a-z0-9][A-Za-z0-9/.-]{0,200}(?:\?(?:state|destination|still)=[a-z0-9:]{1,40})?"
+)
 """Addresses of the page to which signing in goes on."""
 
 

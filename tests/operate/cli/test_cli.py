@@ -36,6 +36,8 @@ from leads.operate.cli import screen as screen_module
 from leads.operate.cli.remote import Remote
 from leads.operate.cli.screen import Screen, block, printable
 from leads.operate.page import session
+from leads.store.ledger import QUARANTINE
+from leads.store.rows import time_text
 from leads.transport import Response
 from tests.world import FakeDestination, World, failing, post, row, world
 
@@ -293,9 +295,31 @@ def test_an_import_in_which_something_cannot_be_read_is_a_finding(shell: Shell, 
 
 def test_bytes_that_are_no_text_are_shown_as_base64(shell: Shell) -> None:
     intake.quarantine(shell.w.app, b"\xff\xfe\x00\xd8", Via.HTTPS, "a reason", shell.w.now)
-    (entry,) = quarantine.quarantined(shell.w.app, None, shell.w.now)
+    (entry,) = quarantine.entries(shell.w.app)
     assert "//4A2A==" in shell.run("show", entry.name)[1]
     assert shell.json("show", entry.name)[1]["raw_base64"] == "//4A2A=="
+
+
+def test_a_large_quarantine_is_listed_once_for_a_replay_of_all_and_a_day_of_it_for_a_list(shell: Shell) -> None:
+    for day, count in ((30, 450), (1, 3)):
+        for number in range(count):
+            at = shell.w.now - timedelta(days=day, minutes=number)
+            shell.w.app.ledger.change(f"quarantine:{at:%Y-%m-%d}", at)
+            shell.w.store.put_blob(QUARANTINE, f"{at:%Y/%m/%d}/{number:064x}.bin", b"x", {"at": time_text(at)})
+    looked, blobs = [], shell.w.store.blobs
+
+    def listing(container: str, prefix: str, start: str = "") -> Iterator[tuple[str, Mapping[str, str]]]:
+        for blob in blobs(container, prefix, start):
+            looked.append(blob[0])
+            yield blob
+
+    shell.w.store.blobs = listing  # type: ignore[method-assign]
+    listed = shell.json("list", "--quarantined", "--limit", "2")[1]
+    assert ([entry["name"][-5] for entry in listed["entries"]], listed["more"]) == (["0", "1"], True)
+    assert len(looked) == 3, "only the newest day that has any is read"
+    looked.clear()
+    assert len({entry["name"] for entry in shell.json("replay", "--quarantined")[1]["would_replay"]}) == 453
+    assert len(looked) < 453 + 10, "each is listed once, and one more behind every stretch"
 
 
 def test_replay_by_id_and_by_filters(shell: Shell) -> None:
@@ -468,7 +492,7 @@ def junk(shell: Shell, *bodies: bytes) -> list[str]:
     for body in bodies:
         with pytest.raises(intake.NotALead):
             intake.receive(shell.w.app, body, shell.w.now)
-    return [each.name for each in quarantine.quarantined(shell.w.app, None, shell.w.now)]
+    return [each.name for each in quarantine.entries(shell.w.app)]
 
 
 def test_the_quarantine_is_discarded_after_showing_what_is_in_it(shell: Shell) -> None:
@@ -486,7 +510,7 @@ def test_the_quarantine_is_discarded_after_showing_what_is_in_it(shell: Shell) -
     assert len(junk(shell)) == 5, "it asks first"
     assert shell.json("discard", "--quarantined", "--reason", "not JSON", "--yes")[1]["discarded"] == 2
     assert shell.json("discard", "--quarantined", "--yes")[1]["discarded"] == 2
-    (left,) = quarantine.quarantined(shell.w.app, None, shell.w.now)
+    (left,) = quarantine.entries(shell.w.app)
     assert left.event == row_of_ours
     assert shell.w.ids() == [lead_id]
 
@@ -502,7 +526,7 @@ def test_what_comes_after_the_question_is_not_discarded_unseen(shell: Shell, mon
 
     monkeypatch.setattr(Screen, "confirmed", asked)
     assert shell.run("discard", "--quarantined")[0] == 0
-    assert [each.size for each in quarantine.quarantined(shell.w.app, None, shell.w.now)] == [40]
+    assert [each.size for each in quarantine.entries(shell.w.app)] == [40]
 
 
 def test_since_is_heeded(shell: Shell) -> None:
@@ -860,7 +884,7 @@ def test_no_answer_is_larger_than_what_the_command_reads(letter: str) -> None:
             intake.receive(w.app, body.encode(), w.now)
         last = intake.receive(w.app, json.dumps({"description": long, "n": 1}, ensure_ascii=False).encode(), w.now).id
         intake.quarantine(w.app, letter.encode() * 60_000, Via.HTTPS, "a reason", w.now)
-        (entry,) = quarantine.quarantined(w.app, None, w.now)
+        (entry,) = quarantine.entries(w.app)
         listed = [
             summary.lead.id for summary in listing.listing(w.app, now=w.now, customer="a@example.com", limit=1).leads
         ]

@@ -309,7 +309,7 @@ class TestEnding:
         browser.press("Discard 1 lead or entry")
         read = watch(browser).read
         assert "1 lead or entry discarded." in read
-        assert "crm : remote-" in read, "what is left to be deleted by hand"
+        assert "Contoso CRM : remote-" in read, "what is left to be deleted by hand"
         assert chat.ids() == []
 
     def test_what_is_left_to_be_deleted_by_hand_is_never_lost(
@@ -391,7 +391,7 @@ class TestCustomer:
         read = self.find(chat)
         assert read.last
         assert "For a…@analytical.example . Found 1 lead, and 0 entries in quarantine." in read.last.read
-        assert "Delete by hand, since this app does not crm : remote-" in read.last.read
+        assert "Delete by hand, since this app does not Contoso CRM : remote-" in read.last.read
         assert len(chat.ids()) == 1
 
     def test_the_address_is_typed_again(self, chat: World) -> None:

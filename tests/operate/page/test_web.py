@@ -194,7 +194,9 @@ class TestDoor:
         assert sign_in(browser).status == 403
         assert (browser.cookie, host.asked) == ("", [])
 
-    @pytest.mark.parametrize("path", ["leads", "leads?state=dead", f"leads/{'0' * 16}-{'1' * 16}"])
+    @pytest.mark.parametrize(
+        "path", ["leads", "leads?state=dead", "jobs/0123456789abcdef?still=1", f"leads/{'0' * 16}-{'1' * 16}"]
+    )
     def test_after_signing_in_one_is_where_the_link_pointed(self, quiet: World, host: Host, path: str) -> None:
         assert f'name="to" value="{path}"' in Visitor(quiet).open(path).text
         assert sign_in(Visitor(quiet), to=path).headers["Location"] == f"/api/page/{path}"
