@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,12 +73,20 @@ def environment(name: str, *more: str, requirements: Path | None = ROOT / "requi
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_text() != pins:
             subprocess.run([base, "-m", "venv", "--clear", str(home)], check=True)
-            pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             if requirements:
-                subprocess.run([*pip, "-r", str(requirements)], check=True)
-            subprocess.run([*pip, RUNTIME, *more], check=True)
+                _install(home, "-r", str(requirements))
+            _install(home, RUNTIME, *more)
             stamp.write_text(pins)
     return str(home / "bin" / "python")
+
+
+def _install(home: Path, *what: str) -> None:
+    """By uv, which takes a fifth of the time; by pip where that fails, since uv knows nothing of pip.conf."""
+    python = str(home / "bin" / "python")
+    quickly = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python, *what]
+    if subprocess.run(quickly, stderr=subprocess.DEVNULL, check=False).returncode:
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what]
+        subprocess.run(pip, check=True)
 
 
 @contextmanager
