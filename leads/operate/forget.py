@@ -32,6 +32,7 @@ from leads.lead import Contact, Delivery, Lead, State, Via
 from leads.operate import export, quarantine, stories, traces
 from leads.operate.quarantine import Entry
 from leads.store.ledger import GONE, LEADS, QUARANTINE, RAW, Case, Line, Seen
+from leads.store.protocol import Blob
 from leads.store.rows import is_delivery, read_lead
 from leads.sweep import erasing
 
@@ -129,8 +130,12 @@ class _Search:
                 if name <= after:
                     continue
                 self._count("arrivals")
-                if self.app.ledger.seen(_event(name)) is None and self._raw_holds(name):
-                    self.arrival(name)
+                blob = self.app.store.get_blob(RAW, name) if self.app.ledger.seen(_event(name)) is None else None
+                if blob and traces.in_bytes(blob.data, self.needles):
+                    if self._is_anothers(blob):
+                        self.mentioned_in.append(_event(name))
+                    else:
+                        self.arrival(name)
                 yield name
 
     def _quarantine(self, after: str) -> Iterator[str]:
@@ -140,7 +145,10 @@ class _Search:
             self._count("entries of the quarantine")
             blob = self.app.store.get_blob(QUARANTINE, name)
             if blob and traces.in_bytes(blob.data, self.needles):
-                self.entry(quarantine.entry(name, blob.metadata), blob.data)
+                if self._is_anothers(blob):
+                    self.mentioned_in.append(name)
+                else:
+                    self.entry(quarantine.entry(name, blob.metadata), blob.data)
             yield name
 
     def _unfinished(self, after: str) -> Iterator[str]:
@@ -151,7 +159,10 @@ class _Search:
                 blob = self.app.store.get_blob(RAW, line.raw)
                 hers = line.lead_id.startswith(f"{self.customer}-")
                 if blob and (hers or traces.in_bytes(blob.data, self.needles)):
-                    self.unfinished(line)
+                    if not hers and self._is_anothers(blob):
+                        self.mentioned_in.append(line.lead_id)
+                    else:
+                        self.unfinished(line)
             yield line.lead_id
 
     def _leads(self, after: str) -> Iterator[str]:
@@ -203,6 +214,16 @@ class _Search:
     def _is_hers(self, own: str) -> bool:
         """Whether an address is the customer's."""
         return bool(own) and (own.casefold() == self.who.casefold() or email_key(own) == self.key)
+
+    def _is_anothers(self, blob: Blob) -> bool:
+        """Whether bytes that are not a lead yet are the lead of somebody else, in whose words the address stands."""
+        is_row = blob.metadata.get("via") == Via.TABLE
+        try:
+            fields = payload.read_row_bytes(blob.data) if is_row else payload.read(blob.data)
+        except payload.NotALead:
+            return False
+        is_unread = fields.contact_unread and not fields.email
+        return accept.names_somebody(fields) and not is_unread and not self._is_hers(fields.email or "")
 
     def _raw_holds(self, name: str) -> bool:
         blob = self.app.store.get_blob(RAW, name)
@@ -380,6 +401,9 @@ def _by_hand(app: App, case: Case, *, with_row: bool) -> Iterator[dict[str, str]
     for delivery in case.deliveries:
         if delivery.remote_id and delivery.destination not in erased:
             yield {"where": delivery.destination, "what": _record(app, case.lead, delivery)}
+        elif delivery.uncertain and delivery.destination not in erased:
+            what = f"perhaps a record of lead {delivery.lead_id}: an attempt ended without an answer; search there"
+            yield {"where": delivery.destination, "what": what}
         if delivery.state == State.OPEN and delivery.claimed_until is not None:
             what = f"lead {delivery.lead_id} was on its way just now; look there in two minutes"
             yield {"where": delivery.destination, "what": what}

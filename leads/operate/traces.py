@@ -11,11 +11,17 @@ from urllib.parse import unquote_plus
 from leads.intake.contact import email as read_email
 
 LEVELS = 3
-"""How often JSON may stand in a text of JSON: Microsoft's own `CustomerInfo` is one such text in a row."""
+"""How often JSON may stand in a text of JSON: Microsoft's own `CustomerInfo` is one such text in a row. A form and HTML
+may stand around any of them, and in it.
+"""
+FORMS = 16
+"""Readings of one text that are looked at: enough for `LEVELS` of JSON, and a bound on what junk can cost."""
 
 _ESCAPED = re.compile(r"\\(?:u([0-9a-f]{4})|(.))", re.DOTALL)
 """What JSON escapes, in lower case."""
 _CONTROLS = dict.fromkeys("bfnrt", " ")
+_REFERENCE = re.compile(r"&#?[0-9a-z]+;?")
+"""A letter as HTML may write it, in lower case: `&#64;`, `&#x40;`, `&commat;`."""
 _WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 
 
@@ -50,22 +56,34 @@ def in_texts(texts: Iterable[str], needles: frozenset[str]) -> bool:
 
 
 def _forms(text: str) -> Iterator[str]:
-    yield text
+    """The text, and what it says when the JSON, the form or the HTML in it is read, whichever stands in the other."""
+    forms = [text]
+    # It grows while it is gone through. What needs the fewest readings comes first.
+    for form in forms:
+        yield form
+        read = (each.casefold() for each in _read(form))
+        forms += [each for each in read if each not in forms][: FORMS - len(forms)]
+
+
+def _read(text: str) -> Iterator[str]:
+    if "\\" in text:
+        yield _ESCAPED.sub(_unescaped, text)
     if "%" in text:
         yield unquote_plus(text)
-    if "&#" in text:
-        yield html.unescape(text)
-    for _ in range(LEVELS):
-        if "\\" not in text:
-            return
-        text = _ESCAPED.sub(_unescaped, text)
-        yield text
+    if "&" in text:
+        yield _REFERENCE.sub(_referred, text)
+
+
+def _referred(match: re.Match[str]) -> str:
+    try:
+        return html.unescape(match[0])
+    except ValueError:  # more digits than Python reads, which are no letter
+        return match[0]
 
 
 def _unescaped(match: re.Match[str]) -> str:
     if match[1]:
-        # A letter that was escaped has not been folded yet.
-        return chr(int(match[1], 16)).casefold()
+        return chr(int(match[1], 16))
     return _CONTROLS.get(match[2], match[2])
 
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from leads import settings as app_settings
 from leads.app import App
 from leads.contract import Kind
+from leads.errors import Transient
 from leads.intake import accept as intake
-from leads.intake import normalize
+from leads.intake import normalize, watch
 from leads.lead import Via
 from leads.operate import export, forget, operations, quarantine, stories
 from leads.operate.cli import look
@@ -189,6 +190,41 @@ def test_another_customers_lead_that_mentions_the_address_is_told_and_left() -> 
         assert "ada@" not in everything(w)
 
 
+@pytest.mark.parametrize("stopped_at", ["keep_raw", "open", "add"])
+def test_another_customers_lead_that_is_not_in_yet_is_not_lost(
+    stopped_at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the bytes of such a lead are there: in quarantine, in raw, or with an open line."""
+
+    def down(*_: Any) -> None:
+        raise OSError
+
+    with world() as w:
+        with monkeypatch.context() as patched:
+            patched.setattr(w.app.ledger, stopped_at, down)
+            w.inbox.tables["MarketplaceLeads"] = [row("bob", w.now, Description=f"My colleague {ADA} knows more.")]
+            with pytest.raises(RuntimeError):
+                watch.watch(w.app, w.now)
+            with pytest.raises(OSError):
+                accept(w, "grace@example.com", description=f"Ask my colleague {ADA}.")
+        told = forgotten(w)
+        assert told["forgotten"] == 0
+        assert len(told["mentioned_in"]) == (2 if stopped_at == "keep_raw" else 3), "the row in the inbox as well"
+        w.live(days=1)
+        assert len(w.ids()) == 2, "both came in"
+
+
+@pytest.mark.parametrize("who", [ADA, "id"])
+def test_a_record_that_may_be_there_after_an_attempt_without_an_answer_is_named(who: str) -> None:
+    with world(crm=FakeDestination(always=Transient("It did not answer.", "Wait.", unanswered=True))) as w:
+        lead_id = accept(w)
+        w.live(days=5)
+        assert w.states() == {"crm": "dead"}
+        told = forgotten(w, lead_id if who == "id" else who)
+        (named,) = [each["what"] for each in told["by_hand"] if each["where"] == "crm"]
+        assert lead_id in named
+
+
 @pytest.mark.parametrize(
     "who",
     ["a", "@", "example.com", "lovelace", "ada@example,com", "ada@example", "ada example.com", "ada(at)home@nowhere"],
@@ -237,6 +273,12 @@ def test_bytes_without_an_address_are_forgotten_by_their_name() -> None:
         {"note": "mail=ada%40example.com&x=1"},
         {"note": "ada&#64;example.com"},
         {"note": f"\\{ADA}"},
+        {"note": "ada&commat;example.com"},
+        {"note": "%41DA%40example.com"},
+        {"note": "&#65;da&#64;example.com"},
+        {"note": "<p>Ask:\nada&#64;example.com</p>"},
+        {"note": "x=1&note=%7B%22a%22%3A%22Ask%5Cnada%40example.com%22%7D"},
+        {"note": "&lt;ada&amp;#64;example.com&gt;"},
     ],
 )
 def test_an_address_inside_of_an_unknown_field_is_found(written: dict[str, Any]) -> None:
@@ -250,6 +292,23 @@ def test_an_address_inside_of_an_unknown_field_is_found(written: dict[str, Any])
         told = forgotten(w)
         assert (told["leads"], len(told["quarantine"])) == ([nobody], 1)
         assert w.ids() == [other]
+
+
+@pytest.mark.parametrize("where", ["quarantine", "lead", "inbox"])
+def test_a_number_that_python_does_not_read_keeps_nobody_from_being_forgotten(where: str) -> None:
+    """Whoever has the key in Partner Center can send it, and so can a customer: `&#` and 5,000 digits are no letter."""
+    junk = f"&#{'9' * 5000};"
+    with world() as w:
+        accept(w)
+        if where == "quarantine":
+            intake.quarantine(w.app, junk.encode(), Via.HTTPS, "The body is not JSON.", w.now)
+        elif where == "lead":
+            accept(w, "grace@example.com", description=junk)
+        else:
+            w.inbox.tables["MarketplaceLeads"] = [row("a", w.now, Description=junk)]
+        told = forgotten(w)
+        assert (told["forgotten"], told["unsearched"]) == (1, [])
+        assert "ada@" not in everything(w)
 
 
 def test_words_beyond_what_a_row_holds_are_searched_too() -> None:
