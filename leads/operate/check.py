@@ -31,32 +31,36 @@ SECONDS = 18.0
 NO_LEAD = "0" * 16 + "-" + "0" * 16
 """The id in the message that is sent to try the queue: of no lead, so its delivery does nothing."""
 
+STATE_ACCOUNT, INBOX_ACCOUNT = "AzureWebJobsStorage", "LEADS_INBOX"
+"""The settings that name the two storage accounts."""
+
 _STORAGE = {
     "AuthenticationFailed": (
         "The storage account refuses the key or the identity.",
-        "Copy the connection string again from Access keys of the account; rotating the keys changes it.",
+        "Copy the connection string again from Access keys into {setting}; rotating the keys changes it.",
     ),
     "AuthorizationFailure": (
         "The storage account's firewall refuses this app (Partner Center calls it a StorageException).",
-        "Under Networking of the account, allow access from all networks: Microsoft publishes no addresses to allow.",
+        "Under Networking of the account in {setting}, allow all networks: Microsoft publishes no addresses.",
     ),
     "AuthorizationPermissionMismatch": (
         "The app's identity lacks a role on the storage account.",
-        "Give it Storage Blob Data Owner, Storage Queue Data Contributor and Storage Table Data Contributor there.",
+        "Give it Storage Blob Data Owner and Storage Queue and Table Data Contributor on the account in {setting}.",
     ),
     "KeyBasedAuthenticationNotPermitted": (
         "The storage account does not allow access by key.",
-        "Allow storage account key access in its Configuration, or use the managed identity (…__accountName).",
+        "Allow storage account key access in its Configuration, or use the managed identity ({setting}__accountName).",
     ),
     "AccountIsDisabled": (
         "The storage account is disabled.",
-        "Check whether the Azure subscription is disabled or over its spending limit.",
+        "Check whether the subscription of the account in {setting} is disabled or over its spending limit.",
     ),
     "InvalidHeaderValue": (
         "The storage emulator is older than the app's libraries.",
         "Start Azurite with --skipApiVersionCheck, as `make run` does.",
     ),
 }
+_READER = "Give it Storage Table Data Reader on the account in {setting}, and no more: the app only reads there."
 _UNREACHABLE = frozenset({"ServiceRequestError", "ServiceResponseError", "ServiceRequestTimeoutError"})
 
 
@@ -161,24 +165,27 @@ def called(result: Result) -> str:
     return result.name if result.part in OWN else f"{enabled.title(result.part)}, {result.name}"
 
 
-def explained(error: Exception) -> tuple[str, str]:
-    """Cause and remedy of a failure of storage, or of whatever else went wrong."""
+def explained(error: Exception, setting: str = STATE_ACCOUNT) -> tuple[str, str]:
+    """Cause and remedy of a failure of the storage that `setting` names, or of whatever else went wrong."""
     if isinstance(error, Failure):
         return error.cause, error.remedy
     code = getattr(error, "error_code", None)
-    known = _STORAGE.get(str(getattr(code, "value", code)))
-    if known:
-        return known
+    name = str(getattr(code, "value", code))
+    if name in _STORAGE:
+        cause, remedy = _STORAGE[name]
+        if name == "AuthorizationPermissionMismatch" and setting == INBOX_ACCOUNT:
+            remedy = _READER
+        return cause, remedy.format(setting=setting)
     kind = type(error).__name__
     if kind in _UNREACHABLE:
         return (
             "The storage account does not answer.",
-            "Check its name in the connection string; on a local machine, check that `make run` is running.",
+            f"Check its name in {setting}; on a local machine, check that `make run` is running.",
         )
     if kind == "ClientAuthenticationError":
         return (
             "The storage account refuses the key or the identity.",
-            "Copy the connection string again, or give the app's identity its roles on the account.",
+            f"Copy the connection string again into {setting}, or give the app's identity its roles on the account.",
         )
     return (
         f"It failed with an unexpected error ({kind}).",
@@ -186,17 +193,22 @@ def explained(error: Exception) -> tuple[str, str]:
     )
 
 
-def _failed(name: str, error: Exception) -> Finding:
-    cause, remedy = explained(error)
+def of_inbox(app: App) -> str:
+    """The setting that names the inbox's account."""
+    return STATE_ACCOUNT if app.settings.inbox == app.settings.storage else INBOX_ACCOUNT
+
+
+def _failed(name: str, error: Exception, setting: str = STATE_ACCOUNT) -> Finding:
+    cause, remedy = explained(error, setting)
     return Finding(name, ok=False, cause=cause, remedy=remedy)
 
 
-def _tried(name: str, question: Callable[[], str | None]) -> Finding:
-    """The finding of a question that returns a remark, or nothing, or raises."""
+def _tried(name: str, question: Callable[[], str | None], setting: str = STATE_ACCOUNT) -> Finding:
+    """The finding of a question to the storage that `setting` names: it returns a remark, or nothing, or raises."""
     try:
         return Finding(name, ok=True, cause=question() or "")
     except Exception as error:  # noqa: BLE001 - whatever is broken, the operator has to learn what
-        return _failed(name, error)
+        return _failed(name, error, setting)
 
 
 def _settings(app: App, now: datetime) -> Iterator[Finding]:
@@ -216,8 +228,8 @@ def _missing(app: App, part: str) -> str:
     if part not in ("storage", "inbox", "runs"):
         return ""
     if app.settings.storage is None:
-        return "AzureWebJobsStorage"
-    return "LEADS_INBOX" if part == "inbox" and app.settings.inbox is None else ""
+        return STATE_ACCOUNT
+    return INBOX_ACCOUNT if part == "inbox" and app.settings.inbox is None else ""
 
 
 def _market_reader(app: App) -> Reader:
@@ -260,7 +272,7 @@ def _inbox(app: App, now: datetime) -> Iterator[Finding]:
         return f"The last row came at {last[:16].replace('T', ' ')} UTC." if last else "No row has been seen yet."
 
     for table in app.settings.inbox_tables:
-        yield _tried(f"table {table}", lambda table=table: question(table))  # type: ignore[misc]
+        yield _tried(f"table {table}", lambda table=table: question(table), of_inbox(app))  # type: ignore[misc]
 
 
 def _runs(app: App, now: datetime) -> Iterator[Finding]:

@@ -196,7 +196,7 @@ class _Search:
             except Exception as error:  # noqa: BLE001 - our own data is erased all the same, and this is reported
                 from leads.operate import check
 
-                cause, remedy = check.explained(error)
+                cause, remedy = check.explained(error, check.of_inbox(self.app))
                 self.unsearched.append({"where": f"inbox table {table}", "why": f"{cause} {remedy}".strip()})
             token, skip = "", 0
 

@@ -18,7 +18,7 @@ from leads.contract import Finding
 from leads.destinations.dynamics import errors
 from leads.errors import Failure, Misconfigured, Transient
 from leads.intake import accept
-from leads.operate import check
+from leads.operate import check, forget
 from leads.operate.check import Result
 from leads.reader import Reader
 from leads.transport import Response
@@ -142,6 +142,39 @@ def test_a_failure_of_storage_has_cause_and_remedy_and_quotes_nothing(error: Exc
     assert cause in told[0]
     assert told[1]
     assert "secret" not in " ".join(told)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "AuthenticationFailed",
+        "AuthorizationFailure",
+        "AuthorizationPermissionMismatch",
+        "KeyBasedAuthenticationNotPermitted",
+        "AccountIsDisabled",
+    ],
+)
+def test_a_failure_of_storage_names_the_setting_and_no_more_rights_than_are_needed(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the inbox the app needs nothing but to read: its identity must not be made an owner there."""
+
+    def broken(*_: Any) -> None:
+        raise http_error(code)
+
+    connection = (
+        f"DefaultEndpointsProtocol=https;AccountName=inbox;AccountKey={'A' * 86}==;EndpointSuffix=core.windows.net"
+    )
+    with world(environ={"LEADS_INBOX": connection}) as w:
+        monkeypatch.setattr(w.inbox, "pages", broken)
+        monkeypatch.setattr(w.store, "put_blob", broken)
+        (inbox,) = failed(look(w.app, "inbox"))
+        (own,) = failed(look(w.app, "storage"))
+        unsearched = forget.belongings(w.app, "ada@example.com", NOON)["unsearched"]
+    assert "LEADS_INBOX" in inbox.remedy
+    assert not {"Owner", "Contributor"} & set(inbox.remedy.split())
+    assert "AzureWebJobsStorage" in own.remedy
+    assert inbox.remedy in unsearched[0]["why"]
 
 
 def test_each_part_of_storage_is_asked_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -421,6 +421,20 @@ class TestCustomer:
         assert (content["customer"], len(content["records"])) == (self.WHO, 1)
         assert not [url for url in browser.asked if "lovelace" in url.lower() or "%40" in url]
 
+    def test_whoever_downloads_what_somebody_else_exported_is_logged(
+        self, chat: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        browser = self.find(chat)
+        browser.press("Export for the customer", again=self.WHO)
+        watch(browser)
+        other = Visitor(chat)
+        other.cookie = f"__Host-ops_session={session.begin(chat.app, chat.now, 'Mallory').text}"
+        other.open(browser.url)
+        caplog.clear()
+        assert "Lovelace" in other.press("Download to read (HTML)").text
+        (logged,) = events(caplog)
+        assert (logged["operation"], logged["operator"], logged["count"]) == ("download", "Mallory", 1)
+
     def test_in_many_stretches_it_is_the_same(self, chat: World, monkeypatch: pytest.MonkeyPatch) -> None:
         for number in range(5):
             take(chat, offerTitle=f"Offer {number}")
