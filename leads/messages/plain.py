@@ -24,7 +24,7 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 _LINKS = re.compile(r"(?i)[a-z][a-z0-9+.-]{1,20}:(?=\S)|\bwww(?=\.)|\\(?=\\)")
 _DOMAINS = re.compile(
     r"(?<![\w.+-])[\w.+-]{1,64}+@[\w.-]+"  # an address, which stays as it is
-    r"|(?<!\w)(?P<domain>(?:[\w-]{1,63}\.){1,10}[^\W\d_]{2,24})(?![\w-])"
+    r"|(?<!\w)(?P<domain>(?:[\w-]{1,63}\.){1,10}(?:(?i:xn)--[\w-]{1,59}|[^\W\d_]{2,24}))(?![\w-])"
 )
 """Mail programs make a link of `evil.example`, too, without any `https:` before it."""
 _BREAK = "\u200b"

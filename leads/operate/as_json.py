@@ -9,12 +9,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from leads import redact
 from leads.lead import Attempt, Delivery, Lead
 from leads.messages import languages, notification
 from leads.operate.listing import Summary
 from leads.operate.quarantine import Entry
 from leads.operate.stories import Story
-from leads.redact import mask_email, mask_name
 
 CELL_LIMIT = 100
 """Characters of each text that a list shows; `show` has all of it."""
@@ -52,9 +52,9 @@ def summary(found: Summary, *, revealed: bool) -> dict[str, Any]:
         "action": _cell(lead.action),
         "offer": _cell(lead.offer),
         "offer_title": _cell(lead.offer_title),
-        "name": _cell(lead.contact.name if revealed else mask_name(lead.contact.name)),
-        "email": _cell(lead.contact.email if revealed else mask_email(lead.contact.email)),
-        "company": _cell(lead.contact.company),
+        "name": _cell(lead.contact.name if revealed else redact.mask_name(lead.contact.name)),
+        "email": _cell(lead.contact.email if revealed else redact.mask_email(lead.contact.email)),
+        "company": _cell(lead.contact.company if revealed else redact.safe(lead.contact.company)),
         "is_test": lead.is_test,
         "do_not_contact": lead.do_not_contact,
         "state": found.state.value,

@@ -241,7 +241,7 @@ class _Search:
                 self.unsearched.append({"where": where, "why": f"{failure.cause} {failure.remedy}".strip()})
                 return
         self.leads.append(lead.id)
-        self.by_hand += _by_hand(self.app, case, with_row=not self.needles)
+        self.by_hand += _by_hand(self.app, case, self.now, with_row=not self.needles)
         if self.order == EXPORT:
             blob = self.app.store.get_blob(RAW, lead.raw)
             self._give(export.of_lead(case, blob.data if blob else None))
@@ -395,7 +395,7 @@ def _is_cut(lead: Lead) -> bool:
     return len(lead.issues) >= ISSUE_LIMIT or any("cut to" in issue or "raw" in issue for issue in lead.issues)
 
 
-def _by_hand(app: App, case: Case, *, with_row: bool) -> Iterator[dict[str, str]]:
+def _by_hand(app: App, case: Case, now: datetime, *, with_row: bool) -> Iterator[dict[str, str]]:
     """What this app has no power over, or must not touch; with its row, where the inbox is not searched for it."""
     erased = erasing.places(app)
     for delivery in case.deliveries:
@@ -407,9 +407,23 @@ def _by_hand(app: App, case: Case, *, with_row: bool) -> Iterator[dict[str, str]
         if delivery.state == State.OPEN and delivery.claimed_until is not None:
             what = f"lead {delivery.lead_id} was on its way just now; look there in two minutes"
             yield {"where": delivery.destination, "what": what}
+    yield from _digests(app, case.lead, now)
     row = _row(app, case.lead) if with_row else ""
     if row:
         yield {"where": "inbox table", "what": row}
+
+
+def _digests(app: App, lead: Lead, now: datetime) -> Iterator[dict[str, str]]:
+    """The digests that name the customer, as far as the day is over: whoever gets them need not get the lead."""
+    for name in () if lead.is_test else app.destinations:
+        try:
+            settings = enabled.read(name, app.environ).settings
+        except (KeyError, ImportError):
+            continue
+        if getattr(settings, "digest", False):
+            day = lead.arrived_at.astimezone(settings.digest_zone).date()
+            if day < now.astimezone(settings.digest_zone).date():
+                yield {"where": name, "what": f"the digest of {day}, which lists the leads of that day"}
 
 
 def _record(app: App, lead: Lead, delivery: Delivery) -> str:

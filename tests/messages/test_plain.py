@@ -51,6 +51,7 @@ def test_a_block_keeps_lines_and_nothing_else(text: str) -> None:
         ("a" + "\u0301" * 50, "á" + "\u0301" * 3),
         ("see https://evil.example", "see https:\u200b//evil\u200b.example"),
         ("pay at evil.example/bill?x=1 now.", "pay at evil\u200b.example/bill?x=1 now."),
+        ("see evil.xn--p1ai/x", "see evil\u200b.xn--p1ai/x"),
         ("a.b.evil.example.", "a\u200b.b\u200b.evil\u200b.example."),
         ("(Evil.Example)", "(Evil\u200b.Example)"),
         ("bücher.example 例え.テスト", "bücher\u200b.example 例え\u200b.テスト"),

@@ -6,7 +6,9 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -223,6 +225,25 @@ def test_a_record_that_may_be_there_after_an_attempt_without_an_answer_is_named(
         told = forgotten(w, lead_id if who == "id" else who)
         (named,) = [each["what"] for each in told["by_hand"] if each["where"] == "crm"]
         assert lead_id in named
+
+
+def test_the_digest_that_listed_a_customer_is_named() -> None:
+    digest = SimpleNamespace(digest=True, digest_zone=ZoneInfo("Asia/Tokyo"))
+
+    class Mail(FakeDestination):
+        @property
+        def Settings(self) -> Any:
+            return SimpleNamespace(read=lambda _: digest)
+
+    with world(mail=Mail(), other=FakeDestination(), environ={"LEADS_ROUTES": "> other"}) as w:
+        w.forward(hours=4)
+        accept(w)
+        w.drain()
+        assert {each["where"] for each in belongings(w)["by_hand"]} == {"other", "Partner Center"}
+        w.forward(days=1)
+        told = forgotten(w)
+    (named,) = [each["what"] for each in told["by_hand"] if each["where"] == "mail"]
+    assert "2026-11-22" in named, "the day in the time zone of the digest"
 
 
 @pytest.mark.parametrize(

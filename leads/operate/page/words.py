@@ -229,7 +229,7 @@ class ListedLead:
         email = line(contact.email, 120)
         company = line(contact.company, 80)
         if not revealed:
-            name, email = redact.mask_name(name), redact.mask_email(email)
+            name, email, company = redact.mask_name(name), redact.mask_email(email), redact.safe(company)
         who = name or company or email or _nobody(lead)
         detail = " · ".join(part for part in (email, company) if part and part != who)
         english = languages.load("en")
@@ -277,19 +277,21 @@ def facts(lead: Lead, moment: Callable[[datetime], str], *, revealed: bool, mark
     english = languages.load("en")
     contact = lead.contact
     name, email, phone = line(contact.name), line(contact.email), line(contact.phone)
+    # What nobody expects there: an address that a link to the listing carried, or one in the wrong field.
+    masked = (lambda text: text) if revealed else redact.safe
     address = notification.reply_to(lead)
     link = f"mailto:{quote(address, safe='@')}" if revealed and address else ""
     if not revealed:
         name, email, phone = redact.mask_name(name), redact.mask_email(email), redact.mask_phone(phone)
     offer = [line(lead.offer_title), line(lead.offer)]
-    campaign = [f"{line(key, 40)} = {line(value, 120)}" for key, value in list(lead.campaign.items())[:20]]
+    campaign = [masked(f"{line(key, 40)} = {line(value, 120)}") for key, value in list(lead.campaign.items())[:20]]
     found = [
         Fact("Name", name),
         Fact("E-mail", email, link),
         Fact(english.say("label.marks"), ", ".join(english.say(f"mark.{mark}") for mark in marks)),
         Fact("Phone", phone),
-        Fact("Company", line(contact.company)),
-        Fact("Title", line(contact.title)),
+        Fact("Company", masked(line(contact.company))),
+        Fact("Title", masked(line(contact.title))),
         Fact("Country", english.country(line(contact.country, 60))),
         Fact("Offer", "\n".join(part for part in offer if part)),
         Fact("Source", "-".join(part for part in (line(lead.source, 60), line(lead.action, 60)) if part)),

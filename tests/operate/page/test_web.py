@@ -22,7 +22,7 @@ from leads.contract import Kind
 from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept
 from leads.offers import Offer
-from leads.operate import quarantine, stories
+from leads.operate import operations, quarantine, stories
 from leads.operate.page import session, web
 from leads.operate.page.words import bytes_text
 from leads.store.ledger import QUARANTINE, Line
@@ -484,6 +484,24 @@ class TestWhoLooked:
             ("reveal", lead_id, 1, "Grace"),
             ("replay", lead_id, 1, "Grace"),
         ]
+
+    def test_an_address_in_another_field_is_masked_too(self) -> None:
+        """Links to a listing carry addresses, and people type theirs into the wrong field."""
+        person = {
+            "firstName": "Ada",
+            "email": "ada@home.example",
+            "company": "ada@work.example",
+            "title": "+44 20 7946 0958",
+        }
+        with world() as w:
+            said = '{"utm_source": "letter", "email": "ada@link.example"}'
+            accept.receive(w.app, post(userDetails=person, description=said), w.now)
+            browser, (lead_id,) = visitor(w), w.ids()
+            shown = [browser.open(path).text for path in ("", "leads", f"leads/{lead_id}")]
+            shown.append(str(operations.perform(w.app, "list", {}, w.now)))
+            assert not [page for page in shown for part in ("ada@", "7946") if part in page]
+            assert "utm_source = letter" in shown[2]
+            assert "ada@link.example" in browser.press("Show personal data").text
 
     def test_looking_at_what_is_masked_is_not_logged(self, busy: World, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level("INFO")
