@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
@@ -15,6 +16,8 @@ from leads.messages.plain import line
 ROW_LIMIT = 80
 """Leads that a digest lists, the keenest first; more are counted. Gmail cuts mails at 102 KB; a row is about 1 KB."""
 
+_READ = 200
+"""Characters of a title that are looked at: thousands of long ones take minutes to make safe."""
 _ORDER = (Stage.ACTIVE, Stage.TRIAL, Stage.INITIAL_INTEREST, Stage.UNKNOWN, Stage.DO_NOT_CONTACT)
 
 
@@ -93,14 +96,18 @@ def compose(leads: Iterable[Lead], day: date, zone: tzinfo, language: Language, 
 
 def _groups(found: Sequence[Lead], listed: Sequence[Lead], zone: tzinfo, language: Language) -> list[Group]:
     def place(lead: Lead) -> tuple[str, int]:
-        return line(lead.offer_name, 120), _ORDER.index(lead.stage)
+        return line(lead.offer_name[:_READ], 120), _ORDER.index(lead.stage)
 
+    totals = Counter(map(place, found))
+    rows: dict[tuple[str, int], list[Mention]] = {}
+    for lead in listed:
+        rows.setdefault(place(lead), []).append(_row(lead, zone, language))
+    # Anybody can invent an offer in a POST: those that have a row come before those that are only counted.
+    shown = list(dict.fromkeys((*rows, *totals)))[:ROW_LIMIT]
     groups = []
-    for offer, order in sorted({place(lead) for lead in found}, key=lambda at: (not at[0], at[0].casefold(), at)):
-        rows = tuple(_row(lead, zone, language) for lead in listed if place(lead) == (offer, order))
-        total = sum(place(lead) == (offer, order) for lead in found)
-        stage = language.say(f"stage.{_ORDER[order]}")
-        groups.append(Group(offer or language.say("digest.no_offer"), stage, total, rows))
+    for offer, order in sorted(shown, key=lambda at: (not at[0], at[0].casefold(), at)):
+        at, stage = (offer, order), language.say(f"stage.{_ORDER[order]}")
+        groups.append(Group(offer or language.say("digest.no_offer"), stage, totals[at], tuple(rows.get(at, ()))))
     return groups
 
 

@@ -163,6 +163,23 @@ def test_a_long_day_lists_the_keenest_wherever_they_came(monkeypatch: pytest.Mon
     assert composed.notes == ("Not listed here: 4",)
 
 
+def test_invented_offers_make_no_digest_that_outlasts_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has the key in Partner Center can name any; the host kills a sweep after five minutes."""
+    asked: list[str] = []
+
+    def line(text: str, limit: int) -> str:
+        asked.append(text)
+        return text[:limit]
+
+    monkeypatch.setattr(digest, "line", line)
+    leads = [replace(many()[0], id=str(number), offer_title=f"Offer {number}", offer="") for number in range(300)]
+    composed = compose(leads, DAY, ROME, languages.load("en"))
+    assert composed
+    assert len(asked) < 10 * len(leads)
+    assert len(composed.groups) == digest.ROW_LIMIT
+    assert sum(len(group.rows) for group in composed.groups) == digest.ROW_LIMIT
+
+
 @pytest.mark.parametrize("value", HOSTILE)
 def test_hostile_values_become_no_markup(value: str) -> None:
     composed = compose([replace(hostile_lead(value), arrived_at=at(9))], DAY, ROME, ENGLISH)
