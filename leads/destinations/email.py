@@ -139,15 +139,22 @@ def check(settings: Settings, deadline: Deadline) -> Iterator[Finding]:
 
 
 def send_digest(
-    leads: Sequence[Lead], day: date, now: datetime, deadline: Deadline, settings: Settings, link: str = ""
+    leads: Sequence[Lead],
+    day: date,
+    now: datetime,
+    deadline: Deadline,
+    settings: Settings,
+    link: str = "",
+    others: Sequence[str] = (),
 ) -> bool:
     """Send the digest of the leads of `day`, and say whether there was anything to send.
 
-    `link` is the page of all leads; empty where its address is not known.
+    `link` is the page of all leads; empty where its address is not known. `others` are the ids of leads that are only
+    counted.
 
     Raises a `leads.errors.Failure` when nobody got it. The mails about single leads report a refused recipient.
     """
-    composed = digest.compose(leads, day, settings.digest_zone, settings.language, link)
+    composed = digest.compose(leads, day, settings.digest_zone, settings.language, link, others)
     if composed is None:
         return False
     mail_id = f"digest-{day.isoformat()}@{settings.sender.domain}"

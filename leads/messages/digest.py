@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 
-from leads.lead import Lead, Stage
+from leads.lead import Lead, Stage, halves
 from leads.messages import notification
 from leads.messages.languages import Language
 from leads.messages.message import Button, Tone
@@ -63,11 +63,13 @@ def bounds(day: date, zone: tzinfo) -> tuple[datetime, datetime]:
     return datetime.combine(day, time(), zone), datetime.combine(day + timedelta(days=1), time(), zone)
 
 
-def compose(leads: Iterable[Lead], day: date, zone: tzinfo, language: Language, link: str = "") -> Digest | None:
+def compose(
+    leads: Iterable[Lead], day: date, zone: tzinfo, language: Language, link: str = "", others: Sequence[str] = ()
+) -> Digest | None:
     """The digest of those of `leads` that arrived on `day` in `zone`; None on an empty day.
 
     `link` is the page of all leads; empty where its address is not known. Test leads are left out: on the
-    next morning nobody needs them.
+    next morning nobody needs them. `others` are the ids of leads of that day that are only counted.
     """
     begin, end = bounds(day, zone)
     found = sorted(
@@ -78,13 +80,15 @@ def compose(leads: Iterable[Lead], day: date, zone: tzinfo, language: Language, 
         return None
     say, written = language.say, language.day(day)
     listed = sorted(found, key=lambda lead: _ORDER.index(lead.stage))[:ROW_LIMIT]
-    notes = (say("digest.more", n=len(found) - len(listed)),) if len(found) > len(listed) else ()
+    total = len(found) + len(others)
+    customers = {lead.customer for lead in found} | {halves(lead_id)[0] for lead_id in others}
+    notes = (say("digest.more", n=total - len(listed)),) if total > len(listed) else ()
     return Digest(
-        subject=say("digest.subject", date=written, n=len(found)),
+        subject=say("digest.subject", date=written, n=total),
         tone=Tone.WARM,
         badge=say("digest.badge"),
         headline=say("digest.title", date=written),
-        summary=say("digest.summary", n=len(found), customers=len({lead.customer for lead in found})),
+        summary=say("digest.summary", n=total, customers=len(customers)),
         step="",
         notes=notes,
         footer=say("note.footer"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, tzinfo
 
 from leads import enabled
@@ -10,6 +10,10 @@ from leads.lead import Lead
 from leads.messages.digest import bounds
 from leads.transport import SEND_SECONDS, Deadline
 
+READ = 1000
+"""Leads of a day that are read for its digest; the others are counted. The host kills a sweep after five minutes,
+and reading one lead takes some hundredths of a second.
+"""
 HOUR = 7
 """The hour of the local day at which yesterday's digest becomes due."""
 
@@ -33,7 +37,7 @@ def run(
     environ: Mapping[str, str],
     last_sent: datetime | None,
     now: datetime,
-    leads_between: Callable[[datetime, datetime], Iterable[Lead]],
+    leads_between: Callable[[datetime, datetime, int], tuple[Sequence[Lead], Sequence[str]]],
     link: str = "",
 ) -> bool:
     """Send yesterday's digest to the e-mail destination `name` if it asks for one that is due.
@@ -49,6 +53,6 @@ def run(
     day = due(last_sent, now, settings.digest_zone)
     if day is None:
         return False
-    leads = leads_between(*bounds(day, settings.digest_zone))
-    send(tuple(leads), day, now, Deadline.after(SEND_SECONDS), settings, link)
+    leads, others = leads_between(*bounds(day, settings.digest_zone), READ)
+    send(tuple(leads), day, now, Deadline.after(SEND_SECONDS), settings, link, others)
     return True

@@ -231,9 +231,9 @@ def test_run_asks_for_the_leads_of_yesterday_and_sends_them_once(monkeypatch: py
     sent, asked = Sent(), []
     monkeypatch.setattr(email, "send_digest", sent)
 
-    def leads_between(begin: datetime, end: datetime) -> list[Lead]:
+    def leads_between(begin: datetime, end: datetime, _: int) -> tuple[list[Lead], list[str]]:
         asked.append((begin, end))
-        return [sample("create")]
+        return [sample("create")], []
 
     assert not daily.run("email", ENVIRON, None, at(6), leads_between)
     assert not asked
@@ -255,7 +255,7 @@ def test_run_does_nothing_where_nothing_is_asked_for_or_a_setting_is_wrong(
     change: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(email, "send_digest", Sent())
-    assert not daily.run("email", ENVIRON | change, None, at(12), lambda *_: [sample("create")])
+    assert not daily.run("email", ENVIRON | change, None, at(12), lambda *_: ([sample("create")], []))
 
 
 def test_a_mail_that_cannot_be_sent_is_told_to_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,4 +264,4 @@ def test_a_mail_that_cannot_be_sent_is_told_to_the_caller(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(email, "send_digest", fail)
     with pytest.raises(Transient):
-        daily.run("email", ENVIRON, None, at(12), lambda *_: [])
+        daily.run("email", ENVIRON, None, at(12), lambda *_: ([], []))

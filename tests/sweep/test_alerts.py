@@ -351,5 +351,5 @@ def test_the_digest_reads_the_leads_of_its_day_only() -> None:
         case = w.app.ledger.case
         w.app.ledger.case = lambda lead_id: (read.append(lead_id), case(lead_id))[1]  # type: ignore[method-assign,func-returns-value]
         begin = datetime(2026, 11, 22, tzinfo=w.now.tzinfo)
-        found = list(w.app.ledger.leads_between(begin, begin + timedelta(days=1)))
+        found, _ = w.app.ledger.leads_between(begin, begin + timedelta(days=1), 100)
         assert len(found) == len(read) == 1

@@ -219,6 +219,34 @@ def test_the_digest_is_sent_once_a_day_with_the_leads_of_the_day_before(monkeypa
     assert days == [(date(2026, 11, 20), 0), (date(2026, 11, 21), 2), (date(2026, 11, 22), 0)]
 
 
+def test_a_digest_of_a_flood_reads_some_leads_and_counts_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host kills a sweep after five minutes, whatever the digest still has to read."""
+    mails: list[Any] = []
+    monkeypatch.setattr(email, "_post", lambda mail, *_: mails.append(mail))
+    environ = {
+        "LEADS_DESTINATIONS": "crm,email",
+        "LEADS_ROUTES": "> crm",
+        "EMAIL_DIGEST": "daily",
+        "EMAIL_TO": "sales@contoso.com",
+        "EMAIL_FROM": "leads@contoso.com",
+        "EMAIL_SMTP_URL": "smtp://localhost:25",
+    }
+    with world(crm=FakeDestination(), environ=environ) as w:
+        for number in range(1200):
+            accept.receive(w.app, post(userDetails={"email": f"p{number}@contoso.com"}), w.now)
+        w.drain()
+        w.forward(hours=1)
+        w.sweep()
+        w.forward(hours=19)
+        read: list[str] = []
+        case = w.app.ledger.case
+        monkeypatch.setattr(w.app.ledger, "case", lambda lead_id: (read.append(lead_id), case(lead_id))[1])  # type: ignore[func-returns-value]
+        w.sweep()
+    (mail,) = mails
+    assert mail["Subject"].endswith("1200")
+    assert len(read) <= 1000
+
+
 def test_a_bug_in_one_digest_does_not_send_another_again(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
 
