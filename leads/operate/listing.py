@@ -128,7 +128,9 @@ class _Wanted:
         return (self.since is None or arrived_at >= self.since) and (self.until is None or arrived_at < self.until)
 
     def _is_offer(self, *names: str) -> bool:
-        return not self.offer or any(_folded(self.offer) in _folded(name) for name in names)
+        # What cannot be seen is a part of every name, and would choose all leads, also to be discarded.
+        wanted = _folded(self.offer or "").strip()
+        return not self.offer or (bool(wanted) and any(wanted in _folded(name) for name in names))
 
     def _is_named(self, lead: Lead) -> bool:
         if not self.words:

@@ -12,7 +12,7 @@ import pytest
 from leads.contract import Finding
 from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept
-from leads.operate import forget, importing, jobs, stretches
+from leads.operate import forget, importing, jobs, operations, stretches
 from leads.operate.page import acts, session, web
 from leads.store.ledger import LEADS
 from tests.month import month
@@ -361,6 +361,18 @@ class TestEnding:
         browser.press("Discard 8 leads")
         assert "8 leads discarded." in watch(browser).read
         assert set(quiet.ids()) == {early, other, late}, "what came since the look was not shown"
+
+    @pytest.mark.parametrize("offer", ["\u200b", "\u0301", "\u00b4"])
+    def test_an_offer_that_cannot_be_seen_chooses_no_lead(self, quiet: World, offer: str) -> None:
+        """It comes along when a name is copied, and a part of nothing is a part of every name."""
+        kept = {take(quiet), take(quiet, offerTitle="Board")}
+        browser = visitor(quiet)
+        browser.open("discard")
+        browser.press("Look", what="leads", offer=offer)
+        assert "2 leads found." not in watch(browser).read
+        assert set(quiet.ids()) == kept
+        listed = operations.perform(quiet.app, "list", {"offer": offer}, quiet.now)
+        assert listed["leads"] == []
 
     @pytest.mark.parametrize("ids", ["ada.lovelace@analytical.example", "x", "0" * 17, " "])
     def test_only_ids_are_discarded(self, chat: World, ids: str) -> None:
