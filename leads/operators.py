@@ -66,3 +66,11 @@ def read(environ: Mapping[str, str]) -> Settings:
             "Name who may use it, by object id or sign-in name.",
         )
     return Settings(credentials, allow, key_opens, wanted, tuple(dict.fromkeys(reader.problems)))
+
+
+def rule(environ: Mapping[str, str], way: str) -> str:
+    """Who may come in by a way, `key` or `microsoft`, in one text: a session ends where it says something else."""
+    settings = read(environ)
+    if way == "microsoft":
+        return "\n".join((settings.credentials.tenant_id, settings.credentials.client_id, *sorted(settings.allow)))
+    return str(settings.key_opens)

@@ -64,7 +64,7 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
 }
 
 resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = [
-  for container in ['raw', 'quarantine', deploymentContainer]: {
+  for container in ['raw', 'quarantine', 'jobs', deploymentContainer]: {
     parent: blobs
     name: container
     properties: {
@@ -116,6 +116,25 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-01
               baseBlob: {
                 delete: {
                   daysAfterCreationGreaterThan: retentionDays
+                }
+              }
+            }
+          }
+        }
+        // The app deletes them within hours; this is for what it could not.
+        {
+          name: 'jobs'
+          enabled: true
+          type: 'Lifecycle'
+          definition: {
+            filters: {
+              blobTypes: ['blockBlob']
+              prefixMatch: ['jobs/']
+            }
+            actions: {
+              baseBlob: {
+                delete: {
+                  daysAfterCreationGreaterThan: 7
                 }
               }
             }

@@ -36,8 +36,9 @@ PAGE_SECONDS, SWEEP_SECONDS = 2.0, 30.0
 """How long one look at a page works, and one run of the sweep."""
 BUSY = timedelta(minutes=2)
 """How long a job is left to whoever took it last. It is given back at the end of a stretch, unless that crashed."""
-KEPT, REMEMBERED = timedelta(hours=1), timedelta(days=7)
-"""How long a job waits for a yes, and what it found is kept; and how long it is remembered that it was done."""
+KEPT, REMEMBERED, UNREAD = timedelta(hours=1), timedelta(days=7), timedelta(days=1)
+"""How long a job waits for a yes, and what it found is kept; how long it is remembered that it was done; and how long
+one of another version, which this one cannot read, is left to it."""
 TRIES = 5
 """Stretches in a row that may fail unforeseen."""
 AT_ONCE, LISTED = 20, 50
@@ -130,13 +131,17 @@ def begin(
 def read(app: App, job_id: str, now: datetime) -> Job | None:
     """A job. One whose time is over is cleaned up before."""
     row = app.store.get(STATE, _PARTITION, job_id) if ID.fullmatch(job_id) else None
-    return _tidy(app, _job(row), now) if row else None
+    job = _readable(row) if row else None
+    return _tidy(app, job, now) if job else None
 
 
 def every(app: App) -> list[Job]:
-    """All jobs that are remembered, the newest first."""
-    jobs = map(_job, app.store.rows(STATE, _PARTITION))
-    return sorted(jobs, key=lambda job: (job.made_at, job.id), reverse=True)
+    """All jobs that are remembered, the newest first, as far as this version can read them."""
+    return _newest_first(map(_readable, app.store.rows(STATE, _PARTITION)))
+
+
+def _newest_first(jobs: Iterable[Job | None]) -> list[Job]:
+    return sorted(filter(None, jobs), key=lambda job: (job.made_at, job.id), reverse=True)
 
 
 def say_yes(app: App, job: Job, now: datetime, operator: str, way: str, **given: str) -> Job:
@@ -192,7 +197,10 @@ def go_on(app: App, job_id: str, now: datetime, seconds: float = PAGE_SECONDS) -
 def go_on_all(app: App, now: datetime, seconds: float = SWEEP_SECONDS) -> None:
     """Take each job further that has not ended, and clean up after those that have."""
     stop_at = time.monotonic() + seconds
-    for job in every(app):
+    read = [(row, _readable(row)) for row in app.store.rows(STATE, _PARTITION)]
+    for row in [row for row, job in read if job is None]:
+        _forget_unread(app, row, now)
+    for job in _newest_first(job for _, job in read):
         try:
             if job.is_under_way:
                 go_on(app, job.id, now, max(0.0, stop_at - time.monotonic()))
@@ -310,6 +318,17 @@ def _tidy(app: App, job: Job, now: datetime) -> Job:
     return job
 
 
+def _forget_unread(app: App, row: Row, now: datetime) -> None:
+    """Delete, a day after, what another version wrote and this one cannot read: it may name people."""
+    made_at = None
+    with contextlib.suppress(ValueError):
+        made_at = time_read(row.values.get("made_at"))
+    if made_at is None or now - made_at > UNREAD:
+        for name, _ in list(app.store.blobs(JOBS, f"{row.key}/")):
+            app.store.delete_blob(JOBS, name)
+        app.store.delete(STATE, _PARTITION, row.key)
+
+
 def _is_unchanged(app: App, job: Job) -> bool:
     row = app.store.get(STATE, _PARTITION, job.id)
     return row is not None and row.etag == job.etag
@@ -358,6 +377,13 @@ def _row(job: Job) -> Row:
     text = json.dumps(long)
     values |= {f"text{at}": text[start : start + _COLUMN] for at, start in enumerate(range(0, len(text), _COLUMN))}
     return Row(_PARTITION, job.id, values, job.etag)
+
+
+def _readable(row: Row) -> Job | None:
+    try:
+        return _job(row)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _job(row: Row) -> Job:

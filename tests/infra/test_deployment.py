@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from leads import settings
-from leads.operate import api
+from leads.operate import api, jobs
 from leads.store import doorbell, ledger
 from tests.infra import deployment
 from tests.infra.deployment import FULL, INFRA, MAIN, needs_compiler
@@ -97,7 +97,7 @@ class TestStorage:
             found = deployment.resources(MAIN, f"Microsoft.Storage/storageAccounts/{kind}")
             return {each["name"].rpartition("/")[2] for each in found}
 
-        assert names("blobServices/containers") == {ledger.RAW, ledger.QUARANTINE, "deployments"}
+        assert names("blobServices/containers") == {ledger.RAW, ledger.QUARANTINE, jobs.JOBS, "deployments"}
         assert names("queueServices/queues") == {doorbell.QUEUE, doorbell.POISON_QUEUE}
         own = {ledger.EVENTS, ledger.LEADS, ledger.JOURNAL, ledger.STATE}
         assert names("tableServices/tables") == own | set(settings.Settings().inbox_tables)
@@ -106,10 +106,12 @@ class TestStorage:
     @pytest.mark.parametrize(("file", "days"), [(MAIN, 365), (FULL, 30)])
     def test_raw_and_quarantine_end_with_the_retention(self, file: Path, days: int) -> None:
         found = deployment.resource(file, "Microsoft.Storage/storageAccounts/managementPolicies")
-        (rule,) = found["properties"]["policy"]["rules"]
+        rule, of_jobs = found["properties"]["policy"]["rules"]
         assert rule["definition"]["filters"]["prefixMatch"] == [f"{ledger.RAW}/", f"{ledger.QUARANTINE}/"]
         assert rule["definition"]["actions"] == {"baseBlob": {"delete": {"daysAfterCreationGreaterThan": days}}}
         assert rule["enabled"] is True
+        assert of_jobs["definition"]["filters"]["prefixMatch"] == [f"{jobs.JOBS}/"]
+        assert of_jobs["definition"]["actions"] == {"baseBlob": {"delete": {"daysAfterCreationGreaterThan": 7}}}
 
     @needs_compiler
     def test_other_tables_and_copies_can_be_had(self) -> None:

@@ -20,7 +20,10 @@ from leads.operate.page import job_words
 from leads.operate.stretches import WORK
 from leads.settings import Account
 from leads.store.azure import AzureStore
+from leads.store.ledger import STATE
 from leads.store.protocol import Changed, Exists, Row
+from leads.store.rows import time_text
+from tests.page import visitor
 from tests.test_privacy import ADA, HERS, assert_gone, everything
 from tests.world import FakeDestination, World, failing, post, world
 
@@ -366,6 +369,28 @@ class TestPersonalData:
         assert [part for part in HERS if part in caplog.text.lower()] == []
         assert '"operation": "forget"' in caplog.text
         assert '"operator": "Grace"' in caplog.text
+
+
+def test_a_job_of_another_version_ends_no_other_and_is_gone_a_day_later(dead: World) -> None:
+    written = [
+        ("0" * 16, {"kind": "check", "phase": "done", "made_at": time_text(dead.now)}),
+        ("1" * 16, {"kind": "x"}),
+    ]
+    for job_id, values in written:
+        dead.store.insert(STATE, Row("job", job_id, values))
+        dead.store.put_blob("jobs", f"{job_id}/upload", b"somebody@else.example", {})
+    browser = visitor(dead)
+    assert browser.open("jobs").status == 200
+    assert browser.open(f"jobs/{'0' * 16}").status == 404
+    job = begin(dead, "check")
+    jobs.go_on_all(dead.app, dead.now)
+    assert look(dead, job).phase == DONE
+    assert dead.store.get(STATE, "job", "0" * 16), "the other version may come back"
+    dead.forward(hours=25)
+    jobs.go_on_all(dead.app, dead.now)
+    assert [each.id for each in jobs.every(dead.app)] == [job.id]
+    assert [row.key for row in dead.store.rows(STATE, "job")] == [job.id]
+    assert "somebody@else" not in everything(dead)
 
 
 def test_a_sweep_that_has_no_job_asks_once(dead: World) -> None:

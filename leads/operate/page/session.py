@@ -1,7 +1,8 @@
 """Who may use the page: whoever signed in, for a working day, until signing out.
 
 A session is a cookie that says when it ends and who signed in, signed with a key of its own in the table `state`. That
-key is read with each request, so that a new one ends every session at once. docs/adr/0007-page.md says why.
+key is read with each request, so that a new one ends every session at once, and so are the settings that say who may
+come in. docs/adr/0007-page.md says why.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 
 import azure.functions as func
 
+from leads import operators
 from leads.app import App
 from leads.store.ledger import STATE
 from leads.store.protocol import Exists, Row
@@ -86,7 +88,7 @@ def begin(app: App, now: datetime, operator: str = "", way: str = "key") -> Sess
     """Let a browser in until `LIFETIME` from now."""
     key = _key_or_new(app)
     claim = f"{int((now + LIFETIME).timestamp())}.{secrets.token_hex(16)}.{encoded(f'{way} {operator}'.encode())}"
-    return Session(f"{claim}.{_sign(key, 'session', claim)}", key)
+    return Session(f"{claim}.{_signature(app, key, claim, way)}", key)
 
 
 def seal(app: App, purpose: str, content: bytes) -> str:
@@ -124,12 +126,13 @@ def read(app: App, request: func.HttpRequest, now: datetime) -> Session | None:
     if shape is None or not now.timestamp() < int(shape[1]) <= (now + LIFETIME).timestamp():
         return None
     key = _key(app)
+    if key is None:
+        return None
     claim, _, signature = text.rpartition(".")
-    if key is None or not hmac.compare_digest(signature.encode(), _sign(key, "session", claim).encode()):
+    session = Session(text, key)
+    if not hmac.compare_digest(signature.encode(), _signature(app, key, claim, session.way).encode()):
         return None
-    if app.store.get(STATE, STATE, _signed_out(text)):
-        return None
-    return Session(text, key)
+    return None if app.store.get(STATE, STATE, _signed_out(text)) else session
 
 
 def end(app: App, session: Session, now: datetime) -> None:
@@ -205,6 +208,11 @@ def _new_key() -> Row:
 
 def _signed_out(text: str) -> str:
     return f"{_SIGNED_OUT}{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _signature(app: App, key: bytes, claim: str, way: str) -> str:
+    """Whoever is taken off OPERATORS_ALLOW is out, and whoever came in by a key that opens no more."""
+    return _sign(key, "session", f"{claim}\n{operators.rule(app.environ, way)}")
 
 
 def _sign(key: bytes, purpose: str, text: str) -> str:

@@ -323,6 +323,32 @@ class TestSettings:
         assert_out(directory, browser, came, "The key does not open this page any more.")
         assert directory.asked == []
 
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"OPERATORS_ALLOW": "somebody.else@contoso.com"},
+            {"OPERATORS_TENANT_ID": OTHER_TENANT},
+            dict.fromkeys((name for name in ENVIRON if name.startswith("OPERATORS_")), ""),
+        ],
+    )
+    def test_whoever_is_taken_off_the_list_is_out(self, directory: Directory, changes: dict[str, str]) -> None:
+        browser, back = begin(directory)
+        assert browser.ask("GET", back).status == 303
+        before = directory.w.app.environ
+        directory.w.app.environ = {**before, "OPERATORS_CLIENT_SECRET": "a new one", "LEADS_FLOOD": "7"}
+        assert browser.open("").status == 200
+        directory.w.app.environ = {**before, **changes}
+        assert browser.open("").status == 403
+
+    def test_whoever_came_in_by_the_key_is_out_when_it_opens_no_more(self, directory: Directory) -> None:
+        browser = Browser(directory.w)
+        browser.cookie = f"__Host-{session.COOKIE}={session.begin(directory.w.app, directory.w.now).text}"
+        assert browser.open("").status == 200
+        directory.w.app.environ = {**directory.w.app.environ, "OPERATORS_ALLOW": "somebody.else@contoso.com"}
+        assert browser.open("").status == 200, "a list of names is nothing to the key"
+        directory.w.app.environ = {**directory.w.app.environ, "OPERATORS_KEY": "off"}
+        assert browser.open("").status == 403
+
     def test_switched_off_without_microsoft_it_says_that_nobody_can_come_in(self) -> None:
         with world() as w:
             w.app.environ = {**w.app.environ, "OPERATORS_KEY": "off"}
