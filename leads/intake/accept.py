@@ -348,14 +348,14 @@ def _offer(lead: Lead) -> str:
 def take_waiting(app: App, now: datetime, *, is_late: Callable[[], bool]) -> int:
     """Accept what waits in quarantine because it could not be stored when it came; returns how much was taken.
 
-    Looks at what came in this month and in the one before, as far as the time goes. Raises Misconfigured while the id
-    key is still lost, and at the end the last error of an entry that could not be taken.
+    Looks at every day of which anything is there, as far as the time goes. Raises Misconfigured while the id key is
+    still lost, and at the end the last error of an entry that could not be taken.
     """
     _ = app.identity
     taken, failed = 0, None
-    this_month = now.replace(day=1)
-    for month in (this_month - timedelta(days=1), this_month):
-        waiting = [name for name, note in app.store.blobs(QUARANTINE, f"{month:%Y/%m}/") if note.get("waits")]
+    for change in app.ledger.changes("quarantine:"):
+        day = change.key.rpartition(":")[2].replace("-", "/")
+        waiting = [name for name, note in app.store.blobs(QUARANTINE, f"{day}/") if note.get("waits")]
         for name in waiting:
             if is_late():
                 return taken

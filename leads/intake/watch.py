@@ -35,6 +35,8 @@ ROWS_PER_RUN = 5000
 
 RUN_SECONDS = 90.0
 """Seconds after which a run begins no further page: the host ends it at 300, and a page of new rows may take 60."""
+DAYS_AT_LEAST = 10
+"""Days that a run asks for however late it is. A first run with ten years of LEADS_BACKFILL_DAYS asks for thousands."""
 FAILURES_PER_RUN = 10
 """Rows that cannot be taken before a run takes it that the storage is broken."""
 ROWS_AT_ONCE = 8
@@ -176,12 +178,15 @@ def _read_days(run: _Run, note: Row, oldest: datetime) -> dict[str, Value]:
     watermark = min(time_read(values.get("watermark")) or oldest, run.now)
     stopped_on, token = str(values.get("pass_day", "")), str(values.get("pass_token", ""))
     began = str(values.get("pass_began_at", "")) or time_text(run.now)
+    looked = 0
     for day in _days(watermark, run.now):
         if stopped_on and f"{day:%Y-%m-%d}" > stopped_on:
             continue
+        is_over = looked >= DAYS_AT_LEAST and run.is_late
+        looked += 1
         condition = f"PartitionKey eq '{day_key(day)}' and {_since(watermark - OVERLAP)}"
-        stop = _work_off(run, condition, token if f"{day:%Y-%m-%d}" == stopped_on else "")
-        if stop:
+        stop = "" if is_over else _work_off(run, condition, token if f"{day:%Y-%m-%d}" == stopped_on else "")
+        if is_over or stop:
             under_way: dict[str, Value] = {"pass_began_at": began, "pass_day": f"{day:%Y-%m-%d}", "pass_token": stop}
             return under_way | {"pass_failed": bool(run.failed) or values.get("pass_failed") is True}
     done: dict[str, Value] = {"pass_began_at": "", "pass_day": "", "pass_token": "", "pass_failed": False}
@@ -315,8 +320,13 @@ def _advance(app: App, note: Row, values: Mapping[str, Value]) -> Row:
     """Write the note on, unless another watch did so meanwhile: then its note stands, and is read.
 
     A pass that another watch overtook is lost work, never a lost row: each reads every row before it notes that it did.
+    Raises RuntimeError where that watch reads another account, as it does while a change of LEADS_INBOX is under way:
+    what was read here says nothing of the rows there.
     """
     try:
         return app.ledger.write_note(replace(note, values={**note.values, **values}))
     except Changed:
-        return app.ledger.note(note.key)
+        there = app.ledger.note(note.key)
+        if there.values.get("account") != app.inbox.account:
+            raise RuntimeError("Another process watches the table of this name in another account.") from None
+        return there

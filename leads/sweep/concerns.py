@@ -166,7 +166,7 @@ def tell_quarantine(app: App, changes: Sequence[Row], now: datetime) -> int:
         )
         if send(app, alert):
             for values in fresh.values():
-                values["alerted"] = values["count"]
+                values |= {"alerted": values["count"], "told": values.get("newest", "~")}
     for day, values in present.items():
         if day not in known or dict(known[day].values) != values:
             app.store.upsert(STATE, Row(STATE, f"{_ENTRIES}{day}", values))
@@ -191,16 +191,19 @@ def counted_entries(app: App) -> dict[str, Row]:
 def _entries(app: App, change: Row, known: Row | None, now: datetime) -> tuple[str, dict[str, Value]]:
     """A day, how many entries it has, how many of them were alerted, and since when others wait."""
     day, came = change.key.removeprefix(_CAME), str(change.values["at"])
-    values: dict[str, Value] = dict(known.values) if known else {"alerted": 0, "count": 0, "since": came}
+    values: dict[str, Value] = dict(known.values) if known else {"alerted": 0, "count": 0, "since": came, "told": ""}
     if values.get("came") != came or counting.is_due(values.get("listed_at"), now, counting.HOURLY):
         if int(values["alerted"]) >= int(values["count"]):
             values["since"] = came
-        count = sum(1 for _ in app.store.blobs(QUARANTINE, f"{day.replace('-', '/')}/"))
+        times = [note.get("at") or "" for _, note in app.store.blobs(QUARANTINE, f"{day.replace('-', '/')}/")]
+        count, told = len(times), str(values.get("told", "~"))
+        # What was deleted must not stand in for what came later: nobody was told of that.
         values |= {
             "came": came,
             "listed_at": time_text(now),
             "count": count,
-            "alerted": min(int(values["alerted"]), count),
+            "alerted": min(int(values["alerted"]), count - sum(at > told for at in times)),
+            "newest": max(times, default=""),
         }
         if not count:
             app.store.delete(STATE, STATE, f"{_ENTRIES}{day}")
@@ -243,12 +246,19 @@ def _span(time: timedelta) -> str:
     return f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
 
 
-def tell_settings(app: App, now: datetime) -> None:
-    """Alert all wrong settings at once, daily while they last, and at once when others are wrong than last time."""
+def tell_settings(app: App, now: datetime, *, were_wrong: bool) -> bool:
+    """Alert all wrong settings at once, daily while they last, and at once when others are wrong than last time.
+
+    Returns whether any are. `were_wrong` says what the last call returned: what was right in between is news.
+    """
     problems = configuration(app).problems
+    if not problems:
+        if were_wrong:
+            note_taken(app, "settings", "app", now)
+        return False
     about = ",".join(sorted({problem.setting for problem in problems}))
-    if not problems or not due(app, "settings", "app", now, again_after=REMINDER, about=about):
-        return
+    if not due(app, "settings", "app", now, again_after=REMINDER, about=about):
+        return True
     for problem in problems:
         log.event("settings_problem", setting=problem.setting, cause=problem.cause, remedy=problem.remedy)
     alert = Alert(
@@ -262,6 +272,7 @@ def tell_settings(app: App, now: datetime) -> None:
     )
     if send(app, alert):
         note_taken(app, "settings", "app", now, about)
+    return True
 
 
 def good_destinations(app: App) -> tuple[str, ...]:

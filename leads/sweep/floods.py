@@ -129,7 +129,8 @@ def sum_up(app: App, name: str, held: Sequence[Held], now: datetime) -> int:
     It is about the oldest `SUMMED`; the next sweep sends one about the others. A summary is named by destination,
     quarter of the hour and leads, so one that a crash repeats can be known as the same.
     """
-    due = sorted((one for one in held if one.delivery.next_at <= now), key=lambda one: one.lead.arrived_at)[:SUMMED]
+    due = [one for one in held if one.delivery.next_at <= now and not delivery.is_claimed(one.delivery, now)]
+    due = sorted(due, key=lambda one: one.lead.arrived_at)[:SUMMED]
     if not due:
         return 0
     # Several runs may share a quarter, and a mailbox swallows what has a name that it knows.

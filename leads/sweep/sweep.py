@@ -123,7 +123,7 @@ def sweep(app: App, now: datetime) -> None:
             ("quarantine", lambda: _tell_quarantine(run), CLOSE_SECONDS),
             ("waiting", lambda: _take_waiting(run), CLOSE_SECONDS),
             ("watch", lambda: _tell_watch(run), CLOSE_SECONDS),
-            ("settings", lambda: concerns.tell_settings(app, now), CLOSE_SECONDS),
+            ("settings", lambda: _tell_settings(run), CLOSE_SECONDS),
             ("closing", lambda: _close_finished(run), CLOSE_SECONDS),
             ("recovery", lambda: _tell_recovery(run), LAST_SECONDS),
             ("floods", lambda: _look_at_floods(run), LAST_SECONDS),
@@ -361,6 +361,11 @@ def _find_unnoted(run: _Run) -> None:
     if _was_away(run, "ran_at") or counting.is_due(run.values.get("unnoted_at"), run.now, PURGE):
         concerns.find_unnoted(run.app, ran_at or run.now, run.now)
         run.values["unnoted_at"] = time_text(run.now)
+
+
+def _tell_settings(run: _Run) -> None:
+    were_wrong = run.values.get("settings_wrong") is True
+    run.values["settings_wrong"] = concerns.tell_settings(run.app, run.now, were_wrong=were_wrong)
 
 
 def _tell_quarantine(run: _Run) -> None:

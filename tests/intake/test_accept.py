@@ -365,6 +365,16 @@ class TestTheIdKeyIsLost:
             accept.take_waiting(w.app, w.now, is_late=lambda: False)
         assert list(w.store.containers["quarantine"]) == [broken]
 
+    def test_what_waited_for_months_comes_in_as_well(self, w: World, lost: Row) -> None:
+        with pytest.raises(Misconfigured):
+            accept.receive(w.app, post(offerTitle="b"), w.now)
+        w.forward(days=100)
+        w.store.insert("state", replace(lost, etag=""))
+        w.restart()
+        w.live(hours=2)
+        assert len(w.ids()) == 2
+        assert w.store.containers["quarantine"] == {}
+
     def test_who_clears_the_quarantine_keeps_what_waits(self, w: World, lost: Row) -> None:
         del lost
         with pytest.raises(Misconfigured):

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from leads import settings
+from leads.app import App
 from leads.contract import Kind
 from leads.intake import accept, watch
 from leads.operate import importing
 from leads.store.ledger import EVENTS, JOURNAL, LEADS, STATE
-from leads.store.protocol import Page
+from leads.store.protocol import Page, Row
 from leads.store.testing import MemoryInbox
 from tests.world import NOON, PERSON, FakeDestination, Noting, World, post, row, world
 
@@ -404,6 +405,20 @@ def test_a_run_without_time_still_goes_on_where_the_last_one_stopped(w: World, m
     assert len(keys(w)) == 30
 
 
+def test_a_first_run_over_ten_years_of_days_ends_in_time_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "RUN_SECONDS", 0.0)
+    with world(environ={"LEADS_BACKFILL_DAYS": "60"}) as w:
+        asked: list[str] = []
+        pages = w.inbox.pages
+        w.inbox.pages = lambda *given: asked.append(given[1]) or pages(*given)  # type: ignore[method-assign,func-returns-value]
+        put(w, row("new", w.now), row("old", w.now - timedelta(days=59)))
+        look(w)
+        assert (len(asked), keys(w)) == (watch.DAYS_AT_LEAST, {"new"}), "each day is a question"
+        look(w, 6)
+        assert keys(w) == {"new", "old"}
+        assert "watermark" in w.app.ledger.note("watch:marketplaceleads").values
+
+
 def test_what_comes_while_the_first_runs_fail_is_not_older_than_the_app(
     w: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -441,6 +456,60 @@ def test_another_account_is_read_from_its_beginning(w: World) -> None:
     look(w, 120)
     w.app.inbox = w.inbox = MemoryInbox(account="another")
     put(w, row("b", w.now - timedelta(hours=1)))
+    look(w)
+    assert keys(w) == {"a", "b"}
+
+
+def with_another_inbox(w: World) -> tuple[App, MemoryInbox]:
+    """A process with new settings, and the account that it watches."""
+    app, inbox = App(w.app.settings, w.app.environ), MemoryInbox(account="another", clock=lambda: w.bell.now)
+    app.store, app.inbox, app.doorbell = w.store, inbox, w.bell
+    return app, inbox
+
+
+def test_an_old_process_that_still_reads_the_old_account_hides_no_row_of_the_new_one(w: World) -> None:
+    app, inbox = with_another_inbox(w)
+    inbox.tables[TABLE] = [row("b", w.now - timedelta(hours=1), partition="leads")]
+    put(w, row("a", w.now))
+    look(w)
+    pages, new_pages = w.inbox.pages, inbox.pages
+
+    def overtaken(*given: str) -> Iterator[Page]:
+        """The new process takes the note over while the old one reads, and gets no further."""
+        w.inbox.pages = pages  # type: ignore[method-assign]
+        inbox.pages = lambda *_: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+        with pytest.raises(RuntimeError):
+            watch.watch(app, w.now)
+        return pages(*given)
+
+    w.inbox.pages = overtaken  # type: ignore[method-assign]
+    with contextlib.suppress(RuntimeError):
+        watch.watch(w.app, w.now)
+    inbox.pages = new_pages  # type: ignore[method-assign]
+    for _ in range(25):
+        watch.watch(app, w.now)
+        w.forward(hours=1)
+    assert keys(w) == {"a", "b"}
+
+
+def test_a_note_that_two_accounts_begin_at_once_is_of_one_of_them(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, inbox = with_another_inbox(w)
+    inbox.tables[TABLE] = [row("b", w.now - timedelta(hours=1), partition="leads")]
+    put(w, row("a", w.now))
+    write = w.app.ledger.write_note
+
+    def second(note: Row) -> Row:
+        monkeypatch.setattr(w.app.ledger, "write_note", write)
+        app.ledger.write_note(replace(note, values={**note.values, "account": "another"}))
+        return write(note)
+
+    monkeypatch.setattr(w.app.ledger, "write_note", second)
+    with contextlib.suppress(RuntimeError):
+        watch.watch(w.app, w.now)
+    for _ in range(25):
+        watch.watch(app, w.now)
+        w.forward(hours=1)
+    assert keys(w) == {"b"}, "the old process reads its own account from the beginning again"
     look(w)
     assert keys(w) == {"a", "b"}
 

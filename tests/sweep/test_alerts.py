@@ -15,7 +15,7 @@ from leads.app import App
 from leads.contract import Kind
 from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept, normalize, watch
-from leads.operate import check, health, quarantine
+from leads.operate import check, discard, health, quarantine
 from leads.store.ledger import UNREADABLE
 from leads.sweep.configuration import configuration
 from tests.world import FakeDestination, Pager, World, failing, post, row, world
@@ -207,6 +207,24 @@ def test_health_and_the_alert_tell_what_check_tells_before_the_first_lead() -> N
         assert all(f"{setting}: {cause}" in alert.cause for setting, cause in failed)
 
 
+def test_a_setting_that_is_wrong_again_on_the_same_day_is_told_again() -> None:
+    mail = Pager()
+    with world(mail=mail, environ={"LEADS_RETENTION_DAYS": "x"}) as w:
+
+        def deploy(environ: dict[str, str]) -> None:
+            w.app = App(settings.read(environ), environ)
+            w.app.store, w.app.inbox, w.app.doorbell = w.store, w.inbox, w.bell
+
+        wrong = dict(w.app.environ)
+        w.live(hours=3)
+        assert told(mail) == [("settings", "app", 1)]
+        deploy(wrong | {"LEADS_RETENTION_DAYS": "30"})
+        w.live(hours=3)
+        deploy(wrong)
+        w.live(hours=3)
+        assert told(mail) == [("settings", "app", 1)] * 2
+
+
 def test_a_destination_that_is_well_again_is_told_with_what_it_got_since() -> None:
     mail = Pager()
     crm = FakeDestination(TITLE="Dynamics 365", always=failing(Misconfigured))
@@ -277,6 +295,24 @@ def test_a_row_that_cannot_be_read_is_told_and_copied_once(monkeypatch: pytest.M
         w.live(minutes=10)
         assert len(w.ids()) == 1, "a later version that can read it takes it from quarantine"
         assert w.states() == {"mail": "delivered"}
+
+
+def test_what_comes_into_quarantine_after_it_was_cleared_is_told_as_well() -> None:
+    mail = Pager()
+    with world(mail=mail) as w:
+
+        def come(*bodies: bytes) -> None:
+            for body in bodies:
+                with pytest.raises(accept.NotALead):
+                    accept.receive(w.app, body, w.now)
+            w.live(minutes=5)
+
+        come(b"{1", b"{2", b"{3")
+        w.live(hours=1)
+        discard.quarantined(w.app, since=None, before=w.now, reason="", cursor="", yes=True)
+        come(b"{4", b"{5")
+        w.live(hours=3)
+        assert told(mail) == [("quarantine", "intake", 3), ("quarantine", "intake", 2)]
 
 
 def test_what_is_in_quarantine_is_a_reason_until_it_is_gone() -> None:

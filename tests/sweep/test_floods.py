@@ -148,6 +148,25 @@ def test_a_summary_is_about_as_many_as_a_sweep_can_record_and_the_next_one_about
         assert len({name for _, _, name in mail.summaries}) == 3
 
 
+def test_what_is_being_sent_just_now_is_in_no_summary() -> None:
+    with flooded(LEADS_FLOOD="2", LEADS_DESTINATIONS="mail") as (w, mail):
+        come(w, 3)
+        w.drain()
+        (held,) = [lead for lead in w.ids() if (one := w.app.ledger.delivery(lead, "mail")) and floods.is_held(one)]
+        w.app.ledger.end_flood("mail")
+        forget_sends()
+        send = mail.send
+
+        def slow(*given: Any) -> str:
+            w.sweep()
+            return send(*given)
+
+        mail.send = slow  # type: ignore[method-assign]
+        replay.hurry(w.app, held, "mail", w.now)
+        w.drain()
+        assert (len(mail.got), mail.summaries) == (3, [])
+
+
 def test_switched_off_everybody_gets_every_lead() -> None:
     with flooded(LEADS_FLOOD="0") as (w, mail):
         come(w, 100)
