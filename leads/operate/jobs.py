@@ -25,7 +25,7 @@ from leads.operate import operations, stretches
 from leads.operate.stretches import LOOK, WORK, DatesAsked, Stretch
 from leads.store.ledger import STATE
 from leads.store.protocol import Changed, Row, Value
-from leads.store.rows import time_read, time_text
+from leads.store.rows import known_values, time_read, time_text
 
 JOBS = "jobs"
 """The container of uploaded files and of what was found."""
@@ -408,5 +408,5 @@ def _job(row: Row) -> Job:
         cause=str(values["cause"]),
         remedy=str(values["remedy"]),
         etag=row.etag,
-        **{**long, "shown": tuple(long["shown"]), "parts": tuple(long["parts"])},
+        **{**known_values(Job, long), "shown": tuple(long["shown"]), "parts": tuple(long["parts"])},
     )

@@ -172,7 +172,7 @@ class AzureStore:
         except ResourceNotFoundError:
             return None
 
-    def delete(self, table: str, partition: str, key: str, etag: str = "") -> None:
+    def delete(self, table: str, partition: str, key: str, etag: str = "") -> bool:
         from azure.core import MatchConditions
         from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 
@@ -183,7 +183,8 @@ class AzureStore:
         except ResourceModifiedError:
             raise Changed from None
         except ResourceNotFoundError:
-            return
+            return False
+        return True
 
     def rows(self, table: str, partition: str, start: str = "", end: str = "") -> Iterator[Row]:
         condition = "PartitionKey eq @partition"

@@ -287,7 +287,12 @@ class Ledger:
         # Only a lead that was replayed can have a dead line of an earlier end.
         if finished.dead or line.replayed_at is not None:
             self.keep_dead(finished, now)
-        self.store.delete(JOURNAL, OPEN, line.lead_id, line.etag)
+        if not self.store.delete(JOURNAL, OPEN, line.lead_id, line.etag):
+            seen = self.seen(halves(line.lead_id)[1])
+            if seen is not None and seen.fate == GONE:
+                # Somebody erased the lead since it was looked at, and these lines came back.
+                self.store.delete(JOURNAL, DEAD, line.lead_id)
+                self.store.delete(JOURNAL, line.day, line.lead_id)
 
     def keep_dead(self, line: DayLine, now: datetime) -> None:
         """Write the line of a lead with a dead delivery, or delete it where none is dead. The sweep counts again."""

@@ -68,8 +68,10 @@ class Store(Protocol):
     def get(self, table: str, partition: str, key: str) -> Row | None:
         """Read one row."""
 
-    def delete(self, table: str, partition: str, key: str, etag: str = "") -> None:
-        """Delete a row; a missing one is fine. With `etag`, raises Changed when the row has another one."""
+    def delete(self, table: str, partition: str, key: str, etag: str = "") -> bool:
+        """Delete a row, and say whether it was there; a missing one is fine, and may be one that an answer that was
+        lost has deleted already. With `etag`, raises Changed when the row has another one.
+        """
 
     def rows(self, table: str, partition: str, start: str = "", end: str = "") -> Iterator[Row]:
         """All rows of a partition in the order of their keys, from `start` (included) to `end` (excluded)."""

@@ -38,6 +38,12 @@ def time_read(text: object) -> datetime | None:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def known_values(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What this version knows of the fields of a dataclass: a later one may have written others before a rollback."""
+    known = {field.name for field in fields(kind)}
+    return {name: value for name, value in values.items() if name in known}
+
+
 def lead_row(lead: Lead) -> Row:
     """The row of a lead: partition the customer, key the event."""
     values: dict[str, Value] = {

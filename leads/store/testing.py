@@ -81,12 +81,12 @@ class MemoryStore:
     def get(self, table: str, partition: str, key: str) -> Row | None:
         return self._partition(table, partition).get(key)
 
-    def delete(self, table: str, partition: str, key: str, etag: str = "") -> None:
+    def delete(self, table: str, partition: str, key: str, etag: str = "") -> bool:
         with self._lock:
             there = self.get(table, partition, key)
             if etag and there is not None and there.etag != etag:
                 raise Changed
-            self._partition(table, partition).pop(key, None)
+            return self._partition(table, partition).pop(key, None) is not None
 
     def rows(self, table: str, partition: str, start: str = "", end: str = "") -> Iterator[Row]:
         with self._lock:

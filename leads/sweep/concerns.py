@@ -18,7 +18,7 @@ from leads.messages.alert import Alert
 from leads.ncrontab import longest_interval
 from leads.store.ledger import CHANGED, QUARANTINE, STATE
 from leads.store.protocol import Row, Value
-from leads.store.rows import time_read, time_text
+from leads.store.rows import known_values, time_read, time_text
 from leads.sweep import counting
 from leads.sweep.alerts import REMINDER, due, note_taken, send, taken_at
 from leads.sweep.configuration import configuration
@@ -46,7 +46,7 @@ class Troubled:
 
 def read_troubled(text: object) -> dict[str, Troubled]:
     """The troubled destinations out of the sweep's note."""
-    return {name: Troubled(**values) for name, values in json.loads(str(text or "{}")).items()}
+    return {name: Troubled(**known_values(Troubled, values)) for name, values in json.loads(str(text or "{}")).items()}
 
 
 def troubled_text(troubled: dict[str, Troubled]) -> str:

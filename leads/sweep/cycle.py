@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
-from leads.store.rows import time_read, time_text
+from leads.store.rows import known_values, time_read, time_text
 
 
 @dataclass
@@ -57,10 +57,10 @@ class Cycle:
         """The cycle in a text that `text` made."""
         values = json.loads(text)
         troubles = {
-            kind: {name: Trouble(**trouble) for name, trouble in by_name.items()}
+            kind: {name: Trouble(**known_values(Trouble, trouble)) for name, trouble in by_name.items()}
             for kind, by_name in values.pop("troubles").items()
         }
-        return cls(**values, troubles=troubles)
+        return cls(**known_values(cls, values), troubles=troubles)
 
     def text(self) -> str:
         """The cycle as the sweep's note keeps it."""

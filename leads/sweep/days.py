@@ -149,7 +149,8 @@ def _commonest(offers: Mapping[str, Offer]) -> dict[str, Offer]:
 
 def read(found: Row) -> tuple[str, Counts]:
     """The day (`2026-11-21`) and the counts in a row that `row` made."""
-    values = {name: json.loads(str(value)) for name, value in found.values.items()}
+    names = ("leads", "tests", "places", "offers", "countries", "stages")
+    values = {name: json.loads(str(found.values[name])) for name in names}
     places = {
         name: Place(
             Counter({State(state): n for state, n in place["states"].items()}),

@@ -15,7 +15,7 @@ from leads import delivery, enabled, log
 from leads.app import App
 from leads.contract import RULES, Flood
 from leads.errors import Failure, Misconfigured, Transient
-from leads.lead import Attempt, Delivery, Lead, Outcome, State
+from leads.lead import Attempt, Contact, Delivery, Lead, Outcome, State
 from leads.messages.alert import Alert
 from leads.store.protocol import Changed, Value
 from leads.store.rows import ATTEMPTS_KEPT, time_read, time_text
@@ -26,16 +26,33 @@ LISTED = 200
 """Leads that a summary lists; the others are counted."""
 SUMMED = 2000
 """Leads in one summary: each is recorded behind it, and a sweep that were stopped there would tell the rest again."""
+BRIEF = 200
+"""Characters of a text of a lead that a sweep keeps in memory."""
 SLICES = 100
 """Slices of time that are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A delivery that waits for a summary, and its lead."""
+    """A delivery that waits for a summary, and the beginning of its lead."""
 
     delivery: Delivery
     lead: Lead
+
+
+def brief(lead: Lead) -> Lead:
+    """As much of a lead as a line of a summary shows: ten thousand whole ones are more than an instance's memory."""
+    person = lead.contact
+    texts = (person.first_name, person.last_name, person.email)
+    return replace(
+        lead,
+        **{name: getattr(lead, name)[:BRIEF] for name in ("source", "action", "offer", "offer_title")},
+        contact=Contact(*(text[:BRIEF] for text in texts), company=person.company[:BRIEF]),
+        message="",
+        campaign={},
+        extra={},
+        issues=(),
+    )
 
 
 def is_held(one: Delivery) -> bool:

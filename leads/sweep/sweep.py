@@ -209,7 +209,7 @@ def _look(run: _Run, line: Line) -> None:
     if case is None:
         _redo(run, line)
         return
-    run.leads.append(replace(case.lead, message="", contact=Contact(), campaign={}, extra={}, issues=()))
+    run.leads.append(replace(floods.brief(case.lead), contact=Contact()))
     deliveries = tuple(_look_at_delivery(run, case, delivery) for delivery in case.deliveries)
     if all(delivery.state != State.OPEN for delivery in deliveries):
         dead = tuple(delivery for delivery in deliveries if delivery.state == State.DEAD)
@@ -243,7 +243,7 @@ def _look_at_delivery(run: _Run, case: Case, delivery: Delivery) -> Delivery:
     """Ring for a delivery that is overdue, note one that waits for a summary, and count one that is in trouble."""
     if floods.is_held(delivery):
         delivery = _look_at_trouble(run, case, delivery)
-        run.held.setdefault(delivery.destination, []).append(floods.Held(delivery, case.lead))
+        run.held.setdefault(delivery.destination, []).append(floods.Held(delivery, floods.brief(case.lead)))
         return delivery
     if _overdue(delivery, run.now):
         try:

@@ -437,6 +437,28 @@ def test_a_replay_while_its_lead_is_forgotten_leaves_nothing_of_it(monkeypatch: 
         assert w.places["feed"].got == []
 
 
+def test_a_lead_that_is_forgotten_while_a_sweep_closes_it_leaves_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with world(crm=FakeDestination(failures=[failing(Rejected)])) as w:
+        lead_id = accept(w)
+        w.drain()
+        change = w.app.ledger.change
+
+        def forgotten_first(what: str, now: datetime) -> None:
+            monkeypatch.setattr(w.app.ledger, "change", change)
+            forget.forget(w.app, lead_id, w.now)
+            change(what, now)
+
+        find = sweep._close_finished
+        monkeypatch.setattr(
+            sweep,
+            "_close_finished",
+            lambda run: (monkeypatch.setattr(w.app.ledger, "change", forgotten_first), find(run))[1],  # type: ignore[func-returns-value]
+        )
+        w.sweep()
+        assert w.store.tables["leads"] == w.store.tables["journal"] == {}
+        assert w.store.containers["raw"] == {}
+
+
 def test_quarantine_lists_the_newest_first() -> None:
     with world() as w:
         for body in (b"one", b"two"):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,17 @@ import pytest
 
 from dev.settings import groups
 from leads import __version__
+from leads.errors import Misconfigured
 from leads.intake import watch
 from leads.intake.accept import receive
 from leads.lead import Outcome, Stage, State
-from leads.operate import replay
+from leads.operate import health, jobs, replay
 from leads.store import doorbell
+from leads.store.ledger import SWEEP
 from leads.store.protocol import Row
+from leads.sweep import days
 from tests import record
-from tests.world import NOON, FakeDestination, World, world
+from tests.world import NOON, FakeDestination, Pager, World, failing, post, world
 
 RECORDINGS = sorted(record.FOLDER.glob("*.json"))
 AHEAD = {"from_a_later_version": "unheard of", "a_later_number": 7, "a_later_flag": True}
@@ -108,6 +112,39 @@ def test_quarantine_and_raw_are_there(upgraded: tuple[World, dict[str, Any]]) ->
     blob = made.app.store.get_blob("raw", case.lead.raw)
     assert blob is not None
     assert blob.data == record.DELIVERED
+
+
+def test_the_sweep_runs_on_with_what_a_later_version_noted() -> None:
+    """After a rollback: figures, a cycle under way, what is in trouble, counts of a day and a task, each with more."""
+    mail = Pager()
+    with world(crm=FakeDestination(always=failing(Misconfigured)), mail=mail) as w:
+        receive(w.app, post(), w.now)
+        w.live(minutes=10)
+        jobs.begin(w.app, "replay", {}, w.now, operator="", way="")
+        note = w.app.ledger.note(SWEEP)
+        values = {name: _later(value) for name, value in note.values.items()}
+        w.app.ledger.write_note(replace(note, values=values | {"cycle": values["figures"]}))
+        for row in w.store.tables["state"].values():
+            if row.partition == "job":
+                w.store.upsert("state", replace(row, values={name: _later(text) for name, text in row.values.items()}))
+        counted = days.row("2026-11-21", days.Counts(tests=2))
+        day, counts = days.read(replace(counted, values={**counted.values, **AHEAD}))
+        assert (day, counts.tests) == ("2026-11-21", 2)
+        w.live(hours=1)
+        assert health.health(w.app, w.now).open == 1
+        assert [job.phase for job in jobs.every(w.app)] == ["look"]
+        assert "misconfigured" in [alert.kind for alert in mail.alerts]
+
+
+def _later(value: Any) -> Any:
+    """A text of JSON objects with more in each of them."""
+    try:
+        read = json.loads(value, object_hook=lambda each: each | {"later": 1} if "began_at" in each else each)
+    except (TypeError, ValueError):
+        return value
+    if isinstance(read, dict) and {"shown", "parts"} <= read.keys():
+        read |= AHEAD
+    return json.dumps(read) if isinstance(read, dict) else value
 
 
 @pytest.mark.parametrize("file", RECORDINGS, ids=lambda file: file.stem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from leads.intake import accept
 from leads.lead import Lead, State
 from leads.messages.alert import Alert
 from leads.operate import replay
-from leads.sweep import floods, sweep
+from leads.sweep import floods, silence, sweep
 from tests.world import FakeDestination, World, failing, forget_sends, post, world
 
 
@@ -146,6 +147,31 @@ def test_a_summary_is_about_as_many_as_a_sweep_can_record_and_the_next_one_about
             w.forward(minutes=5)
         assert [total for _, total, _ in mail.summaries] == [30, 30, 18]
         assert len({name for _, _, name in mail.summaries}) == 3
+
+
+def test_ten_thousand_large_leads_fit_into_the_memory_of_an_instance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An instance has 512 MB, and a lead may have 120,000 characters: a sweep keeps but a line's worth of each."""
+    kept: list[Lead] = []
+
+    def noting(app: object, leads: Sequence[Lead], now: object) -> None:
+        kept.extend(leads)
+
+    def summed(app: object, name: str, held: Sequence[floods.Held], now: object) -> int:
+        kept.extend(one.lead for one in held)
+        return 0
+
+    long = "x" * 7000
+    names = ("firstName", "lastName", "email", "phone", "country", "company", "title")
+    with flooded(LEADS_FLOOD="2", LEADS_DESTINATIONS="mail") as (w, _):
+        for number in range(5):
+            more = {"leadSource": long, "actionCode": long, "offerTitle": long, "description": long, "more": long}
+            accept.receive(w.app, post(userDetails=dict.fromkeys(names, f"{number}{long}"), **more), w.now)
+        w.drain()
+        monkeypatch.setattr(floods, "sum_up", summed)
+        monkeypatch.setattr(silence, "note", noting)
+        w.sweep()
+    assert len(kept) == 5 + 3
+    assert max(len(pickle.dumps(lead)) for lead in kept) < 4000
 
 
 def test_what_is_being_sent_just_now_is_in_no_summary() -> None:
