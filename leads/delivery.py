@@ -85,6 +85,9 @@ class _Line:
         turns, whereas a crowd that comes every ten seconds grows with its square.
         """
         with _counting:
+            if self.end > now + timedelta(seconds=LONGEST_LINE) + SKEW:
+                # Told by a clock that ran ahead: it counts for nothing.
+                self.end = now
             at = max(self.end + timedelta(seconds=self.pace / 2 / self.places), now + timedelta(seconds=BUSY_SECONDS))
             wait = (at - now).total_seconds()
             if wait > LONGEST_LINE:

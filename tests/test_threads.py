@@ -137,6 +137,14 @@ def test_a_crowd_at_a_crm_comes_one_after_the_other() -> None:
         assert (free - w.now).total_seconds() <= 2 * 250, "the CRM works at least half of the time"
 
 
+def test_a_clock_that_ran_ahead_keeps_nobody_from_a_crm() -> None:
+    with world(crm=FakeDestination()) as w:
+        line = delivery._line("crm")
+        assert line
+        line.turn(w.now + timedelta(days=1))
+        assert line.turn(w.now) == delivery.BUSY_SECONDS
+
+
 def test_one_delivery_that_many_threads_are_rung_for_is_made_once() -> None:
     feed = Watched(Kind.FEED)
     with world(feed=feed) as w, ThreadPoolExecutor(AT_ONCE) as pool:

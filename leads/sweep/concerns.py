@@ -6,9 +6,10 @@ Each alert comes from stored state, once, grouped by destination and hour; `lead
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 
 from leads import enabled, log
 from leads.app import App
@@ -25,6 +26,8 @@ from leads.sweep.configuration import configuration
 from leads.sweep.cycle import Cycle, Trouble
 
 DEAD, MISCONFIGURED = "dead", "misconfigured"
+COUNTED = 20_000
+"""Entries of a day in quarantine that are counted, since whoever has the address can send millions."""
 SILENT = timedelta(minutes=15)
 """How long a timer may be quiet that runs more often than that."""
 
@@ -177,10 +180,14 @@ def _newest(app: App, fresh: Mapping[str, Mapping[str, Value]]) -> list[Mapping[
     """What was noted beside the entries that made no alert yet."""
     found = []
     for day, values in fresh.items():
-        notes = [note for _, note in app.store.blobs(QUARANTINE, f"{day.replace('-', '/')}/")]
         count = int(values["count"]) - int(values["alerted"])
-        found += sorted(notes, key=lambda note: note.get("at", ""))[-count:]
+        found += sorted(_notes(app, day), key=lambda note: note.get("at", ""))[-count:]
     return found
+
+
+def _notes(app: App, day: str) -> Iterator[Mapping[str, str]]:
+    """What was noted beside the entries of a day, as far as they are counted."""
+    return (note for _, note in islice(app.store.blobs(QUARANTINE, f"{day.replace('-', '/')}/"), COUNTED))
 
 
 def counted_entries(app: App) -> dict[str, Row]:
@@ -195,7 +202,7 @@ def _entries(app: App, change: Row, known: Row | None, now: datetime) -> tuple[s
     if values.get("came") != came or counting.is_due(values.get("listed_at"), now, counting.HOURLY):
         if int(values["alerted"]) >= int(values["count"]):
             values["since"] = came
-        times = [note.get("at") or "" for _, note in app.store.blobs(QUARANTINE, f"{day.replace('-', '/')}/")]
+        times = [note.get("at") or "" for note in _notes(app, day)]
         count, told = len(times), str(values.get("told", "~"))
         # What was deleted must not stand in for what came later: nobody was told of that.
         values |= {

@@ -17,6 +17,7 @@ from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept, normalize, watch
 from leads.operate import check, discard, health, quarantine
 from leads.store.ledger import UNREADABLE
+from leads.sweep import concerns
 from leads.sweep.configuration import configuration
 from tests.world import FakeDestination, Pager, World, failing, post, row, world
 
@@ -365,6 +366,32 @@ def test_bytes_that_could_not_be_noted_are_found_when_the_tables_are_well_again(
         w.forward(hours=2)
         w.live(minutes=10)
         assert ("quarantine", "intake", 1) in told(mail)
+
+
+def test_millions_of_junk_bodies_keep_no_sweep_from_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concerns, "COUNTED", 50)
+    mail = Pager()
+    with world(mail=mail) as w:
+        for number in range(300):
+            with pytest.raises(accept.NotALead):
+                accept.receive(w.app, f"junk {number}".encode(), w.now)
+        read: list[str] = []
+        blobs = w.store.blobs
+
+        def noting(container: str, *given: str) -> Any:
+            for name, note in blobs(container, *given):
+                read.extend([name] * (container == "quarantine"))
+                yield name, note
+
+        monkeypatch.setattr(w.store, "blobs", noting)
+        w.sweep()
+        counted, told_of, looked_through, peek = 50, 50, 300, 1
+        assert len(read) <= counted + told_of + looked_through + peek
+        read.clear()
+        assert accept.take_waiting(w.app, w.now, is_late=lambda: len(read) >= 10) == 0
+        assert len(read) == 10, "a look for leads among them ends in time"
+        w.live(hours=3)
+        assert told(mail) == [("quarantine", "intake", 50)]
 
 
 def test_whoever_reads_the_alert_of_a_flood_of_junk_reads_one_number(caplog: pytest.LogCaptureFixture) -> None:
