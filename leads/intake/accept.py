@@ -21,7 +21,7 @@ from leads.errors import Failure
 from leads.intake import normalize, payload, times
 from leads.intake.payload import Fields, NotALead
 from leads.lead import Lead, Via
-from leads.store.ledger import ACCEPTED, BACKFILLED, GONE, QUARANTINE, RAW, UNREADABLE, Line, Seen
+from leads.store.ledger import ACCEPTED, BACKFILLED, CHANGED, GONE, QUARANTINE, RAW, UNREADABLE, Line, Seen
 from leads.store.protocol import Blob
 from leads.store.rows import time_read, time_text
 
@@ -354,7 +354,7 @@ def take_waiting(app: App, now: datetime, *, is_late: Callable[[], bool]) -> int
     _ = app.identity
     taken, failed = 0, None
     for change in app.ledger.changes("quarantine:"):
-        day = change.key.rpartition(":")[2].replace("-", "/")
+        day, before = change.key.rpartition(":")[2].replace("-", "/"), taken
         for name, note in app.store.blobs(QUARANTINE, f"{day}/"):
             # Asked for each entry: listing millions of what strangers sent takes longer than a sweep has.
             if is_late():
@@ -366,6 +366,9 @@ def take_waiting(app: App, now: datetime, *, is_late: Callable[[], bool]) -> int
                 if blob is not None:
                     take_quarantined(app, blob, now)
                     taken += 1
+                    if taken == before + 1:
+                        # The next sweep counts the day anew, so that nobody is told of what is no longer there.
+                        app.ledger.change(change.key.removeprefix(CHANGED), now)
             except NotALead:
                 continue
             except Exception as error:  # noqa: BLE001 - raised below, after the others had their turn

@@ -153,9 +153,11 @@ def _needs_a_person(dead: int, quarantined: int) -> Iterator[Reason]:
             about="dead",
         )
     if quarantined:
-        what = "One thing that arrived is" if quarantined == 1 else f"{quarantined} things that arrived are"
+        one = quarantined == 1
+        what = "One thing that arrived is" if one else f"{quarantined} things that arrived are"
         yield Reason(
-            f"{what} in quarantine, since no lead could be read in it.",
-            "Look at the quarantine on the page, or at `python -m leads list --quarantined`; replay what is a lead.",
+            f"{what} in quarantine: {'it' if one else 'they'} could not be read as a lead, or could not be stored.",
+            "Look at the quarantine on the page, or at `python -m leads list --quarantined`; replay what is a lead. "
+            "What could not be stored comes in by itself once it can be.",
             about="quarantine",
         )

@@ -14,7 +14,7 @@ import pytest
 from leads.errors import Misconfigured
 from leads.intake import accept, normalize, payload
 from leads.lead import Lead, Via
-from leads.operate import discard
+from leads.operate import discard, health
 from leads.store.ledger import Seen
 from leads.store.protocol import Blob, Row
 from tests.world import PERSON, FakeDestination, Noting, World, post, row, world
@@ -364,6 +364,21 @@ class TestTheIdKeyIsLost:
         with pytest.raises(ConnectionError):
             accept.take_waiting(w.app, w.now, is_late=lambda: False)
         assert list(w.store.containers["quarantine"]) == [broken]
+
+    def test_health_does_not_call_what_waits_no_lead(self, w: World, lost: Row) -> None:
+        with pytest.raises(Misconfigured):
+            accept.receive(w.app, post(offerTitle="b"), w.now)
+        w.store.insert("state", replace(lost, etag=""))
+        w.restart()
+        w.forward(minutes=5)
+        w.sweep()
+        (reason,) = [each for each in health.health(w.app, w.now).reasons if each.about == "quarantine"]
+        assert "could not be stored" in reason.cause
+        assert "comes in by itself" in reason.remedy
+        assert len(w.ids()) == 2, "it came in with that sweep"
+        w.forward(minutes=5)
+        w.sweep()
+        assert not [each for each in health.health(w.app, w.now).reasons if each.about == "quarantine"]
 
     def test_what_waited_for_months_comes_in_as_well(self, w: World, lost: Row) -> None:
         with pytest.raises(Misconfigured):
