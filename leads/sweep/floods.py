@@ -43,11 +43,19 @@ class Held:
 def brief(lead: Lead) -> Lead:
     """As much of a lead as a line of a summary shows: ten thousand whole ones are more than an instance's memory."""
     person = lead.contact
-    texts = (person.first_name, person.last_name, person.email)
+    contact = Contact(
+        first_name=person.first_name[:BRIEF],
+        last_name=person.last_name[:BRIEF],
+        email=person.email[:BRIEF],
+        company=person.company[:BRIEF],
+    )
     return replace(
         lead,
-        **{name: getattr(lead, name)[:BRIEF] for name in ("source", "action", "offer", "offer_title")},
-        contact=Contact(*(text[:BRIEF] for text in texts), company=person.company[:BRIEF]),
+        source=lead.source[:BRIEF],
+        action=lead.action[:BRIEF],
+        offer=lead.offer[:BRIEF],
+        offer_title=lead.offer_title[:BRIEF],
+        contact=contact,
         message="",
         campaign={},
         extra={},

@@ -477,12 +477,12 @@ def test_an_old_process_that_still_reads_the_old_account_hides_no_row_of_the_new
     def overtaken(*given: str) -> Iterator[Page]:
         """The new process takes the note over while the old one reads, and gets no further."""
         w.inbox.pages = pages  # type: ignore[method-assign]
-        inbox.pages = lambda *_: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+        inbox.pages = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]
         with pytest.raises(RuntimeError):
             watch.watch(app, w.now)
         return pages(*given)
 
-    w.inbox.pages = overtaken  # type: ignore[method-assign]
+    w.inbox.pages = overtaken  # type: ignore[method-assign,assignment]
     with contextlib.suppress(RuntimeError):
         watch.watch(w.app, w.now)
     inbox.pages = new_pages  # type: ignore[method-assign]

@@ -452,7 +452,7 @@ def test_a_lead_that_is_forgotten_while_a_sweep_closes_it_leaves_no_line(monkeyp
         monkeypatch.setattr(
             sweep,
             "_close_finished",
-            lambda run: (monkeypatch.setattr(w.app.ledger, "change", forgotten_first), find(run))[1],  # type: ignore[func-returns-value]
+            lambda run: (monkeypatch.setattr(w.app.ledger, "change", forgotten_first), find(run))[1],
         )
         w.sweep()
         assert w.store.tables["leads"] == w.store.tables["journal"] == {}

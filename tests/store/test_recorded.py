@@ -22,13 +22,13 @@ from leads.lead import Outcome, Stage, State
 from leads.operate import health, jobs, replay
 from leads.store import doorbell
 from leads.store.ledger import SWEEP
-from leads.store.protocol import Row
+from leads.store.protocol import Row, Value
 from leads.sweep import days
 from tests import record
 from tests.world import NOON, FakeDestination, Pager, World, failing, post, world
 
 RECORDINGS = sorted(record.FOLDER.glob("*.json"))
-AHEAD = {"from_a_later_version": "unheard of", "a_later_number": 7, "a_later_flag": True}
+AHEAD: dict[str, Value] = {"from_a_later_version": "unheard of", "a_later_number": 7, "a_later_flag": True}
 
 
 def load(made: World, recording: dict[str, Any], more: dict[str, Any]) -> None:

@@ -187,7 +187,7 @@ def test_what_is_being_sent_just_now_is_in_no_summary() -> None:
             w.sweep()
             return send(*given)
 
-        mail.send = slow  # type: ignore[method-assign]
+        mail.send = slow  # type: ignore[method-assign,assignment]
         replay.hurry(w.app, held, "mail", w.now)
         w.drain()
         assert (len(mail.got), mail.summaries) == (3, [])
