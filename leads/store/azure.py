@@ -174,17 +174,17 @@ class AzureStore:
 
     def delete(self, table: str, partition: str, key: str, etag: str = "") -> bool:
         from azure.core import MatchConditions
-        from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+        from azure.core.exceptions import ResourceModifiedError
 
         client = self._table(table)
+        answers: list[Any] = []
         condition: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
         try:
-            client.delete_entity(partition, key, **condition)
+            client.delete_entity(partition, key, raw_response_hook=answers.append, **condition)
         except ResourceModifiedError:
             raise Changed from None
-        except ResourceNotFoundError:
-            return False
-        return True
+        # The library takes it as done where there is nothing.
+        return bool(answers) and answers[-1].http_response.status_code != 404
 
     def rows(self, table: str, partition: str, start: str = "", end: str = "") -> Iterator[Row]:
         condition = "PartitionKey eq @partition"

@@ -79,8 +79,9 @@ def test_an_upsert_changes_the_etag_even_where_it_changes_nothing(store: Store, 
     assert first.etag != second.etag
     with pytest.raises(Changed):
         store.delete(table, "p", "k", first.etag)
-    store.delete(table, "p", "k", second.etag)
-    store.delete(table, "p", "k", second.etag)
+    assert store.delete(table, "p", "k", second.etag), "it was there"
+    assert not store.delete(table, "p", "k", second.etag)
+    assert not store.delete(table, "p", "k")
     assert store.get(table, "p", "k") is None
 
 
@@ -106,7 +107,7 @@ def test_more_rows_than_a_page_are_all_read(store: Store, table: str) -> None:
 def test_a_table_that_is_not_there_is_empty(store: Store, table: str) -> None:
     assert not store.any_row(table)
     assert list(store.rows_before(table, "z")) == []
-    store.delete(table, "p", "k")
+    assert not store.delete(table, "p", "k")
     with pytest.raises(Changed):
         store.replace(table, Row("p", "k", {}, 'W/"1"'))
 
