@@ -22,7 +22,7 @@ from leads.intake import normalize, payload, times
 from leads.intake.payload import Fields, NotALead
 from leads.lead import Lead, Via
 from leads.store.ledger import ACCEPTED, BACKFILLED, CHANGED, GONE, QUARANTINE, RAW, UNREADABLE, Line, Seen
-from leads.store.protocol import Blob
+from leads.store.protocol import Blob, Changed
 from leads.store.rows import time_read, time_text
 
 __all__ = [
@@ -67,6 +67,8 @@ LOGGED_AN_HOUR = 100
 """Events of one name that a stranger can cause, and that one process logs in an hour."""
 SIZES_TOLD = 5
 """Sizes of bodies that an alert names, the newest ones."""
+PLACE = "waiting"
+"""The row of the table `state` that says where the next look for leads in quarantine goes on."""
 WAITS = "could not be stored when it came:"
 """The beginning of the reason of bytes that are a lead and wait in quarantine."""
 
@@ -348,16 +350,22 @@ def _offer(lead: Lead) -> str:
 def take_waiting(app: App, now: datetime, *, is_late: Callable[[], bool]) -> int:
     """Accept what waits in quarantine because it could not be stored when it came; returns how much was taken.
 
-    Looks at every day of which anything is there, as far as the time goes. Raises Misconfigured while the id key is
-    still lost, and at the end the last error of an entry that could not be taken.
+    Looks at every day of which anything is there, as far as the time goes, and goes on there the next time. Raises
+    Misconfigured while the id key is still lost, and at the end the last error of an entry that could not be taken.
     """
     _ = app.identity
     taken, failed = 0, None
+    place = app.ledger.note(PLACE)
+    start = str(place.values.get("name", ""))
     for change in app.ledger.changes("quarantine:"):
         day, before = change.key.rpartition(":")[2].replace("-", "/"), taken
-        for name, note in app.store.blobs(QUARANTINE, f"{day}/"):
+        if day < start[: len(day)]:
+            continue
+        for name, note in app.store.blobs(QUARANTINE, f"{day}/", start):
             # Asked for each entry: listing millions of what strangers sent takes longer than a sweep has.
             if is_late():
+                with contextlib.suppress(Changed):
+                    app.ledger.write_note(replace(place, values={"name": name}))
                 return taken
             if not note.get("waits"):
                 continue
@@ -373,6 +381,9 @@ def take_waiting(app: App, now: datetime, *, is_late: Callable[[], bool]) -> int
                 continue
             except Exception as error:  # noqa: BLE001 - raised below, after the others had their turn
                 failed = error
+    if start:
+        with contextlib.suppress(Changed):
+            app.ledger.write_note(replace(place, values={"name": ""}))
     if failed is not None:
         raise failed
     return taken

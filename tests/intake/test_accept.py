@@ -365,6 +365,23 @@ class TestTheIdKeyIsLost:
             accept.take_waiting(w.app, w.now, is_late=lambda: False)
         assert list(w.store.containers["quarantine"]) == [broken]
 
+    def test_junk_of_the_day_before_keeps_no_lead_waiting_for_ever(self, w: World, lost: Row) -> None:
+        for number in range(40):
+            with pytest.raises(accept.NotALead):
+                accept.receive(w.app, f"junk {number}".encode(), w.now)
+        w.forward(days=1)
+        with pytest.raises(Misconfigured):
+            accept.receive(w.app, post(offerTitle="b"), w.now)
+        w.store.insert("state", replace(lost, etag=""))
+        w.restart()
+        taken = []
+        for _ in range(6):
+            late = iter([False] * 10)
+            taken.append(accept.take_waiting(w.app, w.now, is_late=lambda late=late: next(late, True)))  # type: ignore[misc]
+        assert sum(taken) == 1
+        assert len(w.ids()) == 2
+        assert len(w.store.containers["quarantine"]) == 40
+
     def test_health_does_not_call_what_waits_no_lead(self, w: World, lost: Row) -> None:
         with pytest.raises(Misconfigured):
             accept.receive(w.app, post(offerTitle="b"), w.now)
