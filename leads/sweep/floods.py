@@ -28,8 +28,8 @@ SUMMED = 2000
 """Leads in one summary: each is recorded behind it, and a sweep that were stopped there would tell the rest again."""
 BRIEF = 200
 """Characters of a text of a lead that a sweep keeps in memory."""
-SLICES = 100
-"""Slices of time that are remembered."""
+SLICE = timedelta(minutes=10)
+"""What is counted together: with 90 destinations and a sweep each minute an hour fits into a column of the note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,11 @@ def count(
     slices: list[list[Any]] = json.loads(str(values.get("flood_slices", "[]")))
     kept = [each for each in slices if _is_recent(str(each[0]), now)]
     if closed:
-        kept.append([time_text(now), dict(closed)])
-    values["flood_slices"] = json.dumps(kept[-SLICES:])
+        began = time_read(kept[-1][0]) if kept else None
+        if began is None or not timedelta(0) <= now - began < SLICE:
+            kept.append([time_text(now), {}])
+        kept[-1][1] = Counter(kept[-1][1]) + Counter(closed)
+    values["flood_slices"] = json.dumps(kept)
     total = Counter(opened)
     for _, counts in kept:
         total.update({str(name): int(number) for name, number in counts.items()})
@@ -98,7 +101,7 @@ def note(
     """Note floods that begin, and end those that are over at a quarter of the hour; returns who is flooded now.
 
     `known` are those of which one is noted already, be it by a process of its own accord. `before` is when
-    a sweep last ran, since a quarter may begin at any of them, whatever their schedule.
+    a sweep last looked, since a quarter may begin at any of them, whatever their schedule.
     """
     flooded = []
     for name in dict.fromkeys([*app.destinations, *known]):

@@ -405,6 +405,8 @@ def _keep_routes(run: _Run) -> None:
 
 def _look_at_floods(run: _Run) -> None:
     """Note floods that begin or end, and send the summaries of what was held back."""
+    before = time_read(run.values.get("floods_at"))
+    run.values["floods_at"] = time_text(run.now)
     if not (run.opened_at or run.closed_at or run.held or run.values.get("flooded")):
         return
     # A process notes a flood of its own accord as well, and then holds leads back.
@@ -414,7 +416,7 @@ def _look_at_floods(run: _Run) -> None:
         if run.is_late(LAST_SECONDS):
             break
         floods.sum_up(run.app, name, held, run.now)
-    run.values["flooded"] = ",".join(floods.note(run.app, counts, known, time_read(run.values.get("ran_at")), run.now))
+    run.values["flooded"] = ",".join(floods.note(run.app, counts, known, before, run.now))
 
 
 def _close_finished(run: _Run) -> None:

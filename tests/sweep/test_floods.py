@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,8 +17,9 @@ from leads.intake import accept
 from leads.lead import Lead, State
 from leads.messages.alert import Alert
 from leads.operate import replay
+from leads.store.protocol import Value
 from leads.sweep import floods, silence, sweep
-from tests.world import FakeDestination, World, failing, forget_sends, post, world
+from tests.world import NOON, FakeDestination, World, failing, forget_sends, post, world
 
 
 @dataclass
@@ -317,6 +319,36 @@ def test_a_flood_ends_whatever_the_schedule_of_the_sweep() -> None:
             w.drain()
             w.sweep()
         assert not w.app.ledger.is_flooded("mail")
+
+
+def test_a_flood_ends_at_a_quarter_also_while_another_part_of_the_sweep_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(silence, "note", lambda *_: 1 / 0)
+    with flooded(**FEW) as (w, _):
+        w.forward(minutes=7)
+        come(w, 10)
+        w.drain()
+        ended = None
+        for _each in range(75):
+            with suppress(RuntimeError):
+                w.sweep()
+            w.drain()
+            if ended is None and not w.app.ledger.is_flooded("mail"):
+                ended = w.now
+            w.forward(minutes=1)
+        assert ended == NOON + timedelta(minutes=75), (
+            "an hour later there are no longer too many, and then a quarter begins"
+        )
+
+
+def test_an_hour_of_counts_fits_into_a_column_of_the_note() -> None:
+    names = [f"email:a{number:019}" for number in range(90)]
+    with world(environ={"LEADS_DESTINATIONS": ",".join(names)}, email=Mailbox()) as w:
+        values: dict[str, Value] = {}
+        for _ in range(100):
+            counts = floods.count(w.app, values, dict.fromkeys(names, 20), {}, w.now)
+            w.forward(minutes=1)
+        assert len(str(values["flood_slices"])) < 32_768
+        assert 50 * 20 <= counts[names[0]] <= 60 * 20
 
 
 def test_a_backlog_of_a_crm_is_no_flood_of_mails() -> None:
