@@ -38,7 +38,7 @@ class Part:
 
 PARTS = (
     Part("seeds", (*PYTEST, "-n", "2", "tests/faults/test_simulation.py", "--seeds", "5000")),
-    Part("pairs", (*PYTEST, "-n", "2", "tests/faults/test_crash_points.py", "--one-pair-of", "1")),
+    Part("crashes", (*PYTEST, "-n", "2", "tests/faults/test_crash_points.py", "--one-of", "1")),
     Part("kills-host", (*PYTEST, "tests/integration/test_kill.py", "-k", "[host]"), {"KILLS": "100"}),
     Part("kills-storage", (*PYTEST, "tests/integration/test_kill.py", "-k", "[storage]"), {"KILLS": "100"}),
     Part("stops", (*PYTEST, "tests/integration/test_storage_faults.py"), {"STOPS": "10"}),

@@ -1,4 +1,4 @@
-"""How many seeds the simulation plays, and which; how many of the pairs of crashes are played."""
+"""How many seeds the simulation plays, and which; how many of the crashes are played."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ CHUNKS = 4
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seeds", type=int, default=200, help="how many seeds the simulation plays")
     parser.addoption("--seed", type=int, default=None, help="the one seed to play again")
-    parser.addoption("--one-pair-of", type=int, default=5, help="plays one of so many pairs of crashes; 1: each")
+    parser.addoption(
+        "--one-of",
+        type=int,
+        default=5,
+        help="plays one of so many pairs of crashes, and of crashes before a call; 1: each",
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

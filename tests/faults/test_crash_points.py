@@ -1,6 +1,7 @@
 """A crash before and after every call that leaves the process, and at pairs of the calls that change anything.
 
-`--one-pair-of 1` plays all pairs, as `make soak` does; `make test` plays one of five.
+`--one-of 1` plays all of them, as `make soak` does. `make test` plays all crashes after a call, which leave the store
+as those before the next call do, and one of five of the others and of the pairs.
 Between two calls nothing outlives the process, so a crash anywhere else is one of these.
 """
 
@@ -267,6 +268,13 @@ def play(
     return calls
 
 
+@pytest.fixture
+def one_of(pytestconfig: pytest.Config) -> int:
+    """Of how many crashes one is played, where not all are."""
+    found: int = pytestconfig.getoption("--one-of")
+    return found
+
+
 AT_THE_CRM = (two_steps, a_retry, a_look_that_fails, our_own_bug)
 """The scenarios in which another CRM makes a difference."""
 
@@ -282,9 +290,9 @@ AT_THE_CRM = (two_steps, a_retry, a_look_that_fails, our_own_bug)
     ids=lambda each: each if isinstance(each, str) else each.name,
 )
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_crash_at_any_call_loses_and_doubles_nothing(name: str, after: bool, kind: Crm) -> None:
+def test_a_crash_at_any_call_loses_and_doubles_nothing(name: str, after: bool, kind: Crm, one_of: int) -> None:
     calls = play(SCENARIOS[name], kind=kind)
-    for at in range(len(calls)):
+    for at in range(0, len(calls), 1 if after else one_of):
         try:
             play(SCENARIOS[name], (at,), after=after, kind=kind)
         except AssertionError as error:
@@ -299,10 +307,8 @@ def test_a_crash_at_any_call_loses_and_doubles_nothing(name: str, after: bool, k
     [*((name, KEYLESS) for name in SCENARIOS), ("a_retry", DYNAMICS)],
     ids=lambda each: each if isinstance(each, str) else each.name,
 )
-def test_a_crash_at_any_two_changes_loses_and_doubles_nothing(
-    name: str, kind: Crm, pytestconfig: pytest.Config
-) -> None:
-    pairs, one_of = 0, pytestconfig.getoption("--one-pair-of")
+def test_a_crash_at_any_two_changes_loses_and_doubles_nothing(name: str, kind: Crm, one_of: int) -> None:
+    pairs = 0
     for first, second in _pairs(SCENARIOS[name], kind):
         pairs += 1
         if (first + second) % one_of:
@@ -387,9 +393,9 @@ def purged(at: tuple[int, ...], *, after: bool = False) -> list[str]:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_crash_in_purge_leaves_nothing_of_the_customer_behind(after: bool) -> None:
+def test_a_crash_in_purge_leaves_nothing_of_the_customer_behind(after: bool, one_of: int) -> None:
     calls = purged(())
-    for at in range(len(calls)):
+    for at in range(0, len(calls), 1 if after else one_of):
         purged((at,), after=after)
         for second in range(at + 1, len(calls), 17):
             purged((at, second), after=after)
