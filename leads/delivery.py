@@ -15,7 +15,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from threading import Lock
@@ -36,6 +36,8 @@ SKEW = timedelta(minutes=20)
 """How far the clocks of two instances may be apart."""
 BUSY_SECONDS, LONGEST_LINE = 5.0, 600.0
 """How long at least a delivery stays away from a CRM that is busy with another, and how long at most."""
+SERVE_SECONDS, LINE_KEPT = 20.0, 1000
+"""How long whoever has a place at a destination goes on with those who found none, and how many of these are kept."""
 SLOW_SECONDS, SLOW_PLACES = 5.0, 3
 """A destination whose attempts take longer gets so many of a process's threads: the rest is for those that answer."""
 FLOOD_WINDOW, FLOOD_LOOK = timedelta(hours=1), timedelta(minutes=1)
@@ -54,7 +56,9 @@ _counting = Lock()
 
 @dataclass(slots=True)
 class _Line:
-    """Who is served at a destination, and who waits for it. Nobody waits here: each is told when to come."""
+    """Who is served at a destination, and who found no place there. Nobody waits: each is told when to come, and is
+    served before by whoever has the place then.
+    """
 
     places: int
     """How many this process serves there at once: at a CRM always, elsewhere while it is slow."""
@@ -63,20 +67,40 @@ class _Line:
     """Seconds that an attempt took there lately."""
     end: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     """When the last of those comes that were told a time."""
+    missed: dict[str, None] = field(default_factory=dict)
+    """The leads that found no place, in their order."""
 
     def enter(self) -> bool:
         """Take a place; False where all are taken."""
         with _counting:
-            if self.under_way >= self.places and (self.places == 1 or self.pace > SLOW_SECONDS):
-                return False
-            self.under_way += 1
-            return True
+            return self._take()
+
+    def _take(self) -> bool:
+        if self.under_way >= self.places and (self.places == 1 or self.pace > SLOW_SECONDS):
+            return False
+        self.under_way += 1
+        return True
+
+    def next(self) -> str:
+        """Take a place for the first lead that found none, and return its id; nothing where there is no such one."""
+        with _counting:
+            if not self.missed or not self._take():
+                return ""
+            lead_id = next(iter(self.missed))
+            del self.missed[lead_id]
+            return lead_id
 
     def leave(self, seconds: float) -> None:
         """Give the place back after an attempt that took so long."""
         with _counting:
             self.under_way -= 1
             self.pace += (seconds - self.pace) / 8
+
+    def miss(self, lead_id: str) -> None:
+        """Remember a lead that found no place, unless there are too many: those come when they were told to."""
+        with _counting:
+            if len(self.missed) < LINE_KEPT:
+                self.missed[lead_id] = None
 
     def turn(self, now: datetime) -> float:
         """In how many seconds a delivery that found no place may come.
@@ -117,14 +141,26 @@ def deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
     if line is None:
         _deliver(app, lead_id, destination, now)
     elif line.enter():
-        began = time.monotonic()
-        try:
-            _deliver(app, lead_id, destination, now)
-        finally:
-            line.leave(time.monotonic() - began)
+        _serve(app, line, lead_id, destination, now)
     else:
         # Waiting here would hold a thread of the process, and claiming would let the claim run out.
         app.ring(lead_id, destination, line.turn(now))
+        line.miss(lead_id)
+
+
+def _serve(app: App, line: _Line, lead_id: str, destination: str, now: datetime) -> None:
+    """Make the attempt with the place taken, and then those of leads that found none meanwhile.
+
+    A queue counts in whole seconds, so a crowd that was told to come one after the other comes in bunches.
+    """
+    began = started = time.monotonic()
+    while lead_id:
+        try:
+            _deliver(app, lead_id, destination, now + timedelta(seconds=started - began))
+        finally:
+            line.leave(time.monotonic() - started)
+        started = time.monotonic()
+        lead_id = line.next() if started - began < SERVE_SECONDS else ""
 
 
 def _line(destination: str) -> _Line | None:
@@ -249,7 +285,8 @@ def is_flooded(app: App, name: str, now: datetime) -> bool:
 def _within_the_hour(name: str, now: datetime) -> deque[datetime]:
     """When this process sent there; whoever calls holds `_counting`."""
     sends = _sends.setdefault(name, deque())
-    while sends and not timedelta(0) <= now - sends[0] < FLOOD_WINDOW:
+    # Threads begin in one order and come here in another; a time far ahead was told by a clock that counts for nothing.
+    while sends and not -EARLY <= now - sends[0] < FLOOD_WINDOW:
         sends.popleft()
     return sends
 

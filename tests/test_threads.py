@@ -19,6 +19,8 @@ from threading import Event, Lock
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from dev.certificate import server_files
 from dev.standins import dynamics, email, https, teams
 from leads import delivery, settings
@@ -137,6 +139,43 @@ def test_a_crowd_at_a_crm_comes_one_after_the_other() -> None:
         assert (free - w.now).total_seconds() <= 2 * 250, "the CRM works at least half of the time"
 
 
+def test_ten_leads_at_once_are_in_the_crm_as_soon_as_it_can_take_them() -> None:
+    """The CRM answers the first one only when the other nine have found it busy; then nobody waits for a bell."""
+    others = Event()
+    crm = Watched(Kind.CRM, waits_for=others)
+    with world(crm=crm) as w, ThreadPoolExecutor(AT_ONCE) as pool:
+        arrive(w, 10)
+        rung, due, w.bell.waiting = w.app.ring, w.bell.waiting, []
+        busy = Counter[str]()
+
+        def ring(lead_id: str, destination: str, delay: float = 0.0) -> None:
+            rung(lead_id, destination, delay)
+            busy[lead_id] += 1
+            if len(busy) == 9:
+                others.set()
+
+        w.app.ring = ring  # type: ignore[method-assign]
+        list(pool.map(lambda message: delivery.deliver(w.app, message[1], message[2], w.now), due))
+        assert crm.most == 1
+        # The last one may have found the place taken when the first already looked for whom to serve.
+        assert 9 <= len({lead.id for lead, _ in crm.got}) == len(crm.got)
+        drain(w, pool)
+        assert Counter(lead.id for lead, _ in crm.got) == Counter(w.ids()), "their bells ring all the same, for nothing"
+
+
+def test_whoever_has_a_place_goes_on_for_a_while_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "SERVE_SECONDS", 0.0)
+    with world(crm=FakeDestination()) as w:
+        arrive(w, 2)
+        first, second = w.ids()
+        line = delivery._line("crm")
+        assert line
+        line.miss(second)
+        delivery.deliver(w.app, first, "crm", w.now)
+        assert [lead.id for lead, _ in w.places["crm"].got] == [first]
+        assert list(line.missed) == [second]
+
+
 def test_a_clock_that_ran_ahead_keeps_nobody_from_a_crm() -> None:
     with world(crm=FakeDestination()) as w:
         line = delivery._line("crm")
@@ -159,7 +198,9 @@ def test_a_flood_is_counted_by_all_threads_together() -> None:
     with world(people=people) as w, ThreadPoolExecutor(AT_ONCE) as pool:
         arrive(w, 200)
         due, w.bell.waiting = w.bell.waiting, []
-        list(pool.map(lambda message: delivery.deliver(w.app, message[1], message[2], w.now), due))
+        # They began one after the other, and come to the count in any order.
+        messages = [(*message[1:], w.now + timedelta(milliseconds=200 - number)) for number, message in enumerate(due)]
+        list(pool.map(lambda message: delivery.deliver(w.app, *message), messages))
         assert len(people.got) == w.app.settings.flood
         assert w.app.ledger.is_flooded("people")
 
