@@ -28,7 +28,7 @@ test: install browser ## check the code and run every test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 soak: install ## an hour of trouble: kills, floods, a backlog, 5,000 seeds; goes on where it stopped (AGAIN=1: anew)
 	@$(BIN)/python -m dev.soak
