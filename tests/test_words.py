@@ -9,6 +9,7 @@ import ast
 import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,7 @@ def _is_title(text: str) -> bool:
     return re.fullmatch(r"[A-Z].* .*[^.?)]", text.strip()) is not None
 
 
+@cache
 def written() -> str:
     """All of it, by module."""
     parts = []

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from functools import cache
 from typing import Any
 
 import pytest
@@ -44,6 +45,7 @@ def workbook() -> list[dict[str, Any]]:
 QUERIES = alert_queries() | {f"workbook: {item['name']}": item["content"]["query"] for item in workbook()}
 
 
+@cache
 def emitted() -> dict[str, set[str]]:
     """The fields that the code really logs with each event: a query never finds what is in the vocabulary alone."""
     found: dict[str, set[str]] = {}
