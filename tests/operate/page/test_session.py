@@ -66,6 +66,8 @@ def test_nobody_else_makes_one(w: World) -> None:
         f"{int(end) + 1}.{noise}.{who}.{signature}",
         f"{end}.{noise}.a2V5IEdyYWNl.{signature}",
         f"{end}.{noise}..{signature}",
+        f"{end}.{noise}.a.{signature}",
+        f"{end}.{noise}.abcde.{signature}",
         f"{end}.{noise}.{who}.{signature[:-1]}",
         f"{end}.{noise}.{who}.",
         f"{end}.{noise}.{who}.{session.token}",
