@@ -320,17 +320,18 @@ class Ledger:
 
     def leads_between(self, begin: datetime, end: datetime, most: int) -> tuple[list[Lead], list[str]]:
         """The first `most` leads that arrived from `begin` on and before `end`, open and finished ones, and the ids of
-        the others, which are not read; of those, finished tests are left out.
+        the others, which are not read. Finished tests are left out, so that they take no lead's place.
         """
         first, last = begin.astimezone(UTC), end.astimezone(UTC)
         days = [f"{first + timedelta(day):%Y-%m-%d}" for day in range((last.date() - first.date()).days + 1)]
         finished = (line for day in days for line in self.day_lines(day))
         lines: dict[str, DayLine | Line] = {line.lead_id: line for line in finished if begin <= line.arrived_at < end}
         lines |= {line.lead_id: line for line in self.open_lines() if begin <= line.arrived_at < end}
-        ordered = sorted(lines.values(), key=lambda line: (line.arrived_at, line.lead_id))
+        kept = (line for line in lines.values() if not (isinstance(line, DayLine) and line.is_test))
+        ordered = sorted(kept, key=lambda line: (line.arrived_at, line.lead_id))
         cases = (self.case(line.lead_id) for line in ordered[:most])
         leads = [case.lead for case in cases if case is not None and begin <= case.lead.arrived_at < end]
-        return leads, [line.lead_id for line in ordered[most:] if not (isinstance(line, DayLine) and line.is_test)]
+        return leads, [line.lead_id for line in ordered[most:]]
 
     def change(self, what: str, now: datetime) -> None:
         """Note, before it happens, that the sweep has to look at something again.

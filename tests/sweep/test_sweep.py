@@ -219,6 +219,31 @@ def test_the_digest_is_sent_once_a_day_with_the_leads_of_the_day_before(monkeypa
     assert days == [(date(2026, 11, 20), 0), (date(2026, 11, 21), 2), (date(2026, 11, 22), 0)]
 
 
+def test_no_number_of_test_leads_hides_the_leads_of_a_day_from_its_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    mails: list[Any] = []
+    monkeypatch.setattr(email, "_post", lambda mail, *_: mails.append(mail))
+    monkeypatch.setattr(digest, "READ", 10)
+    environ = {
+        "LEADS_DESTINATIONS": "crm,email",
+        "LEADS_ROUTES": "> crm",
+        "EMAIL_DIGEST": "daily",
+        "EMAIL_TO": "sales@contoso.com",
+        "EMAIL_FROM": "leads@contoso.com",
+        "EMAIL_SMTP_URL": "smtp://localhost:25",
+    }
+    with world(crm=FakeDestination(), environ=environ) as w:
+        for number in range(12):
+            accept.receive(w.app, post(description=f"MSFT_TEST_{number:018}"), w.now)
+        w.forward(minutes=1)
+        accept.receive(w.app, post(), w.now)
+        w.drain()
+        w.sweep()
+        w.forward(hours=20)
+        w.sweep()
+    (mail,) = mails
+    assert mail["Subject"].endswith("1")
+
+
 def test_a_digest_of_a_flood_reads_some_leads_and_counts_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """The host kills a sweep after five minutes, whatever the digest still has to read."""
     mails: list[Any] = []
