@@ -19,7 +19,7 @@ from leads.app import App
 from leads.contract import Kind
 from leads.errors import Transient
 from leads.intake import accept as intake
-from leads.intake import normalize, watch
+from leads.intake import normalize, payload, watch
 from leads.lead import Via
 from leads.operate import export, forget, operations, quarantine, stories
 from leads.operate.cli import look
@@ -214,6 +214,33 @@ def test_another_customers_lead_that_is_not_in_yet_is_not_lost(
         assert len(told["mentioned_in"]) == (2 if stopped_at == "keep_raw" else 3), "the row in the inbox as well"
         w.live(days=1)
         assert len(w.ids()) == 2, "both came in"
+
+
+def test_an_address_with_a_control_character_is_hers_before_the_lead_is_in_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def crash(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with world() as w:
+        with monkeypatch.context() as patched:
+            patched.setattr(w.app.ledger, "open", crash)
+            with pytest.raises(KeyboardInterrupt):
+                accept(w, f"{ADA}\0")
+        assert forgotten(w)["forgotten"] == 1
+        w.live(days=2)
+        assert "ada@" not in everything(w), "it did not come in as a lead of hers"
+
+
+def test_bytes_that_a_bug_of_ours_cannot_read_keep_nobody_from_being_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise KeyError
+
+    with world() as w:
+        monkeypatch.setattr(payload, "read", broken)
+        accept(w)
+        forgotten(w)
+        assert "ada@" not in everything(w)
 
 
 @pytest.mark.parametrize("who", [ADA, "id"])
