@@ -21,7 +21,7 @@ from leads.errors import Failure
 from leads.intake import normalize, payload, times
 from leads.intake.payload import Fields, NotALead
 from leads.lead import Lead, Via
-from leads.store.ledger import ACCEPTED, BACKFILLED, CHANGED, GONE, QUARANTINE, RAW, UNREADABLE, Line, Seen
+from leads.store.ledger import ACCEPTED, BACKFILLED, GONE, QUARANTINE, RAW, UNREADABLE, Line, Seen
 from leads.store.protocol import Blob, Changed
 from leads.store.rows import time_read, time_text
 
@@ -350,15 +350,17 @@ def _offer(lead: Lead) -> str:
 def take_waiting(app: App, now: datetime, *, is_late: Callable[[], bool]) -> int:
     """Accept what waits in quarantine because it could not be stored when it came; returns how much was taken.
 
-    Looks at every day of which anything is there, as far as the time goes, and goes on there the next time. Raises
-    Misconfigured while the id key is still lost, and at the end the last error of an entry that could not be taken.
+    Looks at every day of which anything is noted, and at the last two in any case, since nothing could be noted while
+    the tables failed; as far as the time goes, and goes on there the next time. Raises Misconfigured while the id key
+    is still lost, and at the end the last error of an entry that could not be taken.
     """
     _ = app.identity
     taken, failed = 0, None
     place = app.ledger.note(PLACE)
     start = str(place.values.get("name", ""))
-    for change in app.ledger.changes("quarantine:"):
-        day, before = change.key.rpartition(":")[2].replace("-", "/"), taken
+    noted = {change.key.rpartition(":")[2] for change in app.ledger.changes("quarantine:")}
+    for came in sorted(noted | {f"{now - timedelta(days=back):%Y-%m-%d}" for back in (0, 1)}):
+        day, before = came.replace("-", "/"), taken
         if day < start[: len(day)]:
             continue
         for name, note in app.store.blobs(QUARANTINE, f"{day}/", start):
@@ -376,7 +378,7 @@ def take_waiting(app: App, now: datetime, *, is_late: Callable[[], bool]) -> int
                     taken += 1
                     if taken == before + 1:
                         # The next sweep counts the day anew, so that nobody is told of what is no longer there.
-                        app.ledger.change(change.key.removeprefix(CHANGED), now)
+                        app.ledger.change(f"quarantine:{came}", now)
             except NotALead:
                 continue
             except Exception as error:  # noqa: BLE001 - raised below, after the others had their turn
@@ -439,7 +441,7 @@ def quarantine(
         "event": event,
     } | ({"waits": "true"} if waits else {})
     # Before the bytes are there, so that no crash hides them from the sweep, which lists no other days. Where the
-    # tables fail the bytes are kept all the same, and an hourly look finds them.
+    # tables fail the bytes are kept all the same, and found within a day, a lead hourly while other things are there.
     with contextlib.suppress(Exception):
         app.ledger.change(f"quarantine:{at:%Y-%m-%d}", at)
     if app.store.put_blob(QUARANTINE, name, body, note) and _may_log(app, "quarantined", at):

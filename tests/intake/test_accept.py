@@ -275,6 +275,24 @@ def test_a_bug_before_anything_is_known_of_the_bytes_costs_no_lead(w: World, mon
     assert len(w.ids()) == 1
 
 
+def test_a_lead_that_could_be_kept_but_not_noted_comes_in_within_the_hour_beside_junk(
+    w: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object) -> None:
+        raise OSError
+
+    with pytest.raises(accept.NotALead):
+        accept.receive(w.app, b"junk", w.now - timedelta(days=2))
+    w.live(minutes=10)
+    with monkeypatch.context() as patch:
+        for name in ("keep_raw", "change"):
+            patch.setattr(w.app.ledger, name, down)
+        with pytest.raises(OSError):
+            accept.receive(w.app, post(), w.now)
+    w.live(hours=1, minutes=10)
+    assert len(w.ids()) == 1
+
+
 class TestTheIdKeyIsLost:
     """Each POST is refused; none of them is lost, and somebody is told."""
 
