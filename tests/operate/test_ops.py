@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from leads.errors import Misconfigured, Rejected, Transient
 from leads.intake import accept as intake
 from leads.intake import normalize, watch
 from leads.lead import Delivery, State, Via
-from leads.operate import forget, health, listing, operations, quarantine, replay, stories
+from leads.operate import discard, forget, health, listing, operations, quarantine, replay, stories
 from leads.operate.quarantine import NAME, entry
 from leads.store.ledger import QUARANTINE, STATE
 from leads.sweep import sweep
@@ -457,6 +458,54 @@ def test_a_lead_that_is_forgotten_while_a_sweep_closes_it_leaves_no_line(monkeyp
         w.sweep()
         assert w.store.tables["leads"] == w.store.tables["journal"] == {}
         assert w.store.containers["raw"] == {}
+
+
+def test_the_command_of_the_version_before_comes_to_the_end_of_a_large_quarantine() -> None:
+    with world() as w:
+        for number in range(450):
+            intake.quarantine(w.app, f"junk {number}".encode(), Via.HTTPS, "a reason", w.now)
+        names: list[str] = []
+        more = True
+        while more and len(names) < 1000:
+            found = operations.perform(w.app, "quarantine", {"skip": len(names)}, w.now)
+            names += [each["name"] for each in found["entries"]]
+            more = found["more"]
+    assert len(names) == len(set(names)) == 450
+
+
+def test_a_discard_of_what_came_lately_ends_in_time_whatever_came_before_on_that_day(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with world() as w:
+        for number in range(50):
+            intake.quarantine(w.app, f"junk {number}".encode(), Via.HTTPS, "a reason", w.now)
+        w.forward(hours=3)
+        intake.quarantine(w.app, b"late", Via.HTTPS, "a reason", w.now)
+        w.forward(minutes=1)
+        looked, blobs = [], w.store.blobs
+
+        def listing(*arguments: Any) -> Iterator[Any]:
+            for blob in blobs(*arguments):
+                looked.append(blob)
+                yield blob
+
+        monkeypatch.setattr(w.store, "blobs", listing)
+        monkeypatch.setattr(discard.time, "monotonic", lambda: float(len(looked)))
+        cursor, found, calls = "", 0, 0
+        while calls == 0 or cursor:
+            before = len(looked)
+            told = discard.quarantined(
+                w.app,
+                since=w.now - timedelta(hours=1),
+                before=w.now,
+                reason="",
+                cursor=cursor,
+                yes=False,
+                seconds=10,
+            )
+            assert len(looked) - before <= 12, "a second for each entry"
+            cursor, found, calls = told["cursor"], found + sum(told["reasons"].values()), calls + 1
+    assert found == 1
 
 
 def test_quarantine_lists_the_newest_first() -> None:
