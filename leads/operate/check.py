@@ -166,9 +166,14 @@ def called(result: Result) -> str:
 
 
 def explained(error: Exception, setting: str = STATE_ACCOUNT) -> tuple[str, str]:
-    """Cause and remedy of a failure of the storage that `setting` names, or of whatever else went wrong."""
+    """Cause and remedy of a failure of the storage that `setting` names, or of whatever else went wrong.
+
+    An error that has a note `LEADS_INBOX` came from the inbox.
+    """
     if isinstance(error, Failure):
         return error.cause, error.remedy
+    if INBOX_ACCOUNT in getattr(error, "__notes__", ()):
+        setting = INBOX_ACCOUNT
     code = getattr(error, "error_code", None)
     name = str(getattr(code, "value", code))
     if name in _STORAGE:

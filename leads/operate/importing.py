@@ -308,7 +308,14 @@ def take_rows(
     if table.lower() not in (watched.lower() for watched in app.settings.inbox_tables):
         raise NotATable("It is not one of the tables in LEADS_INBOX_TABLES.")
     rows: dict[str, int] = {}
-    page = next(app.inbox.pages(table, "", token), None)
+    try:
+        page = next(app.inbox.pages(table, "", token), None)
+    except Exception as error:
+        from leads.operate import check
+
+        # Whoever tells of it knows the app's own account only, and would send people there.
+        error.add_note(check.of_inbox(app))
+        raise
     if page is None:
         return {"rows": rows, "token": "", "skip": 0}
     for row in page.rows[skip : skip + rows_a_call]:

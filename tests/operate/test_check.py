@@ -18,7 +18,7 @@ from leads.contract import Finding
 from leads.destinations.dynamics import errors
 from leads.errors import Failure, Misconfigured, Transient
 from leads.intake import accept
-from leads.operate import check, forget
+from leads.operate import check, forget, operations
 from leads.operate.check import Result
 from leads.reader import Reader
 from leads.transport import Response
@@ -171,10 +171,13 @@ def test_a_failure_of_storage_names_the_setting_and_no_more_rights_than_are_need
         (inbox,) = failed(look(w.app, "inbox"))
         (own,) = failed(look(w.app, "storage"))
         unsearched = forget.belongings(w.app, "ada@example.com", NOON)["unsearched"]
+        with pytest.raises(HttpResponseError) as told:
+            operations.perform(w.app, "import-table", {"table": "MarketplaceLeads"}, NOON)
     assert "LEADS_INBOX" in inbox.remedy
     assert not {"Owner", "Contributor"} & set(inbox.remedy.split())
     assert "AzureWebJobsStorage" in own.remedy
     assert inbox.remedy in unsearched[0]["why"]
+    assert inbox.remedy == check.explained(told.value)[1], "which is what the page and the command say"
 
 
 def test_each_part_of_storage_is_asked_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
