@@ -55,8 +55,9 @@ def newest(app: App, most: int, since: datetime | None = None) -> list[Entry]:
         listed = [entry(name, note) for name, note in app.store.blobs(QUARANTINE, prefix) if NAME.fullmatch(name)]
         found += _newest_first(one for one in listed if since is None or one.at >= since)
         if len(found) >= most:
-            break
-    return found[:most]
+            return found[:most]
+    # What came while the tables failed could not be noted, and may be of any day.
+    return _newest_first(entries(app, since))[:most]
 
 
 def latest(app: App, most: int, since: datetime | None = None) -> Iterator[Entry]:

@@ -460,6 +460,14 @@ def test_a_lead_that_is_forgotten_while_a_sweep_closes_it_leaves_no_line(monkeyp
         assert w.store.containers["raw"] == {}
 
 
+def test_what_came_while_the_tables_failed_is_listed_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    with world() as w:
+        with monkeypatch.context() as patch:
+            patch.setattr(w.store, "upsert", broken)
+            intake.quarantine(w.app, b"{", Via.HTTPS, "a reason", w.now)
+        assert len(operations.perform(w.app, "quarantine", {}, w.now)["entries"]) == 1
+
+
 def test_the_command_of_the_version_before_comes_to_the_end_of_a_large_quarantine() -> None:
     with world() as w:
         for number in range(450):
