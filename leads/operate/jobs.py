@@ -32,6 +32,7 @@ JOBS = "jobs"
 NEW, ASK, DONE, FAILED, DROPPED = "new", "ask", "done", "failed", "dropped"
 """The phases beside `look` and `work`: being made, waiting for a yes, and the three ends."""
 ENDS = frozenset({DONE, FAILED, DROPPED})
+PHASES = frozenset({NEW, LOOK, ASK, WORK, *ENDS})
 PAGE_SECONDS, SWEEP_SECONDS = 2.0, 30.0
 """How long one look at a page works, and one run of the sweep."""
 BUSY = timedelta(minutes=2)
@@ -380,10 +381,12 @@ def _row(job: Job) -> Row:
 
 
 def _readable(row: Row) -> Job | None:
+    """The job in a row; None where another version wrote what this one cannot read, or has no words for."""
     try:
-        return _job(row)
+        job = _job(row)
     except (KeyError, TypeError, ValueError):
         return None
+    return job if job.kind in stretches.KINDS and job.phase in PHASES else None
 
 
 def _job(row: Row) -> Job:

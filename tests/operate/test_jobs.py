@@ -393,6 +393,21 @@ def test_a_job_of_another_version_ends_no_other_and_is_gone_a_day_later(dead: Wo
     assert "somebody@else" not in everything(dead)
 
 
+@pytest.mark.parametrize("change", [{"kind": "later"}, {"phase": "later"}])
+def test_a_whole_job_of_a_sort_that_this_version_does_not_know_keeps_no_page_from_its_others(
+    dead: World, change: dict[str, str]
+) -> None:
+    begin(dead, "discard", ids=["0" * 16])
+    (row,) = dead.store.rows(STATE, "job")
+    dead.store.replace(STATE, replace(row, values={**row.values, **change}))
+    browser = visitor(dead)
+    assert browser.open("jobs").status == 200
+    assert browser.open("").status == 200
+    dead.forward(hours=25)
+    jobs.go_on_all(dead.app, dead.now)
+    assert not list(dead.store.rows(STATE, "job"))
+
+
 def test_a_sweep_that_has_no_job_asks_once(dead: World) -> None:
     asked: list[str] = []
     rows = dead.store.rows
