@@ -154,12 +154,13 @@ def _serve(app: App, line: _Line, lead_id: str, destination: str, now: datetime)
     A queue counts in whole seconds, so a crowd that was told to come one after the other comes in bunches.
     """
     began = started = time.monotonic()
+    has_bell = False
     while lead_id:
         try:
-            _deliver(app, lead_id, destination, now + timedelta(seconds=started - began))
+            _deliver(app, lead_id, destination, now + timedelta(seconds=started - began), has_bell=has_bell)
         finally:
             line.leave(time.monotonic() - started)
-        started = time.monotonic()
+        started, has_bell = time.monotonic(), True
         lead_id = line.next() if started - began < SERVE_SECONDS else ""
 
 
@@ -169,10 +170,11 @@ def _line(destination: str) -> _Line | None:
     return _lines.setdefault(destination, _Line(1 if RULES[kind].one_at_a_time else SLOW_PLACES)) if kind else None
 
 
-def _deliver(app: App, lead_id: str, destination: str, now: datetime) -> None:
+def _deliver(app: App, lead_id: str, destination: str, now: datetime, *, has_bell: bool = False) -> None:
+    """Make the attempt. `has_bell` says that the delivery has a message of its own still to come."""
     began = time.monotonic()
     history = app.ledger.history(lead_id)
-    claimed = _claim(app, history.case, lead_id, destination, now)
+    claimed = _claim(app, history.case, lead_id, destination, now, has_bell=has_bell)
     if claimed is None or history.case is None:
         return
     try:
@@ -230,7 +232,9 @@ def recover(app: App, lead_id: str, destination: str, now: datetime) -> None:
     _fail(app, released(delivery), case.lead, failure, now, 0.0)
 
 
-def _claim(app: App, case: Case | None, lead_id: str, destination: str, now: datetime) -> Delivery | None:
+def _claim(
+    app: App, case: Case | None, lead_id: str, destination: str, now: datetime, *, has_bell: bool
+) -> Delivery | None:
     """Take a delivery that is open, due and nobody else's, for as long as a claim lasts."""
     held = case.deliveries if case else ()
     delivery = next((one for one in held if one.destination == destination), None)
@@ -239,7 +243,7 @@ def _claim(app: App, case: Case | None, lead_id: str, destination: str, now: dat
             return None
         early = delivery.next_at - now
         if early > timedelta(0):
-            if early <= EARLY:
+            if early <= EARLY and not has_bell:
                 app.ring(lead_id, destination, early.total_seconds())
             return None
         try:

@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -174,6 +174,25 @@ def test_whoever_has_a_place_goes_on_for_a_while_and_not_for_ever(monkeypatch: p
         delivery.deliver(w.app, first, "crm", w.now)
         assert [lead.id for lead, _ in w.places["crm"].got] == [first]
         assert list(line.missed) == [second]
+
+
+def test_who_is_served_before_its_time_breeds_no_bells() -> None:
+    """A CRM that asks for a minute would get twice as many bells each time that one finds it busy."""
+    with world(crm=FakeDestination()) as w:
+        arrive(w, 2)
+        first, second = w.ids()
+        there = w.app.ledger.delivery(second, "crm")
+        assert there
+        w.app.ledger.save(replace(there, next_at=w.now + timedelta(seconds=50)))
+        w.bell.waiting = []
+        line = delivery._line("crm")
+        assert line
+        assert line.enter()
+        delivery.deliver(w.app, second, "crm", w.now)
+        line.leave(0.25)
+        delivery.deliver(w.app, first, "crm", w.now)
+        assert not line.missed
+        assert [lead_id for _, lead_id, _ in w.bell.waiting] == [second]
 
 
 def test_a_clock_that_ran_ahead_keeps_nobody_from_a_crm() -> None:
