@@ -498,7 +498,7 @@ def test_a_discard_of_what_came_lately_ends_in_time_whatever_came_before_on_that
                 yield blob
 
         monkeypatch.setattr(w.store, "blobs", listing)
-        monkeypatch.setattr(discard.time, "monotonic", lambda: float(len(looked)))
+        monkeypatch.setattr("leads.operate.discard.time.monotonic", lambda: float(len(looked)))
         cursor, found, calls = "", 0, 0
         while calls == 0 or cursor:
             before = len(looked)
