@@ -128,17 +128,13 @@ def _list(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
 
 
 def _quarantine(app: App, arguments: Arguments, now: datetime) -> dict[str, Any]:
-    """The newest entries; with `after`, which is a name or empty, those behind it in the order of names.
-
-    `skip` leaves out as many of the newest: the command of 0.2.0 goes on by it, for ever if it gets the same again.
-    """
+    """The newest entries; with `after`, which is a name or empty, those behind it in the order of names."""
     del now
     limit, begin = number(arguments, "limit", LIST_LIMIT, LIST_LIMIT), since(arguments)
-    skip = number(arguments, "skip", 0, 1_000_000)
     if "after" in arguments:
         found = list(islice(quarantine.entries(app, begin, text(arguments, "after")), limit + 1))
     else:
-        found = quarantine.newest(app, skip + limit + 1, begin)[skip:]
+        found = quarantine.newest(app, limit + 1, begin)
     return {"entries": [as_json.entry(each) for each in found[:limit]], "more": len(found) > limit}
 
 

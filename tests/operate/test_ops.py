@@ -468,19 +468,6 @@ def test_what_came_while_the_tables_failed_is_listed_as_well(monkeypatch: pytest
         assert len(operations.perform(w.app, "quarantine", {}, w.now)["entries"]) == 1
 
 
-def test_the_command_of_the_version_before_comes_to_the_end_of_a_large_quarantine() -> None:
-    with world() as w:
-        for number in range(450):
-            intake.quarantine(w.app, f"junk {number}".encode(), Via.HTTPS, "a reason", w.now)
-        names: list[str] = []
-        more = True
-        while more and len(names) < 1000:
-            found = operations.perform(w.app, "quarantine", {"skip": len(names)}, w.now)
-            names += [each["name"] for each in found["entries"]]
-            more = found["more"]
-    assert len(names) == len(set(names)) == 450
-
-
 def test_a_discard_of_what_came_lately_ends_in_time_whatever_came_before_on_that_day(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -322,18 +322,6 @@ def test_a_large_quarantine_is_listed_once_for_a_replay_of_all_and_a_day_of_it_f
     assert len(looked) < 453 + 10, "each is listed once, and one more behind every stretch"
 
 
-def test_an_app_that_does_not_know_where_to_go_on_is_told_and_not_asked_for_ever(shell: Shell) -> None:
-    asked: list[object] = []
-
-    def call(_: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        asked.append(arguments)
-        assert len(asked) < 5
-        return {"entries": [{"name": f"2026/11/{day}/{'a' * 64}.bin"} for day in (21, 20)], "more": True}
-
-    with pytest.raises(Misconfigured, match="earlier version"):
-        order.replay(call, argparse.Namespace(quarantined=True, since=None, yes=True), Screen())
-
-
 def test_replay_by_id_and_by_filters(shell: Shell) -> None:
     shell.w.places["crm"].failures = [failing(Rejected), failing(Rejected)]
     first = accept(shell, offerTitle="one")
