@@ -45,7 +45,7 @@ PARTS = (
     Part("bodies", (*PYTEST, "tests/integration/test_fuzz_http.py"), {"FUZZ": "3000"}),
     Part("flood", (*LOAD, "--seconds", "60")),
     Part("backlog-in-memory", (*LOAD, "--rows-in-memory", "50000")),
-    Part("backlog", (*LOAD, "--rows", "5000")),
+    Part("backlog", (*LOAD, "--rows", "2000")),
 )
 
 
