@@ -11,14 +11,7 @@ import sys
 from typing import Any, ClassVar
 from wsgiref.types import WSGIApplication
 
-from werkzeug.exceptions import (
-    BadRequest,
-    Forbidden,
-    HTTPException,
-    MisdirectedRequest,
-    RequestEntityTooLarge,
-    RequestTimeout,
-)
+from werkzeug.exceptions import BadRequest, HTTPException, MisdirectedRequest, RequestEntityTooLarge, RequestTimeout
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Response
@@ -30,8 +23,6 @@ BODY_LIMIT = 100 * 1024 * 1024
 READ_SECONDS = 30.0
 _LINE_LIMIT = 4096
 _OWN_NAMES = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
-_CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_FOREIGN = "This server takes nothing that a page of another site sends.\n"
 _MISDIRECTED = "This server answers requests to localhost, 127.0.0.1 and [::1] only.\n"
 
 
@@ -39,8 +30,7 @@ class Server(ThreadedWSGIServer):
     """Serves a WSGI application on 127.0.0.1 to requests that name this machine. `port` 0 picks a free one.
 
     A web page elsewhere whose name was made to point to 127.0.0.1 (DNS rebinding) gets 421: the browser still says the
-    page's name in `Host`. One that sends something to this machine by its own name gets 403, as the browser says where
-    it comes from. Raises OSError if the port is taken.
+    page's name in `Host`. Raises OSError if the port is taken.
     """
 
     def __init__(
@@ -97,7 +87,7 @@ class Handler(WSGIRequestHandler):
             environ = self._checked_environ()
         except HTTPException as refused:
             self.close_connection = True
-            application = Response(refused.description if refused.code in (403, 421) else None, refused.code)
+            application = Response(refused.description if refused.code == 421 else None, refused.code)
         body, status, headers = run_wsgi_app(application, environ, buffered=True)
         code, _, reason = status.partition(" ")
         self.send_response(int(code), reason)
@@ -115,20 +105,12 @@ class Handler(WSGIRequestHandler):
             environ = self.make_environ()
             if not _OWN_NAMES.fullmatch(environ.get("HTTP_HOST", "localhost")):
                 raise MisdirectedRequest(_MISDIRECTED)
-            if self.command in _CHANGES and self._is_foreign():
-                raise Forbidden(_FOREIGN)
             body = self._body()
         except TimeoutError:
             raise RequestTimeout from None
         except ValueError:
             raise BadRequest from None
         return environ | {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True}
-
-    def _is_foreign(self) -> bool:
-        """Whether a browser says that a page of another site sends this; nobody else says anything."""
-        origin = self.headers.get("origin", "null")
-        is_elsewhere = origin != "null" and not _OWN_NAMES.fullmatch(origin.partition("://")[2])
-        return is_elsewhere or self.headers.get("sec-fetch-site") == "cross-site"
 
     def _body(self) -> bytes:
         """The body. Raises HTTPException, ValueError, and TimeoutError where the client is too slow."""

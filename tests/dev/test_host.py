@@ -323,31 +323,6 @@ class TestRebinding:
         named = {"Host": name.format(port=one_host.server.port)}
         assert requests.get(f"{address(one_host)}/api/leads/7", headers=named, timeout=9).text == "one 7"
 
-    @pytest.mark.parametrize(
-        "said",
-        [
-            {"Origin": "https://evil.example"},
-            {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
-            {"Origin": "https://localhost.evil.example"},
-        ],
-    )
-    def test_what_a_page_of_another_site_sends_here_is_refused(self, start: Start, said: dict[str, str]) -> None:
-        app = App()
-        host = start(app.app)
-        answer = requests.post(f"{address(host)}/api/leads", b"{}", headers=said, timeout=9)
-        assert (answer.status_code, answer.text) == (
-            403,
-            "This server takes nothing that a page of another site sends.\n",
-        )
-        assert app.seen.empty()
-
-    @pytest.mark.parametrize(
-        "said", [{}, {"Origin": "http://localhost:7071", "Sec-Fetch-Site": "same-origin"}, {"Origin": "null"}]
-    )
-    def test_what_its_own_page_sends_is_taken(self, start: Start, said: dict[str, str]) -> None:
-        host = start(App().app)
-        assert requests.post(f"{address(host)}/api/leads", b"{}", headers=said, timeout=9).status_code not in (403, 421)
-
 
 class TestKeys:
     def test_each_function_has_its_own_key(self, start: Start, tmp_path: Path) -> None:
