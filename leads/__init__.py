@@ -8,7 +8,8 @@ the page (`operate/page`).
 
 At the top stand the vocabulary (`lead`, `contract`, `errors`), what people set (`settings`, `operators`, `routes`,
 `marks`, `ncrontab`; `reader`, `enabled` and `problems` read it), the ways out (`transport`, `oauth`, `entra_errors`),
-the marketplace's own list (`partner_center`, `offers`), `log` and `redact`, `app`, and the ways in (`triggers`).
+the marketplace's own list (`partner_center`, `offers`), `log` and `redact`, `app`, and the ways in
+(`triggers`, `__main__`).
 tests/test_house.py says who may import whom, and docs/adr/0009-rooms.md why.
 """
 

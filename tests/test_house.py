@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import leads
+
 ROOT = Path(__file__).parent.parent
 LEADS = ROOT / "leads"
 FLOORS = (
@@ -129,3 +131,8 @@ def test_the_faces_of_packages_hold_a_docstring_and_nothing_else() -> None:
         body = ast.parse(path.read_text("utf-8")).body
         assert len(body) == 1, path
         assert isinstance(body[0], ast.Expr), path
+
+
+def test_the_map_names_every_module_in_the_corridor() -> None:
+    for path in (ROOT / "leads").glob("*.py"):
+        assert path.stem == "__init__" or f"`{path.stem}`" in (leads.__doc__ or ""), path.stem

@@ -219,19 +219,22 @@ def test_the_digest_is_sent_once_a_day_with_the_leads_of_the_day_before(monkeypa
     assert days == [(date(2026, 11, 20), 0), (date(2026, 11, 21), 2), (date(2026, 11, 22), 0)]
 
 
+DIGEST_ONLY = {
+    "LEADS_DESTINATIONS": "crm,email",
+    "LEADS_ROUTES": "> crm",
+    "EMAIL_DIGEST": "daily",
+    "EMAIL_TO": "sales@contoso.com",
+    "EMAIL_FROM": "leads@contoso.com",
+    "EMAIL_SMTP_URL": "smtp://localhost:25",
+}
+"""A CRM gets every lead, and people the digest only."""
+
+
 def test_no_number_of_test_leads_hides_the_leads_of_a_day_from_its_digest(monkeypatch: pytest.MonkeyPatch) -> None:
     mails: list[Any] = []
     monkeypatch.setattr(email, "_post", lambda mail, *_: mails.append(mail))
     monkeypatch.setattr(digest, "READ", 10)
-    environ = {
-        "LEADS_DESTINATIONS": "crm,email",
-        "LEADS_ROUTES": "> crm",
-        "EMAIL_DIGEST": "daily",
-        "EMAIL_TO": "sales@contoso.com",
-        "EMAIL_FROM": "leads@contoso.com",
-        "EMAIL_SMTP_URL": "smtp://localhost:25",
-    }
-    with world(crm=FakeDestination(), environ=environ) as w:
+    with world(crm=FakeDestination(), environ=DIGEST_ONLY) as w:
         for number in range(12):
             accept.receive(w.app, post(description=f"MSFT_TEST_{number:018}"), w.now)
         w.forward(minutes=1)
@@ -248,15 +251,7 @@ def test_a_digest_of_a_flood_reads_some_leads_and_counts_the_others(monkeypatch:
     """The host kills a sweep after five minutes, whatever the digest still has to read."""
     mails: list[Any] = []
     monkeypatch.setattr(email, "_post", lambda mail, *_: mails.append(mail))
-    environ = {
-        "LEADS_DESTINATIONS": "crm,email",
-        "LEADS_ROUTES": "> crm",
-        "EMAIL_DIGEST": "daily",
-        "EMAIL_TO": "sales@contoso.com",
-        "EMAIL_FROM": "leads@contoso.com",
-        "EMAIL_SMTP_URL": "smtp://localhost:25",
-    }
-    with world(crm=FakeDestination(), environ=environ) as w:
+    with world(crm=FakeDestination(), environ=DIGEST_ONLY) as w:
         for number in range(1200):
             accept.receive(w.app, post(userDetails={"email": f"p{number}@contoso.com"}), w.now)
         w.drain()
